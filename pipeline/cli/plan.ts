@@ -1,0 +1,2 @@
+import { Command } from "commander";
+export const planCommand = new Command("plan");

@@ -1,0 +1,68 @@
+import { z } from "zod";
+import { PipelineError } from "../schema/error.ts";
+import type { ReadFile } from "./app.ts";
+
+/** The parts of a `package-lock.json` (lockfileVersion 3) that decide what is installed. */
+const Lockfile = z.object({
+  lockfileVersion: z.literal(3),
+  packages: z.record(
+    z.string(),
+    z.object({
+      version: z.string().optional(),
+      integrity: z.string().optional(),
+      resolved: z.string().optional(),
+      inBundle: z.boolean().optional(),
+      link: z.boolean().optional(),
+      engines: z.object({ node: z.string().optional() }).optional().catch(undefined),
+    }),
+  ),
+});
+type Lockfile = z.infer<typeof Lockfile>;
+
+/** @throws PipelineError when the lockfile is missing or is none that npm 7 or newer wrote */
+function parse(files: ReadFile, path: string): Lockfile {
+  const text = files(path);
+  if (text === undefined) {
+    throw new PipelineError(`${path} is missing: make it with npm install --package-lock-only`);
+  }
+  try {
+    return Lockfile.parse(JSON.parse(text));
+  } catch (cause) {
+    throw new PipelineError(`${path} is not a package-lock.json of lockfileVersion 3`, { cause });
+  }
+}
+
+export const lockfileOf = (preset: string) => `dockerfiles/${preset}/package-lock.json`;
+
+/** The version at which a lockfile fixes a package; undefined where it has none. @throws PipelineError */
+export function lockedVersion(files: ReadFile, path: string, name: string): string | undefined {
+  return parse(files, path).packages[`node_modules/${name}`]?.version;
+}
+
+/** The `engines.node` range of a locked package; `*` where it states none. @throws PipelineError */
+export function nodeRange(files: ReadFile, path: string, name: string): string {
+  return parse(files, path).packages[`node_modules/${name}`]?.engines?.node ?? "*";
+}
+
+/** What is wrong with a lockfile as the one statement of what a preset installs; empty when nothing is. */
+export function lockfileErrors(files: ReadFile, path: string, name: string): string[] {
+  let lock: Lockfile;
+  try {
+    lock = parse(files, path);
+  } catch (error) {
+    if (error instanceof PipelineError) return [error.message];
+    throw error;
+  }
+  const errors: string[] = [];
+  if (!lock.packages[`node_modules/${name}`]?.version) errors.push(`${path} does not lock ${name}`);
+  for (const [location, entry] of Object.entries(lock.packages)) {
+    if (location === "" || entry.inBundle) continue;
+    if (entry.link || !entry.integrity) errors.push(`${path}: ${location} has no integrity hash`);
+    if (entry.resolved) {
+      errors.push(
+        `${path}: ${location} names a registry; npm's omit-lockfile-registry-resolved keeps addresses out`,
+      );
+    }
+  }
+  return errors;
+}

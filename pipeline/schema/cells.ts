@@ -1,0 +1,84 @@
+import { z } from "zod";
+import { Arch, Vmm } from "./names.ts";
+
+const Sha256 = z.string().regex(/^[0-9a-f]{64}$/, "64 lower-case hex digits");
+const AssetName = z.string().regex(/^[A-Za-z0-9._-]+$/);
+/** A path below the project's root: relative, `/`-separated, without `..`. */
+const ProjectPath = z.string().regex(/^(?!\/)(?!.*(^|\/)\.\.(\/|$)).+$/, "a relative path without ..");
+
+/** Where a flavor's first files come from, each fixed by content or by the archive's signature. */
+export const RootfsSource = z.discriminatedUnion("from", [
+  z.strictObject({ from: z.literal("image"), image: z.string().regex(/@sha256:[0-9a-f]{64}$/) }),
+  z.strictObject({ from: z.literal("tarball"), url: z.string(), sha256: Sha256 }),
+  z.strictObject({ from: z.literal("mmdebstrap"), suite: z.string() }),
+]);
+export type RootfsSource = z.infer<typeof RootfsSource>;
+
+const common = {
+  id: z.string(),
+  arch: Arch,
+  /** The names of its files on the release, also in the directory store. */
+  assets: z.array(AssetName),
+  /** sha256 over everything the cell is made from: recipe, files, and its base's inputs. */
+  inputs: Sha256,
+  /** Whether the release carries it; false for what is only built locally. */
+  published: z.boolean(),
+};
+
+/** What `docker build` gets: the Dockerfile, and the files that it copies in. */
+const recipe = { dockerfile: ProjectPath, files: z.array(ProjectPath) };
+
+const rootfs = {
+  flavor: z.string(),
+  /** Size of the ext4 file system, MiB. */
+  disk_mib: z.int().positive(),
+};
+
+export const BaseCell = z.strictObject({
+  ...common,
+  ...recipe,
+  ...rootfs,
+  kind: z.literal("base"),
+  /** In the order in which they are tried. */
+  sources: z.array(RootfsSource).min(1),
+});
+export const PresetCell = z.strictObject({
+  ...common,
+  ...recipe,
+  ...rootfs,
+  kind: z.literal("preset"),
+  preset: z.string(),
+  /** The id of the base cell it is layered on. */
+  base: z.string(),
+  /** The command that proves the preset works, run over SSH in the booted image. */
+  check: z.strictObject({
+    command: z.array(z.string()).min(1),
+    /** What the output must contain: the locked version, where there is one. */
+    expect: z.string().nullable(),
+  }),
+});
+export const KernelCell = z.strictObject({ ...common, kind: z.literal("kernel") });
+
+export const Cell = z.discriminatedUnion("kind", [BaseCell, PresetCell, KernelCell]);
+export type BaseCell = z.infer<typeof BaseCell>;
+export type PresetCell = z.infer<typeof PresetCell>;
+export type Cell = z.infer<typeof Cell>;
+
+/** `out/cells.json`: everything the runtime needs to execute a cell. */
+export const Cells = z.strictObject({
+  $comment: z.string(),
+  schema_version: z.literal(1),
+  tag: z.string(),
+  repository: z.string(),
+  vmms: z.array(Vmm),
+  default_flavor: z.string(),
+  /** Seconds since 1970: no file in an image is newer. `SOURCE_DATE_EPOCH` overrides it. */
+  source_date_epoch: z.int().nonnegative(),
+  /** The container image with mke2fs, zstd, Node and npm in which images are made. */
+  tools: z.strictObject({ ...recipe, inputs: Sha256, sources: z.array(RootfsSource).min(1) }),
+  /** Why a preset is not offered on a flavor: preset -> flavor -> reason. */
+  refused: z.record(z.string(), z.record(z.string(), z.string())),
+  cells: z.array(Cell),
+});
+export type Cells = z.infer<typeof Cells>;
+export const CELLS_PATH = "out/cells.json";

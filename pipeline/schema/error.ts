@@ -1,0 +1,25 @@
+/**
+ * An error the person at the keyboard can act on: one line that says what, where and what to do.
+ * The command line prints it as `error: …` and exits 2; anything else that is thrown is a defect of
+ * this project.
+ */
+export class PipelineError extends Error {
+  override readonly name = "PipelineError";
+  /** Further lines for the reader: the console's end, the list of errors. Printed below the one line. */
+  readonly details: readonly string[];
+
+  constructor(message: string, options: { details?: readonly string[]; cause?: unknown } = {}) {
+    super(message, { cause: options.cause });
+    this.details = options.details ?? [];
+  }
+}
+
+/** `unknown preset "x"; one of: codex, pi`: an unknown name, with the names that exist. */
+export function unknownName(kind: string, name: string, known: Iterable<string>): PipelineError {
+  return new PipelineError(`unknown ${kind} "${name}"; one of: ${[...known].join(", ")}`);
+}
+
+/** The system's code of an error (`ENOENT`, `ENOSPC`, …), where it has one. */
+export function errorCode(error: unknown): string | undefined {
+  return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : undefined;
+}

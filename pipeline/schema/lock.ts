@@ -1,0 +1,16 @@
+import { z } from "zod";
+
+/**
+ * `images.lock.json`: the digests recorded when a tag was published, by asset name. Synth makes the
+ * manifest's rows from it; a lock of another tag than the declared one yields no rows.
+ */
+export const Lock = z.strictObject({
+  schema_version: z.literal(1),
+  tag: z.string(),
+  assets: z.record(
+    z.string(),
+    z.strictObject({ sha256: z.string().regex(/^[0-9a-f]{64}$/), size: z.int().positive() }),
+  ),
+});
+export type Lock = z.infer<typeof Lock>;
+export const LOCK_PATH = "images.lock.json";

@@ -1,0 +1,71 @@
+import { z } from "zod";
+import { PipelineError } from "./error.ts";
+
+export const ARCHS = ["amd64", "arm64"] as const;
+export const VMMS = ["firecracker", "qemu", "libkrun"] as const;
+export const KERNEL_FORMATS = ["elf", "image"] as const;
+
+export const Arch = z.enum(ARCHS);
+export const Vmm = z.enum(VMMS);
+export const KernelFormat = z.enum(KERNEL_FORMATS);
+export type Arch = z.infer<typeof Arch>;
+export type Vmm = z.infer<typeof Vmm>;
+export type KernelFormat = z.infer<typeof KernelFormat>;
+
+/** Firecracker and libkrun load an uncompressed ELF; QEMU a bzImage (amd64) or Image (arm64). */
+export const kernelFormatOf = (vmm: Vmm): KernelFormat => (vmm === "qemu" ? "image" : "elf");
+
+/** Presets and flavors: lower case, and no word that the ids already use for something else. */
+const NAME = /^[a-z][a-z0-9]*(-[a-z0-9]+)*$/;
+const RESERVED = new Set<string>(["base", "kernel", "vmlinux", ...ARCHS]);
+
+/** Returns `name` if it can stand in ids and asset names. @throws PipelineError otherwise */
+export function checkName(kind: "preset" | "flavor", name: string): string {
+  if (!NAME.test(name) || name.split("-").some((word) => RESERVED.has(word))) {
+    throw new PipelineError(
+      `${kind} "${name}": a name is lower-case words and digits joined by "-", none of them ${[...RESERVED].join(", ")}`,
+    );
+  }
+  return name;
+}
+
+/** What a cell builds: the coordinates that its id and its assets' names are made from. */
+export type Coordinates =
+  | { kind: "preset"; preset: string; arch: Arch; flavor: string }
+  | { kind: "base"; arch: Arch; flavor: string }
+  | { kind: "kernel"; arch: Arch };
+
+/** `codex-amd64-ubuntu`, `base-amd64-ubuntu`, `kernel-amd64`. */
+export function cellId(cell: Coordinates): string {
+  switch (cell.kind) {
+    case "preset":
+      return `${cell.preset}-${cell.arch}-${cell.flavor}`;
+    case "base":
+      return `base-${cell.arch}-${cell.flavor}`;
+    case "kernel":
+      return `kernel-${cell.arch}`;
+  }
+}
+
+/** The names of a cell's files on the release. Every asset name in the project is made here. */
+export function assetNames(cell: Coordinates, defaultFlavor: string): string[] {
+  switch (cell.kind) {
+    case "preset":
+      return [`${cellId(cell)}-rootfs.ext4.zst`];
+    case "base":
+      return [
+        cell.flavor === defaultFlavor
+          ? `base-${cell.arch}-rootfs.ext4.zst`
+          : `base-${cell.arch}-${cell.flavor}-rootfs.ext4.zst`,
+      ];
+    case "kernel":
+      return KERNEL_FORMATS.map((format) => kernelAsset(cell.arch, format));
+  }
+}
+
+export const kernelAsset = (arch: Arch, format: KernelFormat): string => `vmlinux-${arch}.${format}`;
+
+/** Where an asset of a published release is downloaded from. */
+export function assetUrl(repository: string, tag: string, asset: string): string {
+  return `https://github.com/${repository}/releases/download/${tag}/${asset}`;
+}

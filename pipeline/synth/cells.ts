@@ -1,0 +1,129 @@
+import { createHash } from "node:crypto";
+import { type BaseRootfs, TOOLS_LOCK } from "../constructs/base-rootfs.ts";
+import type { PresetLayer } from "../constructs/preset-layer.ts";
+import type { Release } from "../constructs/release.ts";
+import type { BaseCell, Cell, Cells, PresetCell } from "../schema/cells.ts";
+import { PipelineError } from "../schema/error.ts";
+import { type Arch, assetNames, type Coordinates, cellId } from "../schema/names.ts";
+import { baseDockerfile, type Dockerfile, presetDockerfile } from "./dockerfile.ts";
+
+const TOOLS_DOCKERFILE = "dockerfiles/tools/Dockerfile";
+const TOOLS_FILES = ["dockerfiles/network/env", "dockerfiles/tools/package.json", TOOLS_LOCK];
+
+/** The content of `out/cells.json`, bases before the presets on them, in the order of declaration. */
+export function renderCells(release: Release): Omit<Cells, "$comment"> {
+  const tools = renderTools(release);
+  const bases = release.bases.flatMap((base) =>
+    release.archs.map((arch) => baseCell(release, base, arch, tools.inputs)),
+  );
+  const presets = release.presets.flatMap((preset) =>
+    preset.bases.flatMap((base) =>
+      release.archs.map((arch) => {
+        const below = bases.find((cell) => cell.arch === arch && cell.flavor === base.flavor.name)!;
+        return presetCell(release, preset, base, below);
+      }),
+    ),
+  );
+  const kernels = release.kernels.flatMap(() => release.archs.map((arch) => kernelCell(release, arch)));
+  return {
+    schema_version: 1,
+    tag: release.tag,
+    repository: release.repository,
+    vmms: [...release.vmms],
+    default_flavor: release.defaultFlavor,
+    source_date_epoch: release.sourceDateEpoch,
+    tools,
+    refused: Object.fromEntries(
+      release.presets
+        .filter((preset) => Object.keys(preset.refuses).length > 0)
+        .map((preset) => [preset.preset, { ...preset.refuses }]),
+    ),
+    cells: [...kernels, ...bases, ...presets],
+  };
+}
+
+/** Tools are Debian: the flavor's own sources where it is declared, so that both are bootstrapped alike. */
+function renderTools(release: Release): Cells["tools"] {
+  const text = readInput(release, TOOLS_DOCKERFILE);
+  const image = /^ARG ROOTFS=(\S+)$/m.exec(text)?.[1];
+  if (!image) throw new PipelineError(`${TOOLS_DOCKERFILE}: no line ARG ROOTFS=image@sha256:…`);
+  const recipe = {
+    dockerfile: TOOLS_DOCKERFILE,
+    files: TOOLS_FILES,
+    sources: [
+      { from: "image" as const, image },
+      { from: "mmdebstrap" as const, suite: "trixie" },
+    ],
+  };
+  return { ...recipe, inputs: hashInputs(release, recipe) };
+}
+
+function baseCell(release: Release, base: BaseRootfs, arch: Arch, tools: string): BaseCell {
+  return finish(release, { kind: "base", arch, flavor: base.flavor.name }, baseDockerfile(base), tools, {
+    kind: "base",
+    published: base.published,
+    flavor: base.flavor.name,
+    disk_mib: base.diskMib,
+    sources: [...base.flavor.sources(arch)],
+  });
+}
+
+function presetCell(release: Release, preset: PresetLayer, base: BaseRootfs, below: BaseCell): PresetCell {
+  const coordinates = {
+    kind: "preset",
+    preset: preset.preset,
+    arch: below.arch,
+    flavor: below.flavor,
+  } as const;
+  return finish(release, coordinates, presetDockerfile(preset, base), below.inputs, {
+    kind: "preset",
+    published: base.published,
+    preset: preset.preset,
+    flavor: below.flavor,
+    base: below.id,
+    disk_mib: base.diskMib,
+    check: { command: [...preset.check], expect: preset.lockedVersion ?? null },
+  });
+}
+
+function kernelCell(release: Release, arch: Arch): Cell {
+  const coordinates = { kind: "kernel", arch } as const;
+  const cell = { ...identity(release, coordinates), kind: "kernel" as const, published: true };
+  return { ...cell, inputs: digest(JSON.stringify(cell)) };
+}
+
+const identity = (release: Release, coordinates: Coordinates) => ({
+  id: cellId(coordinates),
+  arch: coordinates.arch,
+  assets: assetNames(coordinates, release.defaultFlavor),
+});
+
+/** Completes a cell with its identity, its recipe, and the hash over all that and over `below`. */
+function finish<T extends object>(
+  release: Release,
+  coordinates: Coordinates,
+  dockerfile: Dockerfile,
+  below: string,
+  fields: T,
+) {
+  const cell = {
+    ...identity(release, coordinates),
+    ...fields,
+    dockerfile: dockerfile.path,
+    files: [...dockerfile.files],
+  };
+  return { ...cell, inputs: hashInputs(release, cell, dockerfile.text, below) };
+}
+
+function hashInputs(release: Release, recipe: { files: readonly string[] }, ...more: string[]): string {
+  const contents = recipe.files.map((file) => digest(readInput(release, file)));
+  return digest(JSON.stringify([release.sourceDateEpoch, recipe, contents, more]));
+}
+
+function readInput(release: Release, path: string): string {
+  const text = release.files(path);
+  if (text === undefined) throw new PipelineError(`${path} is missing: images are made from it`);
+  return text;
+}
+
+const digest = (text: string) => createHash("sha256").update(text).digest("hex");

@@ -1,0 +1,132 @@
+import type { BaseRootfs } from "../constructs/base-rootfs.ts";
+import type { NpmInstall, UvInstall } from "../constructs/install.ts";
+import type { PresetLayer } from "../constructs/preset-layer.ts";
+import { marker } from "./marker.ts";
+
+/** A Dockerfile and the project files that it copies in. */
+export interface Dockerfile {
+  readonly path: string;
+  readonly text: string;
+  readonly files: readonly string[];
+}
+
+/** The mirrors and CA of the network the build runs in: empty as committed, filled by the runtime. */
+const NETWORK = "dockerfiles/network/env";
+const COPY_NETWORK = "COPY dockerfiles/network/ /tmp/network/";
+
+/** What every image boots with, and where it lies there. */
+const BOOT_FILES = [
+  ["init/init", "/init"],
+  ["init/sshd_config", "/etc/smolvm/sshd_config"],
+] as const;
+
+export function baseDockerfile(base: BaseRootfs): Dockerfile {
+  const { flavor } = base;
+  const nodeFromTools = base.nodeVersion !== undefined && flavor.libc === "glibc";
+  const rootfs = flavor.sources("amd64").find((source) => source.from === "image")?.image;
+
+  const lines = [
+    marker("#"),
+    ...(nodeFromTools ? ["ARG TOOLS=smolvm-tools"] : []),
+    `ARG ROOTFS=${rootfs ?? `smolvm-rootfs-${flavor.name}`}`,
+    ...(nodeFromTools ? ["FROM ${TOOLS} AS tools"] : []),
+    ...(base.uv ? [`FROM ${base.uv} AS uv`] : []),
+    "",
+    "FROM ${ROOTFS}",
+    COPY_NETWORK,
+    ...(flavor.packageManager === "apt" ? aptInstall(base.packages) : apkInstall(base.packages)),
+    ...(nodeFromTools ? ["COPY --from=tools /opt/node/ /usr/local/"] : []),
+    ...(base.uv ? ["COPY --from=uv /uv /usr/local/bin/uv"] : []),
+    ...BOOT_FILES.map(([from, to]) => `COPY ${from} ${to}`),
+  ];
+  return {
+    path: `dockerfiles/base-${flavor.name}.Dockerfile`,
+    text: `${lines.join("\n")}\n`,
+    files: [NETWORK, ...BOOT_FILES.map(([from]) => from)],
+  };
+}
+
+export function presetDockerfile(preset: PresetLayer, base: BaseRootfs): Dockerfile {
+  const path = `dockerfiles/${preset.preset}-${base.flavor.name}.Dockerfile`;
+  return preset.install.method === "npm"
+    ? npmDockerfile(path, preset, base, preset.install)
+    : uvDockerfile(path, preset, base, preset.install);
+}
+
+function npmDockerfile(path: string, preset: PresetLayer, base: BaseRootfs, install: NpmInstall): Dockerfile {
+  const home = `/opt/${preset.preset}`;
+  const program = preset.check[0]!;
+  const locks = ["package.json", "package-lock.json"].map((file) => `dockerfiles/${preset.preset}/${file}`);
+  const lines = [
+    marker("#"),
+    "ARG TOOLS=smolvm-tools",
+    `ARG BASE=smolvm-base-${base.flavor.name}`,
+    "",
+    "FROM ${TOOLS} AS install",
+    COPY_NETWORK,
+    `COPY ${locks.join(" ")} ${home}/`,
+    ...run([
+      `cd ${home}`,
+      `npm ci --omit=dev --ignore-scripts --libc=${base.flavor.libc} --no-audit --no-fund --no-update-notifier`,
+    ]),
+    "",
+    "FROM ${BASE}",
+    `COPY --from=install ${home}/ ${home}/`,
+    `RUN ln -s ${home}/node_modules/${install.binary ?? `.bin/${program}`} /usr/local/bin/${program}`,
+  ];
+  return { path, text: `${lines.join("\n")}\n`, files: [NETWORK, ...locks] };
+}
+
+function uvDockerfile(path: string, preset: PresetLayer, base: BaseRootfs, install: UvInstall): Dockerfile {
+  const home = `/opt/${preset.preset}`;
+  const program = preset.check[0]!;
+  const extras = install.extras.map((extra) => ` --extra ${extra}`).join("");
+  const lines = [
+    marker("#"),
+    `ARG BASE=smolvm-base-${base.flavor.name}`,
+    "",
+    "FROM ${BASE}",
+    COPY_NETWORK,
+    ...run([
+      `git init -q ${home}`,
+      `cd ${home}`,
+      `git fetch -q --depth 1 ${install.repository} ${install.commit}`,
+      "git checkout -q FETCH_HEAD",
+      "rm -rf .git",
+      `UV_PYTHON_DOWNLOADS=never uv sync --frozen --no-dev --no-cache --no-progress${extras}`,
+      `ln -s ${home}/.venv/bin/${program} /usr/local/bin/${program}`,
+    ]),
+  ];
+  return { path, text: `${lines.join("\n")}\n`, files: [NETWORK] };
+}
+
+/** One RUN that stops at the first command that fails, with the build's network set up. */
+function run(commands: readonly string[]): string[] {
+  const all = ["set -eu", ". /tmp/network/env", ...commands];
+  return all.map((command, index) => {
+    const start = index === 0 ? "RUN " : "    ";
+    return `${start}${command}${index < all.length - 1 ? "; \\" : ""}`;
+  });
+}
+
+const continued = (packages: readonly string[]) =>
+  [...packages].sort().map((name, index, all) => `      ${name}${index < all.length - 1 ? " \\" : ""}`);
+
+function aptInstall(packages: readonly string[]): string[] {
+  return [
+    "RUN set -eu; . /tmp/network/env; export DEBIAN_FRONTEND=noninteractive; \\",
+    "    apt-get update; \\",
+    "    apt-get install -y --no-install-recommends \\",
+    ...continued(packages).map((line, index, all) => (index === all.length - 1 ? `${line}; \\` : line)),
+    "    apt-get clean; \\",
+    "    rm -rf /var/lib/apt/lists/*",
+  ];
+}
+
+function apkInstall(packages: readonly string[]): string[] {
+  return [
+    "RUN set -eu; . /tmp/network/env; \\",
+    "    apk add --no-cache ${APK_FLAGS:-} \\",
+    ...continued(packages),
+  ];
+}

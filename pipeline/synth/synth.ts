@@ -1,0 +1,66 @@
+import type { App } from "../constructs/app.ts";
+import { Release } from "../constructs/release.ts";
+import { CELLS_PATH, Cells } from "../schema/cells.ts";
+import { PipelineError } from "../schema/error.ts";
+import { MANIFEST_PATH, MANIFEST_SCHEMA_PATH } from "../schema/manifest.ts";
+import { renderCells } from "./cells.ts";
+import { baseDockerfile, presetDockerfile } from "./dockerfile.ts";
+import { ATTRIBUTES_PATH, renderAttributes } from "./gitattributes.ts";
+import { manifestSchema, renderManifest } from "./manifest.ts";
+import { json, markedJson } from "./marker.ts";
+import { validate } from "./validate.ts";
+import { buildPublishedImages } from "./workflow/build-published-images.ts";
+import { pullRequest } from "./workflow/pull-request.ts";
+import { renderWorkflow } from "./workflow/render.ts";
+
+/** Every generated file: its path from the project's root, and its whole text. */
+export type Output = ReadonlyMap<string, string>;
+
+/**
+ * Turns a tree into the files derived from it, without a disk: validate everything, lock the tree,
+ * render. @throws PipelineError with every error of the tree, each at its construct's path
+ */
+export function synth(app: App): Output {
+  validate(app);
+  app.node.lock();
+
+  const release = theRelease(app);
+  const cells = renderCells(release);
+  const output = new Map<string, string>();
+
+  output.set(
+    ".github/workflows/build-published-images.yml",
+    renderWorkflow(buildPublishedImages(release.tag)),
+  );
+  output.set(".github/workflows/pull-request.yml", renderWorkflow(pullRequest()));
+  for (const base of release.bases) {
+    const { path, text } = baseDockerfile(base);
+    output.set(path, text);
+  }
+  for (const preset of release.presets) {
+    for (const base of preset.bases) {
+      const { path, text } = presetDockerfile(preset, base);
+      output.set(path, text);
+    }
+  }
+  output.set(CELLS_PATH, markedJson(cells));
+  output.set(MANIFEST_PATH, json(renderManifest(release)));
+  output.set(MANIFEST_SCHEMA_PATH, markedJson(manifestSchema()));
+  output.set(ATTRIBUTES_PATH, renderAttributes([...output.keys()]));
+
+  return new Map([...output].sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+/** The cells of a synthesised tree, as the runtime reads them. */
+export function cellsOf(output: Output): Cells {
+  return Cells.parse(JSON.parse(output.get(CELLS_PATH)!));
+}
+
+function theRelease(app: App): Release {
+  const releases = app.node.findAll().filter((construct) => construct instanceof Release);
+  const [release] = releases;
+  if (!release || releases.length > 1) {
+    throw new PipelineError(`the tree declares ${releases.length} releases; exactly one is synthesised`);
+  }
+  return release;
+}

@@ -1,0 +1,18 @@
+/** Every action that a generated workflow uses, pinned by commit: the one place to update them. */
+const ACTIONS = {
+  "actions/checkout": { version: "v7.0.1", commit: "3d3c42e5aac5ba805825da76410c181273ba90b1" },
+  "actions/setup-node": { version: "v7.1.0", commit: "949feb2413d6458794dcd2491c4babbbce0c15c1" },
+  "actions/upload-artifact": { version: "v7.0.2", commit: "cf430e030ddbb5b0abf93d22962f4752f3646cd9" },
+  "actions/download-artifact": { version: "v8.0.2", commit: "9000827ccba6bdab643e8b6fd33ac0654aef8333" },
+} as const;
+
+export type Action = keyof typeof ACTIONS;
+
+export const uses = (action: Action) => `${action}@${ACTIONS[action].commit}`;
+
+/** The version behind a `uses:` value, for the comment after it; undefined for an action not in the table. */
+export function versionOf(used: string): string | undefined {
+  const [name, commit] = used.split("@");
+  const pin = Object.entries(ACTIONS).find(([action]) => action === name)?.[1];
+  return pin?.commit === commit ? pin?.version : undefined;
+}

@@ -1,0 +1,32 @@
+/** The parts of GitHub's workflow syntax that the generated workflows use; `render.ts` writes them. */
+export interface Workflow {
+  readonly name: string;
+  readonly on: Readonly<Record<string, object | null>>;
+  readonly permissions: Permissions;
+  readonly concurrency?: { readonly group: string; readonly "cancel-in-progress": boolean };
+  readonly jobs: Readonly<Record<string, Job>>;
+}
+
+export type Permissions = Readonly<Record<string, "read" | "write" | "none">>;
+
+export interface Job {
+  readonly name?: string;
+  readonly needs?: readonly string[];
+  readonly if?: string;
+  readonly "runs-on": string;
+  readonly "timeout-minutes": number;
+  readonly permissions: Permissions;
+  readonly outputs?: Readonly<Record<string, string>>;
+  readonly strategy?: { readonly "fail-fast": false; readonly matrix: { readonly include: string } };
+  readonly steps: readonly Step[];
+}
+
+export interface Step {
+  readonly name?: string;
+  readonly id?: string;
+  readonly if?: string;
+  readonly uses?: string;
+  readonly with?: Readonly<Record<string, string | number | boolean>>;
+  readonly env?: Readonly<Record<string, string>>;
+  readonly run?: string;
+}

@@ -1,0 +1,33 @@
+import type { Workflow } from "./model.ts";
+import { prepare } from "./steps.ts";
+
+/** What a pull request must pass: nothing generated is stale, the tests, and a real image from end to end. */
+export function pullRequest(): Workflow {
+  return {
+    name: "pull-request",
+    on: { pull_request: null },
+    permissions: {},
+    concurrency: { group: "pull-request-${{ github.ref }}", "cancel-in-progress": true },
+    jobs: {
+      test: {
+        "runs-on": "ubuntu-24.04",
+        "timeout-minutes": 15,
+        permissions: { contents: "read" },
+        steps: [
+          ...prepare,
+          { name: "Nothing generated is stale", run: "npm run -s synth -- --check" },
+          { run: "npm run lint" },
+          { run: "npm run typecheck" },
+          { run: "npm test" },
+        ],
+      },
+      e2e: {
+        needs: ["test"],
+        "runs-on": "ubuntu-24.04",
+        "timeout-minutes": 60,
+        permissions: { contents: "read" },
+        steps: [...prepare, { name: "Build and boot real images", run: "npm run check" }],
+      },
+    },
+  };
+}

@@ -1,0 +1,12 @@
+import { uses } from "./actions.ts";
+import type { Step } from "./model.ts";
+
+/** The repository and its npm packages; nothing it leaves behind holds a token. */
+export const prepare: readonly Step[] = [
+  { uses: uses("actions/checkout"), with: { "persist-credentials": false } },
+  { uses: uses("actions/setup-node"), with: { "node-version": 24, cache: "npm" } },
+  { run: "npm ci" },
+];
+
+/** What a cell needs from the runner's distribution: QEMU, zstd, mmdebstrap. */
+export const installTools: Step = { name: "Install QEMU and other tools", run: "bash scripts/setup.sh" };
