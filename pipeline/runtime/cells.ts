@@ -17,14 +17,13 @@ export function readCells(root: string): Cells {
   }
 }
 
-/** The cells with these ids, each with its base before it, nothing twice. @throws PipelineError */
+/** The cells with these ids, bases before presets, nothing twice. @throws PipelineError */
 export function selectCells(all: Cells, ids: readonly string[]): Cell[] {
   const byId = new Map(all.cells.map((cell) => [cell.id, cell]));
   const selected = new Set<Cell>();
   for (const id of ids) {
     const cell = byId.get(id);
     if (!cell) throw unknownCell(all, id);
-    if (cell.kind === "preset") selected.add(baseOf(all, cell));
     selected.add(cell);
   }
   const order = { kernel: 0, base: 1, preset: 2 };

@@ -5,7 +5,7 @@ import type { Workflow } from "./model.ts";
 
 /** The YAML text of a workflow; each pinned action is followed by its version as a comment. */
 export function renderWorkflow(workflow: Workflow): string {
-  const document = new Document(workflow);
+  const document = new Document(workflow, { aliasDuplicateObjects: false });
   visit(document, {
     Pair(_, pair) {
       if (!isScalar(pair.key) || pair.key.value !== "uses" || !isScalar(pair.value)) return;

@@ -1,0 +1,77 @@
+import { rename, rm, stat } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import type Docker from "dockerode";
+import { PipelineError } from "../schema/error.ts";
+import type { Run } from "../schema/progress.ts";
+import { noSpace } from "./ext4.ts";
+import { sha256File } from "./hash.ts";
+import { runTool } from "./tool.ts";
+
+export const DEFAULT_LEVEL = 19;
+
+export interface Compressed {
+  readonly path: string;
+  readonly sha256: string;
+  readonly size: number;
+  /** Of the file that was compressed. */
+  readonly imageSha256: string;
+  readonly imageSize: number;
+}
+
+/**
+ * Compresses `image` to `<image>.zst` beside it, with one zstd (the tool container's) so that the bytes
+ * are the same everywhere: any number of threads gives the same ones. 2^27 bytes is the largest window
+ * that every decoder takes without being asked to. @throws PipelineError
+ */
+export async function compress(
+  docker: Docker,
+  image: string,
+  options: { tools: string; level: number },
+  run: Run,
+): Promise<Compressed> {
+  const directory = dirname(image);
+  const name = `${basename(image)}.zst`;
+  const partial = `${name}.partial`;
+  const { size: imageSize } = await stat(image);
+  const command = `exec zstd -${options.level} --long=27 -T0 -f -v --progress -o /work/${partial} /work/${basename(image)}`;
+  try {
+    // The image is read twice at once: by zstd, and for the hash of what is inside.
+    const [result, imageSha256] = await Promise.all([
+      runTool(
+        docker,
+        {
+          image: options.tools,
+          command: ["sh", "-c", command],
+          work: directory,
+          onOutput: (text) => {
+            const percent = /([0-9.]+) ?%/.exec(text)?.[1];
+            const read = /Read[^0-9]*([0-9.]+) ?([KMG])i?B/.exec(text);
+            if (read) run.progress.bytes(Math.min(imageSize, bytes(read[1]!, read[2]!)), imageSize);
+            else if (percent) run.progress.bytes(imageSize, imageSize);
+          },
+        },
+        run,
+      ),
+      sha256File(image, run.signal),
+    ]);
+    if (result.exitCode !== 0) {
+      if (/no space left/i.test(result.output)) throw noSpace(directory);
+      throw new PipelineError(`zstd could not compress ${image}: ${result.output.trim().split("\n").at(-1)}`);
+    }
+    const finished = join(directory, name);
+    await rename(join(directory, partial), finished);
+    return {
+      path: finished,
+      sha256: await sha256File(finished, run.signal),
+      size: (await stat(finished)).size,
+      imageSha256,
+      imageSize,
+    };
+  } catch (error) {
+    await rm(join(directory, partial), { force: true });
+    throw error;
+  }
+}
+
+const bytes = (number: string, unit: string) =>
+  Number(number) * { K: 1 << 10, M: 1 << 20, G: 1 << 30 }[unit]!;

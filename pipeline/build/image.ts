@@ -1,0 +1,124 @@
+import { createReadStream } from "node:fs";
+import { readdir, readFile, stat } from "node:fs/promises";
+import { join, relative } from "node:path";
+import { PassThrough, type Readable, type Writable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import type Docker from "dockerode";
+import { pack } from "tar-stream";
+import { PipelineError } from "../schema/error.ts";
+import type { Arch } from "../schema/names.ts";
+import type { Run } from "../schema/progress.ts";
+import { OWNER_LABEL, removeContainer } from "./docker.ts";
+import type { Network } from "./network.ts";
+
+export interface BuildOptions {
+  /** The project's root, below which all paths lie. */
+  readonly root: string;
+  readonly dockerfile: string;
+  readonly files: readonly string[];
+  /** A directory of files (no links) that goes into the context as a whole. @default none */
+  readonly tree?: { readonly from: string; readonly to: string };
+  readonly arch: Arch;
+  /** The image's name and tag. */
+  readonly tag: string;
+  readonly args: Readonly<Record<string, string>>;
+  readonly network: Network;
+  /** Build every step anew, whatever Docker has cached. */
+  readonly noCache: boolean;
+}
+
+/** How many of the build's last lines a failure shows. */
+const SHOWN_LINES = 20;
+
+/** `docker build`: makes the image `options.tag`. @throws PipelineError with the build's last lines */
+export async function buildImage(docker: Docker, options: BuildOptions, run: Run): Promise<void> {
+  const context = pack();
+  const sending = sendContext(context, options);
+  const lines: string[] = [];
+  let failure: string | undefined;
+  try {
+    const stream = await docker.buildImage(context as unknown as NodeJS.ReadableStream, {
+      t: options.tag,
+      dockerfile: options.dockerfile,
+      platform: `linux/${options.arch}`,
+      buildargs: { ...options.network.buildArgs, ...options.args },
+      networkmode: options.network.mode,
+      nocache: options.noCache,
+      labels: { [OWNER_LABEL]: String(process.pid) },
+      rm: true,
+      forcerm: true,
+      abortSignal: run.signal,
+    });
+    await sending;
+    await new Promise<void>((resolve, reject) => {
+      docker.modem.followProgress(
+        stream,
+        (error) => (error ? reject(error) : resolve()),
+        (event: { stream?: string; error?: string }) => {
+          if (event.stream) lines.push(...event.stream.split("\n").filter((line) => line.trim()));
+          if (event.error) failure = event.error;
+        },
+      );
+    });
+  } catch (cause) {
+    run.signal.throwIfAborted();
+    failure ??= (cause as Error).message;
+  }
+  if (failure) {
+    throw new PipelineError(`docker build of ${options.dockerfile} failed: ${failure.trim()}`, {
+      details: lines.slice(-SHOWN_LINES).map((line) => `  ${line.trimEnd()}`),
+    });
+  }
+}
+
+/** Sends the build's files with fixed owner, mode and time, so that Docker's cache sees content alone. */
+async function sendContext(context: ReturnType<typeof pack>, options: BuildOptions): Promise<void> {
+  const add = (name: string, content: Buffer | string) =>
+    context.entry({ name, mode: modeOf(name), mtime: new Date(0) }, content as string);
+  for (const file of [options.dockerfile, ...options.files]) {
+    if (!Object.hasOwn(options.network.files, file)) add(file, await readFile(join(options.root, file)));
+  }
+  for (const [file, content] of Object.entries(options.network.files)) add(file, content);
+  for (const file of options.tree ? await filesBelow(options.tree.from) : []) {
+    await addLarge(context, join(options.tree!.from, file), `${options.tree!.to}/${file}`);
+  }
+  context.finalize();
+}
+
+/** The paths of the regular files below a directory, sorted. */
+async function filesBelow(directory: string): Promise<string[]> {
+  const entries = await readdir(directory, { recursive: true, withFileTypes: true });
+  return entries
+    .filter((entry) => entry.isFile())
+    .map((entry) => relative(directory, join(entry.parentPath, entry.name)))
+    .sort();
+}
+
+async function addLarge(context: ReturnType<typeof pack>, path: string, name: string): Promise<void> {
+  const { size, mode } = await stat(path);
+  const entry = context.entry({ name, size, mode: mode & 0o100 ? 0o755 : 0o644, mtime: new Date(0) });
+  await pipeline(createReadStream(path), entry as unknown as Writable);
+}
+
+const modeOf = (name: string) => (name === "init/init" ? 0o755 : 0o644);
+
+/** The file system of an image as a tar stream. The container it takes is gone when the stream ends. */
+export async function exportImage(docker: Docker, image: string, run: Run): Promise<Readable> {
+  const container = await docker.createContainer({
+    Image: image,
+    Cmd: ["/init"],
+    NetworkDisabled: true,
+    Labels: { [OWNER_LABEL]: String(process.pid) },
+  });
+  try {
+    const output = new PassThrough();
+    const stream = (await container.export({ abortSignal: run.signal })) as Readable;
+    stream.on("error", (error) => output.destroy(error));
+    const remove = () => void removeContainer(docker, container.id).catch(() => {});
+    output.once("close", remove);
+    return stream.pipe(output);
+  } catch (error) {
+    await removeContainer(docker, container.id);
+    throw error;
+  }
+}

@@ -1,0 +1,183 @@
+import type { FileHandle } from "node:fs/promises";
+import { PassThrough, type Readable, type Writable } from "node:stream";
+import { finished } from "node:stream/promises";
+import { type Pack, pack } from "tar-stream";
+import { isScrubbed, REWRITTEN } from "./scrub.ts";
+import type { Content, Entry, TarIndex } from "./tar-index.ts";
+
+/** A root file system that is on its way into an image: what is in it, in order, with its bytes at hand. */
+export interface Rootfs {
+  /** Parents before children; the base's paths first. */
+  readonly entries: readonly Entry[];
+  /** The bytes of a file, or undefined where `entries` has no such file. */
+  read(path: string): Promise<string | undefined>;
+  /** The bytes of an entry's content in chunks. */
+  chunks(entry: Entry): AsyncIterable<Buffer>;
+  sizeOf(entry: Entry): number;
+}
+
+export interface NormaliseOptions {
+  /** The base's paths in the base's own order; empty for a base. */
+  readonly baseOrder: readonly string[];
+  /** Seconds since 1970: no entry is newer. */
+  readonly epoch: number;
+}
+
+/** How much is read at once, bytes. */
+const CHUNK = 1 << 20;
+
+/**
+ * Orders, scrubs and dates the entries of a spooled tar. A preset lists its base's paths first, in the
+ * base's order, then its own, sorted: images of one flavor then share whole runs of blocks.
+ */
+export async function normalise(
+  index: TarIndex,
+  spool: FileHandle,
+  options: NormaliseOptions,
+): Promise<Rootfs> {
+  const entries = new Map(
+    order(index, options.baseOrder).map((entry) => [entry.path, dated(entry, options.epoch)]),
+  );
+  const rewritten = new Map<Content, string>();
+  for (const [path, rewrite] of REWRITTEN) {
+    const entry = entries.get(path);
+    if (entry?.type !== "file") continue;
+    const before = await readAll(spool, entry.content!);
+    // A content of its own, so that a hard link elsewhere keeps what it had.
+    const content = { ...entry.content! };
+    entries.set(path, { ...entry, content });
+    rewritten.set(content, rewrite(before, options.epoch));
+  }
+  const text = (content: Content) => rewritten.get(content);
+
+  return {
+    entries: [...entries.values()],
+    async read(path) {
+      const content = entries.get(path)?.content;
+      return content && (text(content) ?? (await readAll(spool, content)));
+    },
+    async *chunks({ content }) {
+      if (!content) return;
+      const replaced = text(content);
+      if (replaced === undefined) yield* readChunks(spool, content);
+      else yield Buffer.from(replaced);
+    },
+    sizeOf({ content }) {
+      if (!content) return 0;
+      const replaced = text(content);
+      return replaced === undefined ? content.size : Buffer.byteLength(replaced);
+    },
+  };
+}
+
+/** The paths that a base leaves after scrubbing, in its own order: what a preset on it begins with. */
+export function order(index: TarIndex, baseOrder: readonly string[]): Entry[] {
+  const left = new Map([...index].filter(([path, entry]) => !isScrubbed(path, entry.type)));
+  const first: Entry[] = [];
+  for (const path of baseOrder) {
+    const entry = left.get(path);
+    if (entry) first.push(entry);
+    left.delete(path);
+  }
+  // A path that became a directory's child under a new parent must still come after that parent.
+  const rest = [...left.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
+  return parentsFirst([...first, ...rest]);
+}
+
+/** Moves nothing unless an entry stands before its directory, as when a preset replaced one of the base's. */
+function parentsFirst(entries: readonly Entry[]): Entry[] {
+  const placed = new Set<string>();
+  const late = new Map(entries.map((entry) => [entry.path, entry]));
+  const result: Entry[] = [];
+  const place = (entry: Entry) => {
+    if (placed.has(entry.path)) return;
+    const parent = late.get(entry.path.slice(0, Math.max(0, entry.path.lastIndexOf("/"))));
+    if (parent) place(parent);
+    placed.add(entry.path);
+    result.push(entry);
+  };
+  for (const entry of entries) place(entry);
+  return result;
+}
+
+const dated = (entry: Entry, epoch: number): Entry => ({ ...entry, mtime: Math.min(entry.mtime, epoch) });
+
+/** The root file system as a tar stream; `onChunk` sees every byte of every file on its way. */
+export function toTar(rootfs: Rootfs, onChunk: (entry: Entry, chunk: Buffer) => void = () => {}): Readable {
+  const archive = pack();
+  const output = new PassThrough({ highWaterMark: CHUNK });
+  (archive as unknown as Readable).on("error", (error) => output.destroy(error)).pipe(output);
+  writeEntries(archive, rootfs, onChunk).catch((error: Error) => output.destroy(error));
+  output.once("close", () => archive.destroy(new Error("closed")));
+  return output;
+}
+
+async function writeEntries(
+  archive: Pack,
+  rootfs: Rootfs,
+  onChunk: (entry: Entry, chunk: Buffer) => void,
+): Promise<void> {
+  const written = new Map<Content, string>();
+  for (const entry of rootfs.entries) {
+    const first = entry.content && written.get(entry.content);
+    if (entry.type !== "file" || first !== undefined) {
+      await writeEmpty(archive, entry, first);
+      continue;
+    }
+    written.set(entry.content!, entry.path);
+    const options = { ...header(entry), type: "file", size: rootfs.sizeOf(entry) } as const;
+    const sink = archive.entry(options) as unknown as Writable;
+    const done = finished(sink);
+    for await (const chunk of rootfs.chunks(entry)) {
+      onChunk(entry, chunk);
+      if (!sink.write(chunk)) await new Promise<void>((resolve) => sink.once("drain", resolve));
+    }
+    sink.end();
+    await done;
+  }
+  archive.finalize();
+}
+
+/** Writes an entry without bytes: a directory, a link, a device, or a further name of a written file. */
+async function writeEmpty(archive: Pack, entry: Entry, first: string | undefined): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    archive.entry(
+      {
+        ...header(entry),
+        type: first === undefined ? entry.type : "link",
+        size: 0,
+        ...(first !== undefined ? { linkname: first } : {}),
+        ...(entry.target !== undefined ? { linkname: entry.target } : {}),
+        ...(entry.device ? { devmajor: entry.device.major, devminor: entry.device.minor } : {}),
+      },
+      (error) => (error ? reject(error) : resolve()),
+    );
+  });
+}
+
+function header(entry: Entry) {
+  return {
+    name: entry.path,
+    mode: entry.mode,
+    uid: entry.uid,
+    gid: entry.gid,
+    mtime: new Date(entry.mtime * 1000),
+    ...(entry.capability ? { pax: { "SCHILY.xattr.security.capability": entry.capability } } : {}),
+  };
+}
+
+async function* readChunks(spool: FileHandle, { offset, size }: Content): AsyncIterable<Buffer> {
+  for (let done = 0; done < size; ) {
+    const length = Math.min(CHUNK, size - done);
+    const { buffer, bytesRead } = await spool.read(Buffer.allocUnsafe(length), 0, length, offset + done);
+    if (bytesRead === 0) throw new Error("the spooled tar is shorter than its index says");
+    yield buffer.subarray(0, bytesRead);
+    done += bytesRead;
+  }
+}
+
+async function readAll(spool: FileHandle, content: Content): Promise<string> {
+  const parts: Buffer[] = [];
+  for await (const chunk of readChunks(spool, content)) parts.push(chunk);
+  return Buffer.concat(parts).toString("utf8");
+}

@@ -1,0 +1,171 @@
+import { createReadStream } from "node:fs";
+import { PassThrough } from "node:stream";
+import type Docker from "dockerode";
+import { x } from "tinyexec";
+import type { RootfsSource } from "../schema/cells.ts";
+import { PipelineError } from "../schema/error.ts";
+import type { Arch } from "../schema/names.ts";
+import type { Run } from "../schema/progress.ts";
+import { hasImage, onPath } from "./docker.ts";
+import { fetchVerified } from "./download.ts";
+import type { Network } from "./network.ts";
+
+export interface SourceOptions {
+  readonly arch: Arch;
+  readonly sourceDateEpoch: number;
+  readonly network: Network;
+  /** Where downloads are kept. */
+  readonly cache: string;
+  readonly noCache: boolean;
+}
+
+/** A flavor's first files as a container image, and which source they came from. */
+export interface Imported {
+  readonly image: string;
+  /** In words. */
+  readonly source: string;
+  readonly from: RootfsSource;
+}
+
+/**
+ * Makes the first of `sources` that can be reached into a container image.
+ * @throws PipelineError that says why each of them could not
+ */
+export async function importRootfs(
+  docker: Docker,
+  sources: readonly RootfsSource[],
+  options: SourceOptions,
+  run: Run,
+): Promise<Imported> {
+  const failures: string[] = [];
+  for (const source of sources) {
+    try {
+      return { ...(await importOne(docker, source, options, run)), from: source };
+    } catch (error) {
+      run.signal.throwIfAborted();
+      if (!(error instanceof Unreachable)) throw error;
+      failures.push(error.message);
+      if (source !== sources.at(-1)) run.progress.warn(`${error.message}; trying the next source`);
+    }
+  }
+  throw new PipelineError(
+    "no source of the base file system can be reached: give a root file system tarball with --rootfs PATH|URL",
+    { details: failures.map((failure) => `- ${failure}`) },
+  );
+}
+
+/** A source that cannot be had from here; another one may. */
+class Unreachable extends Error {}
+
+type Made = Omit<Imported, "from">;
+
+function importOne(docker: Docker, source: RootfsSource, options: SourceOptions, run: Run): Promise<Made> {
+  switch (source.from) {
+    case "image":
+      return pull(docker, source.image, options, run);
+    case "tarball":
+      return importTarball(docker, source, options, run);
+    case "mmdebstrap":
+      return bootstrap(docker, source.suite, options, run);
+  }
+}
+
+async function pull(docker: Docker, image: string, options: SourceOptions, run: Run): Promise<Made> {
+  if (await hasImage(docker, image)) return { image, source: image };
+  run.progress.step(`pull ${image}`);
+  try {
+    const stream = await docker.pull(image, { platform: `linux/${options.arch}`, abortSignal: run.signal });
+    await new Promise<void>((resolve, reject) =>
+      docker.modem.followProgress(stream, (error) => (error ? reject(error) : resolve())),
+    );
+  } catch (cause) {
+    throw new Unreachable(`cannot pull ${image}: ${(cause as Error).message.trim()}`, { cause });
+  }
+  return { image, source: image };
+}
+
+async function importTarball(
+  docker: Docker,
+  { url, sha256 }: { url: string; sha256: string },
+  options: SourceOptions,
+  run: Run,
+): Promise<Made> {
+  const image = `smolvm/rootfs:${sha256.slice(0, 12)}`;
+  const source = `${url} (sha256:${sha256})`;
+  if (await hasImage(docker, image)) return { image, source };
+  run.progress.step(`fetch ${url}`);
+  let file: string;
+  try {
+    file = await fetchVerified(url, sha256, options.cache, run);
+  } catch (cause) {
+    if (cause instanceof PipelineError) throw cause;
+    throw new Unreachable(`cannot fetch ${url}: ${(cause as Error).message}`, { cause });
+  }
+  await importImage(docker, createReadStream(file), image, options.arch);
+  return { image, source };
+}
+
+/** Debian's archive is the default of mmdebstrap; its signatures are checked with the host's keyring. */
+async function bootstrap(docker: Docker, suite: string, options: SourceOptions, run: Run): Promise<Made> {
+  const image = `smolvm/mmdebstrap:${suite}-${options.arch}-${options.sourceDateEpoch}`;
+  const source = `mmdebstrap ${suite}`;
+  if (!options.noCache && (await hasImage(docker, image))) return { image, source };
+  if (!onPath("mmdebstrap")) {
+    throw new Unreachable(
+      "mmdebstrap is not installed: `sudo apt-get install mmdebstrap debian-archive-keyring`",
+    );
+  }
+  run.progress.step(`mmdebstrap ${suite} (${options.arch})`);
+  const mirror = options.network.aptMirror;
+  const child = x(
+    "mmdebstrap",
+    [
+      "--variant=minbase",
+      `--architectures=${options.arch}`,
+      "--format=tar",
+      // The image's own sources are those that apt ships for the suite, whatever mirror served it.
+      '--customize-hook=rm -f "$1/etc/apt/sources.list"',
+      '--customize-hook=cp "$1/usr/share/doc/apt/examples/debian.sources" "$1/etc/apt/sources.list.d/"',
+      suite,
+      "-",
+      ...(mirror ? [mirror] : []),
+    ],
+    {
+      signal: run.signal,
+      nodeOptions: {
+        stdio: ["ignore", "pipe", "pipe"],
+        env: { SOURCE_DATE_EPOCH: String(options.sourceDateEpoch), LC_ALL: "C.UTF-8" },
+      },
+    },
+  );
+  const log: string[] = [];
+  child.process?.stderr?.on("data", (chunk: Buffer) => log.push(chunk.toString("utf8")));
+  const importing = importImage(docker, child.process!.stdout!.pipe(new PassThrough()), image, options.arch);
+  const [{ exitCode }] = await Promise.all([child, importing]);
+  run.signal.throwIfAborted();
+  if (exitCode !== 0) {
+    await docker.getImage(image).remove({ force: true });
+    throw new Unreachable(`mmdebstrap ${suite} failed: ${lastLine(log.join(""))}`);
+  }
+  return { image, source };
+}
+
+const lastLine = (text: string) =>
+  text
+    .split("\n")
+    .filter((line) => line.startsWith("E:"))
+    .slice(0, 2)
+    .join(" ") || text.trim().split("\n").at(-1);
+
+async function importImage(
+  docker: Docker,
+  tar: NodeJS.ReadableStream,
+  image: string,
+  arch: Arch,
+): Promise<void> {
+  const [repo, tag] = image.split(":");
+  const stream = await docker.importImage(tar, { repo, tag, platform: `linux/${arch}` });
+  await new Promise<void>((resolve, reject) =>
+    docker.modem.followProgress(stream, (error) => (error ? reject(error) : resolve())),
+  );
+}

@@ -1,0 +1,112 @@
+import { clearLine, cursorTo } from "node:readline";
+import type { Progress } from "../schema/progress.ts";
+
+/** How often a bar is drawn anew, ms. */
+const REDRAW_MS = 100;
+const BAR_WIDTH = 20;
+
+/** Progress on stderr: a live line on a terminal, a group per step inside Actions, else a line per step. */
+export function createProgress(
+  env: NodeJS.ProcessEnv,
+  stream: NodeJS.WriteStream,
+): Progress & { end(): void } {
+  if (env.GITHUB_ACTIONS) return groups(stream);
+  return stream.isTTY && !env.CI ? liveLine(stream) : lines(stream);
+}
+
+function lines(stream: NodeJS.WriteStream): Progress & { end(): void } {
+  let ended = () => {};
+  return {
+    step(title) {
+      ended();
+      stream.write(`- ${title}\n`);
+      const started = performance.now();
+      ended = () => {
+        if (seconds(started) >= 1) stream.write(`  ${seconds(started)} s\n`);
+      };
+    },
+    bytes() {},
+    warn: (line) => void stream.write(`warning: ${line}\n`),
+    end() {
+      ended();
+      ended = () => {};
+    },
+  };
+}
+
+function groups(stream: NodeJS.WriteStream): Progress & { end(): void } {
+  let open = false;
+  const close = () => {
+    if (open) stream.write("::endgroup::\n");
+    open = false;
+  };
+  return {
+    step(title) {
+      close();
+      open = true;
+      stream.write(`::group::${title}\n`);
+    },
+    bytes() {},
+    warn: (line) => void stream.write(`::warning::${line}\n`),
+    end: close,
+  };
+}
+
+function liveLine(stream: NodeJS.WriteStream): Progress & { end(): void } {
+  let title: string | undefined;
+  let started = 0;
+  let drawn = 0;
+  let bar = "";
+  const draw = () => {
+    if (title === undefined) return;
+    drawn = performance.now();
+    const text = `… ${title}  ${bar}${seconds(started)} s`;
+    clearLine(stream, 0);
+    cursorTo(stream, 0);
+    stream.write(text.slice(0, stream.columns - 1));
+  };
+  const timer = setInterval(draw, 1000);
+  timer.unref();
+  const finish = (mark: string) => {
+    if (title === undefined) return;
+    clearLine(stream, 0);
+    cursorTo(stream, 0);
+    stream.write(`${mark} ${title}  ${seconds(started)} s\n`);
+    title = undefined;
+  };
+  return {
+    step(next) {
+      finish("✓");
+      title = next;
+      started = performance.now();
+      bar = "";
+      draw();
+    },
+    bytes(done, total) {
+      if (performance.now() - drawn < REDRAW_MS || total === 0) return;
+      const share = Math.min(1, done / total);
+      const full = Math.round(share * BAR_WIDTH);
+      bar = `${"█".repeat(full)}${"░".repeat(BAR_WIDTH - full)} ${Math.floor(share * 100)} %  `;
+      draw();
+    },
+    warn(line) {
+      clearLine(stream, 0);
+      cursorTo(stream, 0);
+      stream.write(`warning: ${line}\n`);
+      draw();
+    },
+    end() {
+      finish(process.exitCode ? "✗" : "✓");
+      clearInterval(timer);
+    },
+  };
+}
+
+const seconds = (started: number) => Math.round((performance.now() - started) / 1000);
+
+/** `1.2 GB`, `345 MB`, `12 kB`: decimal units, as disks and downloads are counted. */
+export function humanBytes(bytes: number): string {
+  if (bytes >= 1e9) return `${(bytes / 1e9).toFixed(1)} GB`;
+  if (bytes >= 1e6) return `${Math.round(bytes / 1e6)} MB`;
+  return `${Math.ceil(bytes / 1e3)} kB`;
+}

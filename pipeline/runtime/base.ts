@@ -1,0 +1,136 @@
+import { createReadStream, createWriteStream } from "node:fs";
+import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { hasImage } from "../build/docker.ts";
+import { buildImage, exportImage } from "../build/image.ts";
+import { order } from "../build/normalise.ts";
+import { importRootfs } from "../build/rootfs-source.ts";
+import { indexTar } from "../build/tar-index.ts";
+import type { BaseCell, RootfsSource } from "../schema/cells.ts";
+import { errorCode, PipelineError } from "../schema/error.ts";
+import { inputsWith, overridesOf, type Workshop } from "./workshop.ts";
+
+/** A base as presets need it: its container image, and its paths in the order that they keep. */
+export interface Base {
+  readonly image: string;
+  readonly paths: readonly string[];
+  /** Where its first files came from. */
+  readonly source: string;
+  /** Whether that was another source than the one it declares first. */
+  readonly fallback: boolean;
+}
+
+/** Makes a base's container image, unless it is there for these inputs. */
+export async function ensureBase(workshop: Workshop, cell: BaseCell): Promise<Base> {
+  const { docker, options } = workshop;
+  const inputs = inputsWith(cell, overridesOf(workshop.cells, { ...options, level: 19 })).slice(0, 12);
+  const image = `smolvm/${cell.id}:${inputs}`;
+  const directory = options.bases ?? join(workshop.cache, "bases");
+  const record = join(directory, `${cell.id}-${inputs}.json`);
+  const saved = join(directory, `${cell.id}-${inputs}.tar`);
+
+  if (!options.noCache) {
+    const known = await readRecord(record);
+    if (known && ((await hasImage(docker, image)) || (await load(workshop, saved))))
+      return { image, ...known };
+  }
+
+  const base = await build(workshop, cell, image);
+  const { image: _, ...known } = base;
+  await mkdir(directory, { recursive: true });
+  await writeWhole(record, (partial) => writeFile(partial, JSON.stringify(known)));
+  if (options.bases) {
+    workshop.run.progress.step("save the base's container image");
+    await writeWhole(saved, async (partial) => {
+      await pipeline((await docker.getImage(image).get()) as Readable, createWriteStream(partial));
+    });
+  }
+  return base;
+}
+
+async function build(workshop: Workshop, cell: BaseCell, image: string): Promise<Base> {
+  const { docker, options, run, epoch, cache } = workshop;
+  const { network, noCache, root } = options;
+  const sources = sourcesOf(workshop, cell);
+  const imported = await importRootfs(
+    docker,
+    sources,
+    { arch: cell.arch, sourceDateEpoch: epoch, network, cache: join(cache, "rootfs"), noCache },
+    run,
+  );
+  run.progress.step(`docker build ${cell.dockerfile}`);
+  await buildImage(
+    docker,
+    {
+      root,
+      dockerfile: cell.dockerfile,
+      files: cell.files,
+      arch: cell.arch,
+      tag: image,
+      args: { ROOTFS: imported.image, TOOLS: workshop.tools },
+      network,
+      noCache,
+    },
+    run,
+  );
+  run.progress.step("list the base's paths");
+  const index = await indexTar(await exportImage(docker, image, run), run.signal);
+  return {
+    image,
+    paths: order(index, []).map(({ path }) => path),
+    source: imported.source,
+    fallback: imported.from !== sources[0],
+  };
+}
+
+/** The declared sources, or the one that the user names. */
+function sourcesOf(workshop: Workshop, cell: BaseCell): readonly RootfsSource[] {
+  const { rootfs } = workshop.options;
+  if (!rootfs) return cell.sources;
+  const declared = cell.sources.find((source) => source.from === "tarball");
+  const sha256 = rootfs.sha256 ?? declared?.sha256;
+  if (!sha256) {
+    throw new PipelineError(
+      `--rootfs ${rootfs.from}: ${cell.id} declares no tarball, so --rootfs-sha256 must say its hash`,
+    );
+  }
+  return [{ from: "tarball", url: rootfs.from, sha256 }];
+}
+
+async function readRecord(path: string): Promise<Omit<Base, "image"> | undefined> {
+  try {
+    return JSON.parse(await readFile(path, "utf8"));
+  } catch (error) {
+    if (errorCode(error) === "ENOENT" || error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
+
+/** Loads a saved container image into Docker; false where there is none. */
+async function load(workshop: Workshop, path: string): Promise<boolean> {
+  const file = createReadStream(path);
+  const opened = await new Promise<boolean>((resolve) => {
+    file.once("open", () => resolve(true));
+    file.once("error", () => resolve(false));
+  });
+  if (!opened) return false;
+  workshop.run.progress.step("load the base's container image");
+  const stream = await workshop.docker.loadImage(file);
+  await new Promise<void>((resolve, reject) =>
+    workshop.docker.modem.followProgress(stream, (error) => (error ? reject(error) : resolve())),
+  );
+  return true;
+}
+
+/** A file appears under its name only when it is whole. */
+async function writeWhole(path: string, write: (partial: string) => Promise<void>): Promise<void> {
+  const partial = `${path}.${process.pid}.partial`;
+  try {
+    await write(partial);
+    await rename(partial, path);
+  } finally {
+    await rm(partial, { force: true });
+  }
+}

@@ -1,0 +1,126 @@
+import { createHash } from "node:crypto";
+import { mkdir, readdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import type Docker from "dockerode";
+import { DEFAULT_LEVEL } from "../build/compress.ts";
+import { connect, isAlive } from "../build/docker.ts";
+import type { Network } from "../build/network.ts";
+import { dockerArch, ensureTools } from "../build/tools-image.ts";
+import { DirectoryStore } from "../release/directory-store.ts";
+import type { Cell, Cells } from "../schema/cells.ts";
+import { PipelineError } from "../schema/error.ts";
+import type { Arch } from "../schema/names.ts";
+import type { Run } from "../schema/progress.ts";
+import type { Kernel } from "../vm/verify.ts";
+
+/** What a user may set when cells are run; everything else is in `out/cells.json`. */
+export interface CellOptions {
+  readonly root: string;
+  readonly network: Network;
+  /** zstd's, 1 to 19. */
+  readonly level: number;
+  /** Build every step anew. */
+  readonly noCache: boolean;
+  /** Where finished cells go. @default out/release/<tag> */
+  readonly store?: string | undefined;
+  /** Replaces the first source of every base: a path or address, and what it must hash to. */
+  readonly rootfs?: { readonly from: string; readonly sha256: string | undefined } | undefined;
+  /** Boot with this kernel instead of the pipeline's. */
+  readonly kernel?: Kernel | undefined;
+  /** A directory that container images of bases are taken from, and put into when they are built. */
+  readonly bases?: string | undefined;
+  /** Replaces the cells' own (`SOURCE_DATE_EPOCH`), seconds since 1970. */
+  readonly epoch?: number | undefined;
+  /** Values of this build's environment that no image may hold. */
+  readonly secrets: readonly { readonly name: string; readonly value: string }[];
+}
+
+/** Where cells are made: the connection to Docker, the directories, and what all cells share. */
+export interface Workshop {
+  readonly options: CellOptions;
+  readonly cells: Cells;
+  readonly run: Run;
+  readonly docker: Docker;
+  /** The arch of the machine that Docker runs on, and so of what can be built. */
+  readonly arch: Arch;
+  /** The tool container's image. */
+  readonly tools: string;
+  readonly cache: string;
+  readonly epoch: number;
+  readonly store: DirectoryStore;
+}
+
+export async function openWorkshop(cells: Cells, options: CellOptions, run: Run): Promise<Workshop> {
+  const docker = await connect();
+  const out = join(options.root, "out");
+  const cache = join(out, "cache");
+  const epoch = options.epoch ?? cells.source_date_epoch;
+  await removeAbandoned(join(out, "images"));
+  const settings = { root: options.root, cache, sourceDateEpoch: epoch, network: options.network };
+  return {
+    options,
+    cells,
+    run,
+    docker,
+    cache,
+    epoch,
+    arch: await dockerArch(docker),
+    tools: await ensureTools(docker, cells.tools, settings, run),
+    store: new DirectoryStore(options.store ?? join(out, "release", cells.tag)),
+  };
+}
+
+/** What a cell leaves between its stages. */
+export const cellDirectory = (workshop: Workshop, cell: Cell) =>
+  join(workshop.options.root, "out", "images", cell.id);
+
+/** Runs `work` in a directory of this process alone, which is gone afterwards, whatever happens. */
+export async function inWorkDirectory<T>(
+  workshop: Workshop,
+  cell: Cell,
+  work: (directory: string) => Promise<T>,
+): Promise<T> {
+  const directory = `${cellDirectory(workshop, cell)}.${process.pid}`;
+  await mkdir(directory, { recursive: true });
+  try {
+    return await work(directory);
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+/** Removes the work directories of processes that were killed. */
+async function removeAbandoned(images: string): Promise<void> {
+  for (const name of await readdir(images).catch(() => [])) {
+    const pid = /\.(\d+)$/.exec(name)?.[1];
+    if (pid && !isAlive(Number(pid))) await rm(join(images, name), { recursive: true, force: true });
+  }
+}
+
+/** What differs from what the cells declare and changes the bytes of an image; sorted. */
+export function overridesOf(cells: Cells, options: CellOptions): string[] {
+  return [
+    ...(options.level === DEFAULT_LEVEL ? [] : [`level=${options.level}`]),
+    ...(options.rootfs ? [`rootfs=${options.rootfs.sha256 ?? options.rootfs.from}`] : []),
+    ...(options.epoch === undefined || options.epoch === cells.source_date_epoch
+      ? []
+      : [`SOURCE_DATE_EPOCH=${options.epoch}`]),
+  ];
+}
+
+/** A cell's inputs hash, or another one when something was overridden. */
+export function inputsWith(cell: Cell, overrides: readonly string[]): string {
+  if (overrides.length === 0) return cell.inputs;
+  return createHash("sha256")
+    .update(JSON.stringify([cell.inputs, overrides]))
+    .digest("hex");
+}
+
+/** @throws PipelineError when the machine's Docker cannot build for the cell's arch */
+export function checkArch(workshop: Workshop, cell: Cell): void {
+  if (cell.arch === workshop.arch) return;
+  throw new PipelineError(
+    `${cell.id} is built on ${cell.arch}, and this machine's Docker runs on ${workshop.arch}: ` +
+      "run it on a machine of that arch (the workflow does)",
+  );
+}

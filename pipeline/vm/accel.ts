@@ -1,0 +1,55 @@
+import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import type { Arch } from "../schema/names.ts";
+
+export type Accel = "kvm" | "tcg";
+
+/** What QEMU is called for a guest of `arch`, and the machine and CPU that it emulates. */
+export const EMULATORS = {
+  amd64: { program: "qemu-system-x86_64", machine: "q35", console: "ttyS0", nodeArch: "x64" },
+  arm64: { program: "qemu-system-aarch64", machine: "virt", console: "ttyAMA0", nodeArch: "arm64" },
+} as const satisfies Record<Arch, object>;
+
+export interface AccelAnswer {
+  readonly accel: Accel;
+  /** Why it is not KVM. */
+  readonly why?: string;
+}
+
+/**
+ * Whether KVM works for a guest of `arch`. `/dev/kvm` may be there and still not: a machine is created
+ * with it and told to quit, which fails where a virtual CPU cannot be made.
+ */
+export async function probeAccel(arch: Arch): Promise<AccelAnswer> {
+  const { program, machine, nodeArch } = EMULATORS[arch];
+  if (process.arch !== nodeArch) return { accel: "tcg", why: `the guest is ${arch}, this machine is not` };
+  if (!existsSync("/dev/kvm")) return { accel: "tcg", why: "there is no /dev/kvm" };
+  const args = [
+    "-accel",
+    "kvm",
+    "-cpu",
+    "host",
+    "-machine",
+    machine,
+    "-nodefaults",
+    "-display",
+    "none",
+    "-S",
+  ];
+  const child = spawn(program, [...args, "-qmp", "stdio"], { stdio: ["pipe", "ignore", "pipe"] });
+  let stderr = "";
+  child.stderr.on("data", (chunk: Buffer) => {
+    stderr += chunk.toString("utf8");
+  });
+  child.stdin.on("error", () => {});
+  child.stdin.end('{"execute":"qmp_capabilities"}\n{"execute":"quit"}\n');
+  const code = await new Promise<number | null>((resolve) => {
+    child.once("error", () => resolve(null));
+    child.once("close", resolve);
+  });
+  if (code === 0) return { accel: "kvm" };
+  return {
+    accel: "tcg",
+    why: `/dev/kvm does not work (${stderr.trim().split("\n").at(-1) || "QEMU gave up"})`,
+  };
+}

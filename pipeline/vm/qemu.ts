@@ -1,0 +1,156 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { createWriteStream, existsSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { errorCode, PipelineError } from "../schema/error.ts";
+import type { Arch } from "../schema/names.ts";
+import { type Accel, EMULATORS } from "./accel.ts";
+import { Console } from "./console.ts";
+import { Qmp } from "./qmp.ts";
+
+export interface QemuOptions {
+  readonly arch: Arch;
+  readonly accel: Accel;
+  readonly kernel: string;
+  readonly initrd?: string | undefined;
+  /** The root file system's image. Writes go to a throwaway overlay. */
+  readonly disk: string;
+  /** Appended to what every machine boots with. */
+  readonly cmdline: readonly string[];
+  /** Whether it has a network card, by which its SSH port is reached. @default true */
+  readonly network?: boolean;
+  /** Where the console's output is kept. */
+  readonly consoleLog: string;
+}
+
+const MEMORY_MIB = 1024;
+const CPUS = 2;
+/** The address that QEMU's user network gives its one guest. */
+const GUEST_IP = "ip=10.0.2.15::10.0.2.2:255.255.255.0::eth0:off:10.0.2.3";
+
+/** A running machine: its console, the loopback port that leads to its SSH, and its end. */
+export class QemuMachine {
+  readonly console: Console;
+  readonly qmp: Qmp;
+  /** Port on 127.0.0.1 that leads to the guest's port 22; undefined without a network. */
+  readonly sshPort: number | undefined;
+  readonly exited: Promise<number | null>;
+  readonly #child: ChildProcess;
+  readonly #directory: string;
+
+  /** Starts QEMU. @throws PipelineError when it is missing or ends at once */
+  static async start(options: QemuOptions): Promise<QemuMachine> {
+    const directory = await mkdtemp(join(tmpdir(), "smolvm-vm-"));
+    const socket = join(directory, "qmp");
+    const { program } = EMULATORS[options.arch];
+    const child = spawn(program, qemuArgs(options, socket), { stdio: ["ignore", "pipe", "pipe"] });
+    const exited = new Promise<number | null>((resolve) => {
+      child.once("error", () => resolve(null));
+      child.once("close", resolve);
+    });
+    let failure: Error | undefined;
+    let stderr = "";
+    child.once("error", (error) => {
+      failure = error;
+    });
+    child.stderr.on("data", (chunk: Buffer) => {
+      stderr += chunk.toString("utf8");
+    });
+    const output = new Console(child.stdout, createWriteStream(options.consoleLog));
+    try {
+      const running = () => !failure && child.exitCode === null && child.signalCode === null;
+      const qmp = await openQmp(socket, exited, running);
+      const sshPort =
+        options.network === false ? undefined : forwardedPort(await qmp.monitor("info usernet"));
+      return new QemuMachine(child, output, qmp, sshPort, exited, directory);
+    } catch (cause) {
+      child.kill("SIGKILL");
+      await exited;
+      await rm(directory, { recursive: true, force: true });
+      if (errorCode(failure) === "ENOENT") {
+        throw new PipelineError(
+          `${program} is not installed: \`bash scripts/setup.sh\` installs what a boot needs`,
+        );
+      }
+      throw new PipelineError(
+        `QEMU ended at once: ${stderr.trim().split("\n").at(-1) || "it said nothing"}`,
+        { cause },
+      );
+    }
+  }
+
+  private constructor(
+    child: ChildProcess,
+    output: Console,
+    qmp: Qmp,
+    sshPort: number | undefined,
+    exited: Promise<number | null>,
+    directory: string,
+  ) {
+    this.#child = child;
+    this.console = output;
+    this.qmp = qmp;
+    this.sshPort = sshPort;
+    this.exited = exited;
+    this.#directory = directory;
+  }
+
+  /** Ends the machine at once, if it has not ended, and removes what it left. */
+  async destroy(): Promise<void> {
+    this.qmp.close();
+    this.#child.kill("SIGKILL");
+    await this.exited;
+    await rm(this.#directory, { recursive: true, force: true });
+  }
+}
+
+function qemuArgs(options: QemuOptions, socket: string): string[] {
+  const { machine, console } = EMULATORS[options.arch];
+  const network = options.network ?? true;
+  const cmdline = [
+    `console=${console} reboot=k panic=1 root=/dev/vda rw init=/init`,
+    ...(network ? [GUEST_IP] : []),
+    ...options.cmdline,
+  ];
+  return [
+    ...["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"],
+    ...["-machine", machine, "-accel", options.accel, "-cpu", options.accel === "kvm" ? "host" : "max"],
+    ...["-smp", String(CPUS), "-m", String(MEMORY_MIB)],
+    ...["-kernel", options.kernel, ...(options.initrd ? ["-initrd", options.initrd] : [])],
+    ...["-append", cmdline.join(" ")],
+    ...["-drive", `file=${options.disk.replaceAll(",", ",,")},format=raw,if=none,id=root,snapshot=on`],
+    ...["-device", "virtio-blk-pci,drive=root", "-device", "virtio-rng-pci"],
+    ...(network
+      ? [
+          "-netdev",
+          "user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:0-:22",
+          "-device",
+          "virtio-net-pci,netdev=net",
+        ]
+      : []),
+    ...["-serial", "stdio", "-qmp", `unix:${socket},server=on,wait=off`],
+  ];
+}
+
+/** Connects as soon as QEMU has made its socket; fails when QEMU has ended instead. */
+async function openQmp(socket: string, exited: Promise<unknown>, running: () => boolean): Promise<Qmp> {
+  while (running()) {
+    if (existsSync(socket)) {
+      try {
+        return await Qmp.open(socket);
+      } catch (error) {
+        if (errorCode(error) !== "ECONNREFUSED") throw error;
+      }
+    }
+    await Promise.race([exited, new Promise((resolve) => setTimeout(resolve, 20))]);
+  }
+  throw new Error("QEMU ended");
+}
+
+/** The host's port in the table of `info usernet`: `TCP[HOST_FORWARD]  12  127.0.0.1 41234  10.0.2.15  22 …`. */
+function forwardedPort(table: string): number {
+  const port = /HOST_FORWARD\]\s+\S+\s+\S+\s+(\d+)/.exec(table)?.[1];
+  if (!port) throw new Error(`QEMU forwards no port: ${table}`);
+  return Number(port);
+}

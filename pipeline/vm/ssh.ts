@@ -1,0 +1,98 @@
+import type { Client, ConnectConfig } from "ssh2";
+import ssh2 from "ssh2";
+
+export interface KeyPair {
+  /** OpenSSH format. */
+  readonly privateKey: string;
+  /** One line, as in authorized_keys. */
+  readonly publicKey: string;
+}
+
+/** A fresh ed25519 key pair for one machine. */
+export function generateKey(): KeyPair {
+  const { private: privateKey, public: publicKey } = ssh2.utils.generateKeyPairSync("ed25519", {
+    comment: "smolvm",
+  });
+  return { privateKey, publicKey };
+}
+
+/** The kernel parameter by which `/init` is given a user's key. */
+export const keyParameter = (publicKey: string) =>
+  `smolvm.authorized_key_b64=${Buffer.from(`${publicKey.trim()}\n`).toString("base64")}`;
+
+export interface CommandResult {
+  readonly exitCode: number | null;
+  /** stdout and stderr as they came. */
+  readonly output: string;
+}
+
+/** How long one attempt may take, ms: under emulation a handshake alone takes seconds. */
+const ATTEMPT_MS = 20_000;
+const BETWEEN_ATTEMPTS_MS = 100;
+
+/** Logs in as root on a loopback port, trying until the guest answers. Rejects on abort alone. */
+export async function login(port: number, key: KeyPair, signal: AbortSignal): Promise<Client> {
+  for (;;) {
+    signal.throwIfAborted();
+    try {
+      return await attempt({ privateKey: key.privateKey, port }, signal);
+    } catch {
+      await new Promise((resolve) => setTimeout(resolve, BETWEEN_ATTEMPTS_MS));
+    }
+  }
+}
+
+/** One attempt to log in as root on 127.0.0.1. */
+export function attempt(options: ConnectConfig, signal: AbortSignal): Promise<Client> {
+  const client = new ssh2.Client();
+  return new Promise((resolve, reject) => {
+    const abort = () => {
+      client.destroy();
+      reject(signal.reason as Error);
+    };
+    signal.addEventListener("abort", abort, { once: true });
+    const settle = (action: () => void) => {
+      signal.removeEventListener("abort", abort);
+      action();
+    };
+    client
+      .on("ready", () => settle(() => resolve(client)))
+      .on("error", (error) => settle(() => reject(error)))
+      .on("close", () => settle(() => reject(new Error("closed"))))
+      .connect({ host: "127.0.0.1", username: "root", readyTimeout: ATTEMPT_MS, ...options });
+  });
+}
+
+/** Runs a command, given as its words, and waits for its end. */
+export function runCommand(
+  client: Client,
+  words: readonly string[],
+  signal: AbortSignal,
+): Promise<CommandResult> {
+  return new Promise((resolve, reject) => {
+    const abort = () => {
+      client.destroy();
+      reject(signal.reason as Error);
+    };
+    signal.addEventListener("abort", abort, { once: true });
+    client.exec(words.map(quote).join(" "), (error, channel) => {
+      if (error) return reject(error);
+      let output = "";
+      let exitCode: number | null = null;
+      const hear = (chunk: Buffer) => {
+        output += chunk.toString("utf8");
+      };
+      channel.on("data", hear).stderr.on("data", hear);
+      channel
+        .on("exit", (code: number | null) => {
+          exitCode = code;
+        })
+        .on("close", () => {
+          signal.removeEventListener("abort", abort);
+          resolve({ exitCode, output });
+        });
+    });
+  });
+}
+
+const quote = (word: string) => (/^[\w./:=@%+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`);
