@@ -26,6 +26,9 @@ export async function dockerArch(docker: Docker): Promise<Arch> {
   return arch.data;
 }
 
+/** What the tool container made from these inputs is called. */
+export const toolsImage = (tools: Cells["tools"]) => `smolvm/tools:${tools.inputs.slice(0, 12)}`;
+
 /** Makes the tool container unless it is there for these inputs; returns its name. */
 export async function ensureTools(
   docker: Docker,
@@ -33,7 +36,7 @@ export async function ensureTools(
   options: ToolsOptions,
   run: Run,
 ): Promise<string> {
-  const image = `smolvm/tools:${tools.inputs.slice(0, 12)}`;
+  const image = toolsImage(tools);
   if (await hasImage(docker, image)) return image;
 
   const arch = await dockerArch(docker);

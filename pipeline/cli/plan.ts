@@ -1,2 +1,27 @@
+import * as actions from "@actions/core";
 import { Command } from "commander";
-export const planCommand = new Command("plan");
+import { readCells } from "../runtime/cells.ts";
+import { matrixOf, type PlannedCell, plan } from "../runtime/plan.ts";
+import { table } from "./table.ts";
+import { root } from "./tree.ts";
+
+export const planCommand = new Command("plan")
+  .description("say which published cells must be built, and hand them to a workflow's matrices")
+  .option("--json", "as data")
+  .action(async (options: { json?: true }) => {
+    const cells = readCells(root());
+    const planned = await plan(cells, root());
+    if (process.env.GITHUB_OUTPUT) {
+      actions.setOutput("bases", matrixOf(cells, planned, "base"));
+      actions.setOutput("presets", matrixOf(cells, planned, "preset"));
+    }
+    process.stdout.write(
+      options.json
+        ? `${JSON.stringify({ tag: cells.tag, cells: planned }, null, 2)}\n`
+        : table(["cell", "action", "why"], planned.map(columns)),
+    );
+    const build = planned.filter((cell) => cell.action === "build").length;
+    process.stderr.write(`${planned.length} cells for ${cells.tag}, ${build} to build\n`);
+  });
+
+const columns = ({ id, action, why }: PlannedCell) => [id, action, why];

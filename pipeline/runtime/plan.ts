@@ -1,0 +1,43 @@
+import { join } from "node:path";
+import { DirectoryStore } from "../release/directory-store.ts";
+import type { Cells } from "../schema/cells.ts";
+
+/** What is to be done about one published cell, and why. */
+export interface PlannedCell {
+  readonly id: string;
+  readonly action: "build" | "skip";
+  readonly why: string;
+}
+
+/** The machine of GitHub that builds for an arch natively. */
+const RUNNERS = { amd64: "ubuntu-24.04", arm64: "ubuntu-24.04-arm" } as const;
+
+/** Decides about every published image: one that is staged with its present inputs is not built again. */
+export async function plan(cells: Cells, root: string): Promise<PlannedCell[]> {
+  const store = new DirectoryStore(join(root, "out/release", cells.tag));
+  const published = cells.cells.filter((cell) => cell.published && cell.kind !== "kernel");
+  return await Promise.all(
+    published.map(async ({ id, assets, inputs }) => {
+      const facts = await store.facts(assets[0]!);
+      if (!facts) return { id, action: "build" as const, why: "not staged" };
+      return facts.inputs === inputs
+        ? { id, action: "skip" as const, why: "staged with these inputs" }
+        : { id, action: "build" as const, why: "staged with other inputs" };
+    }),
+  );
+}
+
+/** The entries of a workflow's matrix: the cells of one kind that are to be built. */
+export function matrixOf(cells: Cells, planned: readonly PlannedCell[], kind: "base" | "preset"): object[] {
+  const build = new Set(planned.filter(({ action }) => action === "build").map(({ id }) => id));
+  return cells.cells.flatMap((cell) => {
+    if (cell.kind !== kind || !build.has(cell.id)) return [];
+    return [
+      {
+        cell: cell.id,
+        runner: RUNNERS[cell.arch],
+        ...(cell.kind === "preset" ? { base: cell.base } : {}),
+      },
+    ];
+  });
+}
