@@ -1,7 +1,6 @@
 import { createHash, type Hash } from "node:crypto";
-import { createReadStream } from "node:fs";
+import { open } from "node:fs/promises";
 import { Transform } from "node:stream";
-import { pipeline } from "node:stream/promises";
 
 /** Passes bytes on unchanged, hashes them, and says how many have passed. */
 export function tap(hash: Hash, onBytes: (done: number) => void = () => {}): Transform {
@@ -16,9 +15,15 @@ export function tap(hash: Hash, onBytes: (done: number) => void = () => {}): Tra
   });
 }
 
-/** The sha256 of a file, lower-case hex. Reads it once, a megabyte at a time. */
+/** The sha256 of a file, lower-case hex. One buffer serves for all of it, however large it is. */
 export async function sha256File(path: string, signal?: AbortSignal): Promise<string> {
   const hash = createHash("sha256");
-  await pipeline(createReadStream(path, { highWaterMark: 1 << 20 }), hash, ...(signal ? [{ signal }] : []));
-  return hash.digest("hex");
+  const buffer = Buffer.allocUnsafe(1 << 20);
+  await using file = await open(path);
+  for (;;) {
+    signal?.throwIfAborted();
+    const { bytesRead } = await file.read(buffer, 0, buffer.length);
+    if (bytesRead === 0) return hash.digest("hex");
+    hash.update(buffer.subarray(0, bytesRead));
+  }
 }

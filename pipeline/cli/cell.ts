@@ -20,6 +20,7 @@ interface Flags {
   readonly rootfsSha256?: string;
   readonly kernel?: string;
   readonly initrd?: string;
+  readonly bootTimeout?: number;
   readonly bases?: string;
   readonly aptMirror?: string;
   readonly apkMirror?: string;
@@ -38,6 +39,7 @@ export const cellCommand = new Command("cell")
   .option("--rootfs-sha256 <hex>", "what the tarball must hash to (default: the flavor's own)", parseSha256)
   .option("--kernel <path>", "boot with this kernel")
   .option("--initrd <path>", "and this initial ramdisk")
+  .option("--boot-timeout <s>", "how long a machine has until it lets us in", parseSeconds)
   .option("--bases <dir>", "take bases' container images from here, and put them here when they are built")
   .option("--apt-mirror <url>", "an archive mirror for the build alone (SMOLVM_APT_MIRROR)")
   .option("--apk-mirror <url>", "the address above v3.x/main, for the build alone (SMOLVM_APK_MIRROR)")
@@ -77,6 +79,7 @@ function toOptions(flags: Flags): CellOptions {
     kernel: flags.kernel
       ? { kernel: resolve(flags.kernel), initrd: flags.initrd && resolve(flags.initrd) }
       : undefined,
+    bootTimeoutMs: flags.bootTimeout && flags.bootTimeout * 1000,
     bases: flags.bases && resolve(flags.bases),
     epoch: epochFromEnvironment(),
     secrets: secretsOf(network, process.env),
@@ -120,6 +123,11 @@ function parseLevel(value: string): number {
   if (!Number.isInteger(level) || level < 1 || level > 19)
     throw new InvalidArgumentError("A whole number from 1 to 19.");
   return level;
+}
+
+function parseSeconds(value: string): number {
+  if (!/^[1-9]\d{0,4}$/.test(value)) throw new InvalidArgumentError("A whole number of seconds.");
+  return Number(value);
 }
 
 function parseSha256(value: string): string {

@@ -34,6 +34,7 @@ export async function verifyStage(
       kernel,
       check: cell.kind === "preset" ? cell.check : null,
       consoleLog: join(directory, "console.log"),
+      timeoutMs: options.bootTimeoutMs,
     },
     run,
   );

@@ -27,6 +27,8 @@ export interface CellOptions {
   readonly rootfs?: { readonly from: string; readonly sha256: string | undefined } | undefined;
   /** Boot with this kernel instead of the pipeline's. */
   readonly kernel?: Kernel | undefined;
+  /** How long a machine has until it lets us in, ms. @default by accelerator */
+  readonly bootTimeoutMs?: number | undefined;
   /** A directory that container images of bases are taken from, and put into when they are built. */
   readonly bases?: string | undefined;
   /** Replaces the cells' own (`SOURCE_DATE_EPOCH`), seconds since 1970. */

@@ -18,13 +18,16 @@ export interface VerifyOptions {
   /** The preset's own check; null for a base. */
   readonly check: { readonly command: readonly string[]; readonly expect: string | null } | null;
   readonly consoleLog: string;
+  /** How long the guest has until it lets us in, and for the check, ms. @default by accelerator */
+  readonly timeoutMs?: number | undefined;
 }
 
 /** From start to SSH login, and for the check, ms. Emulation takes about ten times as long as KVM. */
 const TIMEOUT_MS = { kvm: 60_000, tcg: 300_000 } as const;
 /** A machine that is told to power off has this long, ms. */
 const POWER_OFF_MS = { kvm: 5_000, tcg: 20_000 } as const;
-const CONSOLE_LINES = 15;
+/** Enough for a kernel panic with its trace. */
+const CONSOLE_LINES = 30;
 
 export type Verified = Omit<BootFacts, "kernel_sha256">;
 
@@ -65,7 +68,8 @@ async function bootOnce(options: VerifyOptions, accel: Accel, run: Run): Promise
   const tail = () => machine.console.tail(CONSOLE_LINES).map((line) => `  ${line}`);
   const gone = new AbortController();
   void machine.exited.then(() => gone.abort());
-  const deadline = AbortSignal.timeout(TIMEOUT_MS[accel]);
+  const timeout = options.timeoutMs ?? TIMEOUT_MS[accel];
+  const deadline = AbortSignal.timeout(timeout);
   const signal = AbortSignal.any([run.signal, deadline, gone.signal]);
   try {
     const client = await login(machine.sshPort!, key, signal);
@@ -83,9 +87,12 @@ async function bootOnce(options: VerifyOptions, accel: Accel, run: Run): Promise
     if (gone.signal.aborted)
       throw new MachineGone("the machine ended before it could be used", { details: tail() });
     if (deadline.aborted) {
-      throw new PipelineError(`no SSH login within ${TIMEOUT_MS[accel] / 1000} s of starting the machine`, {
-        details: [`the console's last lines (all of it: ${options.consoleLog}):`, ...tail()],
-      });
+      throw new PipelineError(
+        `no SSH login within ${timeout / 1000} s of starting the machine; --boot-timeout gives it longer`,
+        {
+          details: [`the console's last lines (all of it: ${options.consoleLog}):`, ...tail()],
+        },
+      );
     }
     throw error;
   } finally {

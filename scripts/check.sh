@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# Everything that must hold before a change lands, with real parts: what CI runs. Nothing is skipped.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+# shellcheck source=scripts/node.sh
+. scripts/node.sh
+
+bash scripts/setup.sh
+npm ci --no-audit --no-fund --loglevel=error
+npm run -s synth -- --check
+npm run -s lint
+npm run -s typecheck
+shellcheck -x init/init scripts/*.sh dockerfiles/boot-kernel/init dockerfiles/boot-kernel/make-initrd .ci/run
+npm test
+bash scripts/with-docker.sh npm run test:e2e

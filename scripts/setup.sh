@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# Installs what building and booting images needs, from the distribution's own packages (Debian, Ubuntu).
+# Leaves alone what is there. Runs as root, or with sudo.
+set -euo pipefail
+
+say() { printf '%s\n' "$*" >&2; }
+as_root() { if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi; }
+
+case $(uname -m) in
+  x86_64) qemu=qemu-system-x86_64 qemu_package=qemu-system-x86 ;;
+  aarch64) qemu=qemu-system-aarch64 qemu_package=qemu-system-arm ;;
+  *)
+    say "error: images are made on x86_64 or aarch64, not on $(uname -m)"
+    exit 2
+    ;;
+esac
+
+# A program that must be on PATH, and the package that has it.
+packages=()
+need() { command -v "$1" >/dev/null || packages+=("$2"); }
+need "$qemu" "$qemu_package"
+need mmdebstrap mmdebstrap
+need shellcheck shellcheck
+need ssh openssh-client
+need git git
+[ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || packages+=(debian-archive-keyring)
+[ -e /etc/ssl/certs/ca-certificates.crt ] || packages+=(ca-certificates)
+# An Engine may be elsewhere (DOCKER_HOST) or be a machine's own: a socket that is there is used.
+if [ -z "${DOCKER_HOST:-}" ] && [ ! -S /var/run/docker.sock ]; then
+  need dockerd docker.io
+  need iptables iptables
+fi
+
+if [ "${#packages[@]}" -gt 0 ]; then
+  if ! command -v apt-get >/dev/null; then
+    say "error: missing here: ${packages[*]} (names of Debian's packages): install them and run this again"
+    exit 2
+  fi
+  say "installing ${packages[*]}"
+  as_root apt-get update -qq
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
+fi

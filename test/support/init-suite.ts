@@ -1,0 +1,90 @@
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, describe, expect, it } from "vitest";
+import { probeAccel } from "../../pipeline/vm/accel.ts";
+import { QemuMachine } from "../../pipeline/vm/qemu.ts";
+import { attempt, generateKey, keyParameter, login, runCommand } from "../../pipeline/vm/ssh.ts";
+import type { Kernel } from "../../pipeline/vm/verify.ts";
+
+/** Long enough for a boot under emulation beside other work, ms. */
+const PATIENCE = 240_000;
+
+/** What every image promises of its PID 1, on whatever userland; `image` and `kernel` are asked for late. */
+export function describeInit(userland: string, image: () => { disk: string; kernel: Kernel }): void {
+  describe(`/init on ${userland}`, () => {
+    let machine: QemuMachine | undefined;
+    afterEach(() => machine?.destroy());
+
+    const boot = async (cmdline: string[], network = true) => {
+      const { disk, kernel } = image();
+      const { accel } = await probeAccel("amd64");
+      const consoleLog = join(tmpdir(), `smolvm-init-${process.pid}.log`);
+      machine = await QemuMachine.start({
+        ...kernel,
+        arch: "amd64",
+        accel,
+        disk,
+        cmdline,
+        network,
+        consoleLog,
+      });
+      return machine;
+    };
+    const patience = () => AbortSignal.timeout(PATIENCE);
+
+    it("lets the user's key in and nothing else, reaps orphans, and powers off within 2 s", async () => {
+      const key = generateKey();
+      const { console, sshPort: port = 0, exited } = await boot([keyParameter(key.publicKey)]);
+      const client = await login(port, key, patience());
+      const run = (script: string) => runCommand(client, ["sh", "-c", script], patience());
+
+      const marks = [...console.text.matchAll(/SMOLVM_TS stage=(\w+)/g)].map(([, stage]) => stage);
+      expect(marks).toEqual(["init", "network", "ready"]);
+      expect(console.text).not.toContain("SMOLVM_ERR");
+      expect((await run("cat /proc/1/comm; hostname; stat -c %a /root/.ssh/authorized_keys")).output).toBe(
+        "init\nsmolvm\n600\n",
+      );
+
+      const stranger = generateKey();
+      await expect(attempt({ port, privateKey: stranger.privateKey }, patience())).rejects.toThrow(/auth/i);
+      for (const password of ["smolvm", ""]) {
+        await expect(attempt({ port, password }, patience())).rejects.toThrow(/auth/i);
+      }
+
+      // Orphans: their parent ends before they do, so PID 1 inherits them; no zombie may stay.
+      const zombies =
+        "for i in 1 2 3 4 5; do (sh -c 'sleep 0.1' &); done; tries=0; " +
+        "while [ $tries -lt 100 ]; do tries=$((tries + 1)); sleep 0.1; " +
+        "orphans=$(grep -l '^PPid:[[:space:]]*1$' /proc/[0-9]*/status 2>/dev/null | wc -l); " +
+        '[ "$orphans" -gt 1 ] || break; done; ' +
+        "cat /proc/[0-9]*/status 2>/dev/null | grep -c '^State:.Z' || true";
+      expect((await run(zombies)).output.trim()).toBe("0");
+
+      await runCommand(client, ["kill", "-TERM", "1"], patience()).catch(() => {});
+      expect(await exited).toBe(0);
+      // Both by the guest's own clock: from the signal's arrival to the kernel's last word.
+      const told = console.stageUptime("poweroff")!;
+      const off = Number(/\[\s*([0-9.]+)\] reboot: Power down/.exec(console.text)?.[1]);
+      expect(off - told).toBeGreaterThanOrEqual(0);
+      expect(off - told).toBeLessThan(2);
+    });
+
+    it("reports a malformed ip= and a malformed key on the console, and still gets ready", async () => {
+      const { console } = await boot([
+        "ip=10.0.2.999::nowhere:255.0.255.0::eth0:off",
+        "smolvm.authorized_key_b64=!!",
+      ]);
+      await console.waitFor(/stage=ready/, patience());
+      expect(console.text).toContain('SMOLVM_ERR ip: "10.0.2.999" is no IPv4 address');
+      expect(console.text).toContain(
+        "SMOLVM_ERR smolvm.authorized_key_b64: not the base64 of an SSH public key",
+      );
+    });
+
+    it("gets ready without a network device", async () => {
+      const { console } = await boot(["ip=10.0.2.15::10.0.2.2:255.255.255.0::eth0:off"], false);
+      await console.waitFor(/stage=ready/, patience());
+      expect(console.text).toContain("SMOLVM_ERR ip: there is no network device eth0");
+    });
+  });
+}
