@@ -1,7 +1,7 @@
+import { spawn } from "node:child_process";
 import { createReadStream } from "node:fs";
-import { PassThrough } from "node:stream";
+import { text } from "node:stream/consumers";
 import type Docker from "dockerode";
-import { x } from "tinyexec";
 import type { RootfsSource } from "../schema/cells.ts";
 import { PipelineError } from "../schema/error.ts";
 import type { Arch } from "../schema/names.ts";
@@ -117,7 +117,7 @@ async function bootstrap(docker: Docker, suite: string, options: SourceOptions, 
   }
   run.progress.step(`mmdebstrap ${suite} (${options.arch})`);
   const mirror = options.network.aptMirror;
-  const child = x(
+  const child = spawn(
     "mmdebstrap",
     [
       "--variant=minbase",
@@ -132,30 +132,32 @@ async function bootstrap(docker: Docker, suite: string, options: SourceOptions, 
     ],
     {
       signal: run.signal,
-      nodeOptions: {
-        stdio: ["ignore", "pipe", "pipe"],
-        env: { SOURCE_DATE_EPOCH: String(options.sourceDateEpoch), LC_ALL: "C.UTF-8" },
-      },
+      stdio: ["ignore", "pipe", "pipe"],
+      env: { ...process.env, SOURCE_DATE_EPOCH: String(options.sourceDateEpoch), LC_ALL: "C.UTF-8" },
     },
   );
-  const log: string[] = [];
-  child.process?.stderr?.on("data", (chunk: Buffer) => log.push(chunk.toString("utf8")));
-  const importing = importImage(docker, child.process!.stdout!.pipe(new PassThrough()), image, options.arch);
-  const [{ exitCode }] = await Promise.all([child, importing]);
+  const exited = new Promise<number | null>((resolve) =>
+    child.once("error", () => resolve(null)).once("close", resolve),
+  );
+  const [exitCode, log] = await Promise.all([
+    exited,
+    text(child.stderr),
+    importImage(docker, child.stdout, image, options.arch),
+  ]);
   run.signal.throwIfAborted();
   if (exitCode !== 0) {
     await docker.getImage(image).remove({ force: true });
-    throw new Unreachable(`mmdebstrap ${suite} failed: ${lastLine(log.join(""))}`);
+    throw new Unreachable(`mmdebstrap ${suite} failed: ${lastLine(log)}`);
   }
   return { image, source };
 }
 
-const lastLine = (text: string) =>
-  text
+const lastLine = (log: string) =>
+  log
     .split("\n")
     .filter((line) => line.startsWith("E:"))
     .slice(0, 2)
-    .join(" ") || text.trim().split("\n").at(-1);
+    .join(" ") || log.trim().split("\n").at(-1);
 
 async function importImage(
   docker: Docker,

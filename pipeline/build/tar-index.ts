@@ -45,7 +45,10 @@ const LARGEST_ID = 0o777777;
 export async function indexTar(tar: Readable, signal: AbortSignal): Promise<TarIndex> {
   const index = new Map<string, Entry>();
   const reader = extract();
+  // The reader and the entry at hand both say what the pipeline is told as well.
+  reader.on("error", () => {});
   reader.on("entry", (header, stream, next) => {
+    stream.on("error", () => {});
     try {
       add(index, header);
     } catch (error) {

@@ -54,6 +54,9 @@ export function lockfileErrors(files: ReadFile, path: string, name: string): str
     throw error;
   }
   const errors: string[] = [];
+  const manifest = path.replace("package-lock.json", "package.json");
+  if (files(manifest) === undefined)
+    errors.push(`${manifest} is missing: npm ci needs it beside the lockfile`);
   if (!lock.packages[`node_modules/${name}`]?.version) errors.push(`${path} does not lock ${name}`);
   for (const [location, entry] of Object.entries(lock.packages)) {
     if (location === "" || entry.inBundle) continue;

@@ -19,7 +19,7 @@ import { declareImages } from "../../pipeline/images.ts";
 import { readCells } from "../../pipeline/runtime/cells.ts";
 import { Facts } from "../../pipeline/schema/facts.ts";
 import { describeInit } from "../support/init-suite.ts";
-import { cli, Project } from "../support/project.ts";
+import { cli, fetchedKernel, Project } from "../support/project.ts";
 import { runInTools } from "../support/tools.ts";
 
 const BASE = "base-amd64-debian";
@@ -42,13 +42,6 @@ const image = (id: string) => join(project.root, "out/images", id, "rootfs.ext4"
 const factsOf = (id: string) =>
   Facts.parse(JSON.parse(readFileSync(join(store, `${id}-rootfs.ext4.zst.json`), "utf8")));
 const sha256 = (path: string) => createHash("sha256").update(readFileSync(path)).digest("hex");
-
-/** The kernel that the verify stage has fetched. */
-function fetchedKernel() {
-  const cache = join(project.root, "out/cache");
-  const directory = join(cache, readdirSync(cache).find((name) => name.startsWith("boot-kernel-"))!);
-  return { kernel: join(directory, "kernel"), initrd: join(directory, "initrd") };
-}
 
 describe("debian, from the archive to a staged image", () => {
   let imageSha: Record<string, string>;
@@ -146,7 +139,7 @@ describe("debian, from the archive to a staged image", () => {
 
   it("shows the console's last lines when the machine ends too early", async () => {
     // Without its initramfs this kernel has no driver for the disk, and panics.
-    const failed = await cell(BASE, "--stage", "verify", "--kernel", fetchedKernel().kernel);
+    const failed = await cell(BASE, "--stage", "verify", "--kernel", fetchedKernel(project.root).kernel);
     expect(failed.stderr).toMatch(/^error: base-amd64-debian: the machine ended before it could be used/m);
     expect(failed.stderr).toContain("Kernel panic");
     expect(failed.exitCode).toBe(2);
@@ -160,7 +153,7 @@ describe("debian, from the archive to a staged image", () => {
   });
 });
 
-describeInit("GNU userland (debian)", () => ({ disk: image(BASE), kernel: fetchedKernel() }));
+describeInit("GNU userland (debian)", () => ({ disk: image(BASE), kernel: fetchedKernel(project.root) }));
 
 function buildSha(id: string, where = project): string {
   const facts = JSON.parse(readFileSync(join(where.root, "out/images", id, "build.json"), "utf8"));

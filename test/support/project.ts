@@ -1,11 +1,12 @@
 import { spawn } from "node:child_process";
-import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { App } from "../../pipeline/constructs/app.ts";
 import { changes, filesIn, write } from "../../pipeline/synth/project.ts";
 import { synth } from "../../pipeline/synth/synth.ts";
+import type { Kernel } from "../../pipeline/vm/verify.ts";
 
 /** The checkout that the tests belong to. */
 export const REPOSITORY = fileURLToPath(new URL("../..", import.meta.url));
@@ -35,6 +36,13 @@ export class Project {
   remove(): void {
     rmSync(this.root, { recursive: true, force: true });
   }
+}
+
+/** The kernel that a verify stage has fetched into a project's cache. */
+export function fetchedKernel(root: string): Kernel {
+  const cache = join(root, "out/cache");
+  const directory = join(cache, readdirSync(cache).find((name) => name.startsWith("boot-kernel-"))!);
+  return { kernel: join(directory, "kernel"), initrd: join(directory, "initrd") };
 }
 
 export interface CliOptions {

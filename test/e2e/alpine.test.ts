@@ -1,0 +1,133 @@
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import type { Server } from "node:http";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { App } from "../../pipeline/constructs/app.ts";
+import { BaseRootfs } from "../../pipeline/constructs/base-rootfs.ts";
+import { Flavor } from "../../pipeline/constructs/flavor.ts";
+import { npm } from "../../pipeline/constructs/install.ts";
+import { PresetLayer } from "../../pipeline/constructs/preset-layer.ts";
+import { Release } from "../../pipeline/constructs/release.ts";
+import { Facts } from "../../pipeline/schema/facts.ts";
+import { describeInit } from "../support/init-suite.ts";
+import { cli, fetchedKernel, Project, REPOSITORY } from "../support/project.ts";
+import { serveDirectory } from "../support/serve.ts";
+
+/** A real Alpine root file system and signed package repository, beside the checkout where there is one. */
+const DATA = join(REPOSITORY, "../shared/alpine");
+const TARBALL = {
+  url: join(DATA, "alpine-minirootfs-3.19.4-x86_64.tar.gz"),
+  sha256: "a2a87004e87720cbb0372c08b7de9b80748afdfd7fd72d2eab2ec0b074b92211",
+};
+const available = existsSync(TARBALL.url);
+if (!available) console.warn(`No Alpine data in ${DATA}: the Alpine flavor is not built and booted here.`);
+
+const BASE = "base-amd64-alpine";
+const STORE = "out/release/alpine-test";
+
+/** The published presets that need no Node, on an Alpine with what the test data has. */
+function declareAlpine(app: App): void {
+  const release = new Release(app, "alpine", {
+    tag: "alpine-test",
+    repository: "example/images",
+    archs: ["amd64"],
+    vmms: ["qemu"],
+    defaultFlavor: "alpine",
+    newestFile: "2026-10-05T00:00:00Z",
+  });
+  new BaseRootfs(release, "base", {
+    flavor: Flavor.alpine({ version: "3.19", tarballs: { amd64: TARBALL } }),
+    packages: ["ca-certificates-bundle", "openssh-keygen", "openssh-server"],
+    diskMib: 1024,
+  });
+  new PresetLayer(release, "codex", {
+    install: npm("@openai/codex", { binary: "@openai/codex-linux-*/vendor/*/bin/codex" }),
+    check: ["codex", "--version"],
+  });
+  new PresetLayer(release, "claude-code", {
+    install: npm("@anthropic-ai/claude-code", { binary: "@anthropic-ai/claude-code-linux-*/claude" }),
+    check: ["claude", "--version"],
+  });
+}
+
+describe.runIf(available)("alpine, on real musl and busybox", () => {
+  let project: Project;
+  let mirror: { server: Server; url: string };
+  beforeAll(async () => {
+    project = new Project(declareAlpine);
+    // Alpine's mirrors have one repository per branch and component; the data is one repository.
+    mirror = await serveDirectory(join(DATA, "repo"), /^\/v3\.19\/(main|community)\//);
+  });
+  afterAll(() => {
+    mirror.server.close();
+    project.remove();
+  });
+
+  const cell = (...args: string[]) =>
+    cli(project.root, ["cell", ...args, "--level", "1", "--apk-mirror", mirror.url]);
+  const factsOf = (id: string): Facts => {
+    const { cells } = JSON.parse(readFileSync(join(project.root, "out/cells.json"), "utf8"));
+    const { assets } = cells.find((each: { id: string }) => each.id === id);
+    return Facts.parse(JSON.parse(readFileSync(join(project.root, STORE, `${assets[0]}.json`), "utf8")));
+  };
+
+  it("refuses a tarball that is not the expected one, with both hashes", async () => {
+    const wrong = join(project.root, "wrong.tar.gz");
+    writeFileSync(wrong, "not Alpine");
+    const refused = await cell(BASE, "--rootfs", wrong);
+    expect(refused.stderr).toMatch(/^error: base-amd64-alpine: .*wrong\.tar\.gz is not the expected file/m);
+    expect(refused.stderr).toContain(TARBALL.sha256);
+    expect(refused.exitCode).toBe(2);
+  });
+
+  it("says how large the disk must be when the image does not fit, and leaves nothing", async () => {
+    const path = join(project.root, "out/cells.json");
+    const text = readFileSync(path, "utf8");
+    writeFileSync(path, text.replaceAll('"disk_mib": 1024', '"disk_mib": 8'));
+    const failed = await cell(BASE, "--stage", "build");
+    writeFileSync(path, text);
+    expect(failed.stderr).toMatch(
+      /does not fit into 8 MiB: it needs about \d+ MiB; raise diskMib of the alpine base/,
+    );
+    expect(failed.exitCode).toBe(2);
+    expect(readdirSync(join(project.root, "out/images"))).toEqual([]);
+  });
+
+  it("builds the base from the tarball and signed packages", async () => {
+    const built = await cell(BASE, "--stage", "build");
+    expect(built.exitCode, built.stderr).toBe(0);
+  });
+
+  it("boots codex and claude without Node, and answers with their locked versions", async () => {
+    const staged = await cell("codex-amd64-alpine", "claude-code-amd64-alpine");
+    expect(staged.exitCode, staged.stderr).toBe(0);
+    expect(factsOf("codex-amd64-alpine").boot.check?.output).toMatch(/^codex-cli \d/);
+    expect(factsOf("claude-code-amd64-alpine").boot.check?.output).toMatch(/^\d.*\(Claude Code\)$/);
+    const { packages } = factsOf("codex-amd64-alpine");
+    expect(packages).toContainEqual(expect.objectContaining({ type: "apk", name: "musl" }));
+    expect(packages.filter(({ name }) => name === "nodejs")).toEqual([]);
+  });
+
+  it("refuses an image that holds the address of the build's mirror", async () => {
+    // Planted where a careless recipe would leave it.
+    const dockerfile = join(project.root, "dockerfiles/base-alpine.Dockerfile");
+    const text = readFileSync(dockerfile, "utf8");
+    writeFileSync(dockerfile, `${text}RUN cat /tmp/network/repositories > /etc/apk/repositories\n`);
+    const refused = await cell(BASE, "--stage", "build", "--no-cache");
+    writeFileSync(dockerfile, text);
+    expect(refused.stderr).toMatch(
+      /^error: base-amd64-alpine: the audit refuses base-amd64-alpine: 1 findings/m,
+    );
+    expect(refused.stderr).toContain("- etc/apk/repositories holds the address of a mirror");
+    expect(refused.exitCode).toBe(2);
+  });
+
+  it("keeps the base of the build stage while all that went wrong", () => {
+    expect(existsSync(join(project.root, "out/images", BASE, "rootfs.ext4"))).toBe(true);
+  });
+
+  describeInit("busybox userland (alpine)", () => ({
+    disk: join(project.root, "out/images", BASE, "rootfs.ext4"),
+    kernel: fetchedKernel(project.root),
+  }));
+});
