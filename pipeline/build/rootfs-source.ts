@@ -139,16 +139,15 @@ async function bootstrap(docker: Docker, suite: string, options: SourceOptions, 
   const exited = new Promise<number | null>((resolve) =>
     child.once("error", () => resolve(null)).once("close", resolve),
   );
-  const [exitCode, log] = await Promise.all([
-    exited,
-    text(child.stderr),
-    importImage(docker, child.stdout, image, options.arch),
-  ]);
+  const importing = importImage(docker, child.stdout, image, options.arch);
+  // Whether mmdebstrap failed is the better reason, and known last.
+  const [exitCode, log] = await Promise.all([exited, text(child.stderr), importing.catch(() => {})]);
   run.signal.throwIfAborted();
   if (exitCode !== 0) {
-    await docker.getImage(image).remove({ force: true });
+    if (await hasImage(docker, image)) await docker.getImage(image).remove({ force: true });
     throw new Unreachable(`mmdebstrap ${suite} failed: ${lastLine(log)}`);
   }
+  await importing;
   return { image, source };
 }
 

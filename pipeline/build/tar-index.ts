@@ -10,7 +10,7 @@ export interface Content {
   readonly size: number;
 }
 
-export type EntryType = "file" | "directory" | "symlink" | "character-device" | "block-device" | "fifo";
+type EntryType = "file" | "directory" | "symlink" | "character-device" | "block-device" | "fifo";
 
 /** One path of a root file system, as the tar has it. A hard link is a `file` that shares its `content`. */
 export interface Entry {

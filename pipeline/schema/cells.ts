@@ -57,7 +57,7 @@ export const PresetCell = z.strictObject({
     expect: z.string().nullable(),
   }),
 });
-export const KernelCell = z.strictObject({ ...common, kind: z.literal("kernel") });
+const KernelCell = z.strictObject({ ...common, kind: z.literal("kernel") });
 
 export const Cell = z.discriminatedUnion("kind", [BaseCell, PresetCell, KernelCell]);
 export type BaseCell = z.infer<typeof BaseCell>;

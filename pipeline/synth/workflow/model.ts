@@ -7,7 +7,7 @@ export interface Workflow {
   readonly jobs: Readonly<Record<string, Job>>;
 }
 
-export type Permissions = Readonly<Record<string, "read" | "write" | "none">>;
+type Permissions = Readonly<Record<string, "read" | "write" | "none">>;
 
 export interface Job {
   readonly name?: string;
