@@ -40,3 +40,8 @@ if [ "${#packages[@]}" -gt 0 ]; then
   as_root apt-get update -qq
   as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
 fi
+
+# GitHub's runners have KVM, for root alone.
+if [ -n "${GITHUB_ACTIONS:-}" ] && [ -e /dev/kvm ] && [ ! -w /dev/kvm ]; then
+  as_root chmod 666 /dev/kvm
+fi

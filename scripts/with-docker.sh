@@ -17,9 +17,11 @@ if [ -n "${DOCKER_HOST:-}" ] || [ "$(id -u)" -ne 0 ] || ! command -v dockerd >/d
   exit 2
 fi
 
-log=$(mktemp)
+# Its pid file and sockets are its own: what a killed daemon left behind does not stop it.
+state=$(mktemp -d)
+log=$state/log
 say "starting dockerd for this run (log: $log)"
-dockerd >"$log" 2>&1 &
+dockerd --pidfile "$state/pid" --exec-root "$state/exec" >"$log" 2>&1 &
 dockerd=$!
 trap 'kill "$dockerd" 2>/dev/null; wait "$dockerd" 2>/dev/null' EXIT
 until answers; do

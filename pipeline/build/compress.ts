@@ -43,12 +43,7 @@ export async function compress(
           image: options.tools,
           command: ["sh", "-c", command],
           work: directory,
-          onOutput: (text) => {
-            const percent = /([0-9.]+) ?%/.exec(text)?.[1];
-            const read = /Read[^0-9]*([0-9.]+) ?([KMG])i?B/.exec(text);
-            if (read) run.progress.bytes(Math.min(imageSize, bytes(read[1]!, read[2]!)), imageSize);
-            else if (percent) run.progress.bytes(imageSize, imageSize);
-          },
+          onOutput: (text) => run.progress.bytes(consumed(text), imageSize),
         },
         run,
       ),
@@ -73,5 +68,8 @@ export async function compress(
   }
 }
 
-const bytes = (number: string, unit: string) =>
-  Number(number) * { K: 1 << 10, M: 1 << 20, G: 1 << 30 }[unit]!;
+/** How far zstd says it is, bytes: `(L19) Buffered: 1.75 MiB - Consumed:  266 MiB - Compressed: …`. */
+export function consumed(progress: string): number {
+  const [, number = "0", unit = ""] = /Consumed: *([0-9.]+) ([KMG]?)i?B/.exec(progress) ?? [];
+  return Number(number) * { "": 1, K: 1 << 10, M: 1 << 20, G: 1 << 30 }[unit]!;
+}

@@ -37,7 +37,10 @@ export async function fetchVerified(from: string, sha256: string, cache: string,
 }
 
 async function open(from: string, signal: AbortSignal): Promise<{ stream: Readable; size: number }> {
-  if (!/^https?:\/\//.test(from)) return { stream: createReadStream(from), size: (await stat(from)).size };
+  if (!/^https?:\/\//.test(from)) {
+    const { size } = await stat(from);
+    return { stream: createReadStream(from), size };
+  }
   const response = await fetch(from, { signal });
   if (!response.ok || !response.body) throw new Error(`HTTP ${response.status} ${response.statusText}`);
   return {

@@ -79,7 +79,9 @@ async function pull(docker: Docker, image: string, options: SourceOptions, run: 
       docker.modem.followProgress(stream, (error) => (error ? reject(error) : resolve())),
     );
   } catch (cause) {
-    throw new Unreachable(`cannot pull ${image}: ${(cause as Error).message.trim()}`, { cause });
+    throw new Unreachable(`cannot pull ${image.replace(/(@sha256:.{12}).+/, "$1…")}: ${reason(cause)}`, {
+      cause,
+    });
   }
   return { image, source: image };
 }
@@ -99,7 +101,7 @@ async function importTarball(
     file = await fetchVerified(url, sha256, options.cache, run);
   } catch (cause) {
     if (cause instanceof PipelineError) throw cause;
-    throw new Unreachable(`cannot fetch ${url}: ${(cause as Error).message}`, { cause });
+    throw new Unreachable(`cannot fetch ${url}: ${reason(cause)}`, { cause });
   }
   await importImage(docker, createReadStream(file), image, options.arch);
   return { image, source };
@@ -117,25 +119,25 @@ async function bootstrap(docker: Docker, suite: string, options: SourceOptions, 
   }
   run.progress.step(`mmdebstrap ${suite} (${options.arch})`);
   const mirror = options.network.aptMirror;
-  const child = spawn(
+  const environment = { SOURCE_DATE_EPOCH: String(options.sourceDateEpoch), LC_ALL: "C.UTF-8" };
+  const command = [
+    // It makes device nodes and changes owners; sudo keeps nothing of the environment by itself.
+    ...(process.getuid?.() === 0 ? [] : ["sudo", "-n"]),
+    ...["env", ...Object.entries(environment).map(([name, value]) => `${name}=${value}`)],
     "mmdebstrap",
-    [
-      "--variant=minbase",
-      `--architectures=${options.arch}`,
-      "--format=tar",
-      // The image's own sources are those that apt ships for the suite, whatever mirror served it.
-      '--customize-hook=rm -f "$1/etc/apt/sources.list"',
-      '--customize-hook=cp "$1/usr/share/doc/apt/examples/debian.sources" "$1/etc/apt/sources.list.d/"',
-      suite,
-      "-",
-      ...(mirror ? [mirror] : []),
-    ],
-    {
-      signal: run.signal,
-      stdio: ["ignore", "pipe", "pipe"],
-      env: { ...process.env, SOURCE_DATE_EPOCH: String(options.sourceDateEpoch), LC_ALL: "C.UTF-8" },
-    },
-  );
+    "--variant=minbase",
+    `--architectures=${options.arch}`,
+    "--format=tar",
+    // The image's own sources are those that apt ships for the suite, whatever mirror served it.
+    '--customize-hook=rm -f "$1/etc/apt/sources.list"',
+    '--customize-hook=cp "$1/usr/share/doc/apt/examples/debian.sources" "$1/etc/apt/sources.list.d/"',
+    ...[suite, "-"],
+    ...(mirror ? [mirror] : []),
+  ];
+  const child = spawn(command[0]!, command.slice(1), {
+    signal: run.signal,
+    stdio: ["ignore", "pipe", "pipe"],
+  });
   const exited = new Promise<number | null>((resolve) =>
     child.once("error", () => resolve(null)).once("close", resolve),
   );
@@ -149,6 +151,15 @@ async function bootstrap(docker: Docker, suite: string, options: SourceOptions, 
   }
   await importing;
   return { image, source };
+}
+
+/** What was wrong in the end: the innermost of a chain of causes, and of Docker's `a: b: c`. */
+function reason(error: unknown): string {
+  if (error instanceof Error && error.cause instanceof Error) return reason(error.cause);
+  return String((error as Error).message)
+    .trim()
+    .split(": ")
+    .at(-1)!;
 }
 
 const lastLine = (log: string) =>

@@ -3,6 +3,7 @@ import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
+import { DEFAULT_LEVEL } from "../build/compress.ts";
 import { hasImage } from "../build/docker.ts";
 import { buildImage, exportImage } from "../build/image.ts";
 import { order } from "../build/normalise.ts";
@@ -22,10 +23,19 @@ export interface Base {
   readonly fallback: boolean;
 }
 
-/** Makes a base's container image, unless it is there for these inputs. */
+/** A base's container image: the one that this run has, or has found for the same inputs, or a new one. */
 export async function ensureBase(workshop: Workshop, cell: BaseCell): Promise<Base> {
+  const base = workshop.bases.get(cell.id) ?? (await findOrBuild(workshop, cell));
+  workshop.bases.set(cell.id, base);
+  return base;
+}
+
+async function findOrBuild(workshop: Workshop, cell: BaseCell): Promise<Base> {
   const { docker, options } = workshop;
-  const inputs = inputsWith(cell, overridesOf(workshop.cells, { ...options, level: 19 })).slice(0, 12);
+  const inputs = inputsWith(cell, overridesOf(workshop.cells, { ...options, level: DEFAULT_LEVEL })).slice(
+    0,
+    12,
+  );
   const image = `smolvm/${cell.id}:${inputs}`;
   const directory = options.bases ?? join(workshop.cache, "bases");
   const record = join(directory, `${cell.id}-${inputs}.json`);
@@ -33,8 +43,8 @@ export async function ensureBase(workshop: Workshop, cell: BaseCell): Promise<Ba
 
   if (!options.noCache) {
     const known = await readRecord(record);
-    if (known && ((await hasImage(docker, image)) || (await load(workshop, saved))))
-      return { image, ...known };
+    const there = known && ((await hasImage(docker, image)) || (await load(workshop, saved)));
+    if (there) return { image, ...known };
   }
 
   const base = await build(workshop, cell, image);

@@ -54,8 +54,8 @@ export const CHECKS: readonly Check[] = [
         ? ok("works")
         : {
             level: "warn",
-            found: `boots are emulated, because ${why}`,
-            fix: "nothing to mend; a boot takes ten times as long",
+            found: `emulation, because ${why}`,
+            fix: "nothing to mend: a boot takes some seconds more",
           };
     },
   },

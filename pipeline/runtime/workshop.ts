@@ -12,6 +12,7 @@ import { PipelineError } from "../schema/error.ts";
 import type { Arch } from "../schema/names.ts";
 import type { Run } from "../schema/progress.ts";
 import type { Kernel } from "../vm/verify.ts";
+import type { Base } from "./base.ts";
 
 /** What a user may set when cells are run; everything else is in `out/cells.json`. */
 export interface CellOptions {
@@ -50,6 +51,8 @@ export interface Workshop {
   readonly cache: string;
   readonly epoch: number;
   readonly store: DirectoryStore;
+  /** The bases that this run has made or found, by cell id: cells share them, also when nothing is cached. */
+  readonly bases: Map<string, Base>;
 }
 
 export async function openWorkshop(cells: Cells, options: CellOptions, run: Run): Promise<Workshop> {
@@ -68,6 +71,7 @@ export async function openWorkshop(cells: Cells, options: CellOptions, run: Run)
     epoch,
     arch: await dockerArch(docker),
     tools: await ensureTools(docker, cells.tools, settings, run),
+    bases: new Map(),
     store: new DirectoryStore(options.store ?? join(out, "release", cells.tag)),
   };
 }

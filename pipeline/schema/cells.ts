@@ -81,4 +81,6 @@ export const Cells = z.strictObject({
   cells: z.array(Cell),
 });
 export type Cells = z.infer<typeof Cells>;
+/** Part of every cell's inputs: to be raised when `build/` begins to make other bytes of the same files. */
+export const RECIPE_VERSION = 1;
 export const CELLS_PATH = "out/cells.json";

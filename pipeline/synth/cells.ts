@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { type BaseRootfs, TOOLS_LOCK } from "../constructs/base-rootfs.ts";
 import type { PresetLayer } from "../constructs/preset-layer.ts";
 import type { Release } from "../constructs/release.ts";
-import type { BaseCell, Cell, Cells, PresetCell } from "../schema/cells.ts";
+import { type BaseCell, type Cell, type Cells, type PresetCell, RECIPE_VERSION } from "../schema/cells.ts";
 import { PipelineError } from "../schema/error.ts";
 import { type Arch, assetNames, type Coordinates, cellId } from "../schema/names.ts";
 import { baseDockerfile, type Dockerfile, presetDockerfile } from "./dockerfile.ts";
@@ -117,7 +117,7 @@ function finish<T extends object>(
 
 function hashInputs(release: Release, recipe: { files: readonly string[] }, ...more: string[]): string {
   const contents = recipe.files.map((file) => digest(readInput(release, file)));
-  return digest(JSON.stringify([release.sourceDateEpoch, recipe, contents, more]));
+  return digest(JSON.stringify([RECIPE_VERSION, release.sourceDateEpoch, recipe, contents, more]));
 }
 
 function readInput(release: Release, path: string): string {

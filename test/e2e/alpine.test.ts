@@ -93,9 +93,12 @@ describe.runIf(available)("alpine, on real musl and busybox", () => {
     expect(readdirSync(join(project.root, "out/images"))).toEqual([]);
   });
 
-  it("builds the base from the tarball and signed packages", async () => {
-    const built = await cell(BASE, "--stage", "build");
+  it("builds the base from the tarball and signed packages, at the level of a release", async () => {
+    const built = await cli(project.root, ["cell", BASE, "--stage", "build", "--apk-mirror", mirror.url]);
     expect(built.exitCode, built.stderr).toBe(0);
+    const facts = JSON.parse(readFileSync(join(project.root, "out/images", BASE, "build.json"), "utf8"));
+    expect(facts).toMatchObject({ zstd_level: 19, overrides: [] });
+    expect(facts.source).toContain(TARBALL.sha256);
   });
 
   it("boots codex and claude without Node, and answers with their locked versions", async () => {
