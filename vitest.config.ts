@@ -1,11 +1,11 @@
 import { defineConfig } from "vitest/config";
 
 export default defineConfig({
-  // Vite warns of each source map in GitHub's validator that has no source beside it.
-  logLevel: "error",
   test: {
     projects: [
       {
+        // Vite warns of each source map in GitHub's validator that has no source beside it.
+        logLevel: "error",
         test: {
           name: "unit",
           include: ["test/unit/**/*.test.ts"],

@@ -33,7 +33,12 @@ const SHOWN_LINES = 20;
 /** `docker build`: makes the image `options.tag`. @throws PipelineError with the build's last lines */
 export async function buildImage(docker: Docker, options: BuildOptions, run: Run): Promise<void> {
   const context = pack();
-  const sending = sendContext(context, options);
+  let unsent: unknown;
+  const sending = sendContext(context, options).catch((error: Error) => {
+    unsent = error;
+    // Docker would wait for the rest of the context for ever.
+    context.destroy(error);
+  });
   const lines: string[] = [];
   let failure: string | undefined;
   try {
@@ -44,7 +49,6 @@ export async function buildImage(docker: Docker, options: BuildOptions, run: Run
       buildargs: { ...options.network.buildArgs, ...options.args },
       networkmode: options.network.mode,
       nocache: options.noCache,
-      labels: { [OWNER_LABEL]: String(process.pid) },
       rm: true,
       forcerm: true,
       abortSignal: run.signal,
@@ -62,6 +66,7 @@ export async function buildImage(docker: Docker, options: BuildOptions, run: Run
     });
   } catch (cause) {
     run.signal.throwIfAborted();
+    if (unsent) throw unsent;
     failure ??= (cause as Error).message;
   }
   if (failure) {

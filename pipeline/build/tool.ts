@@ -58,6 +58,8 @@ export async function runTool(docker: Docker, options: ToolOptions, run: Run): P
     });
     const sink = { write: hear } as unknown as Writable;
     docker.modem.demuxStream(stream, sink, sink);
+    // Its last words may come after its end; and a tool that ends early does not take all of its input.
+    const heard = finished(stream, { writable: false }).catch(() => {});
     // Asked before the start, so that the end cannot be missed; a container that never ran "is not running".
     const exited = container.wait({ condition: "next-exit" }) as Promise<{ StatusCode: number }>;
     await container.start();
@@ -69,6 +71,7 @@ export async function runTool(docker: Docker, options: ToolOptions, run: Run): P
     const { StatusCode } = await exited;
     run.signal.throwIfAborted();
     if (inputError) throw inputError;
+    await heard;
     if (StatusCode === 0) await fed;
     return { exitCode: StatusCode, output };
   } catch (error) {

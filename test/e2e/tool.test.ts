@@ -1,0 +1,64 @@
+import { tmpdir } from "node:os";
+import { Readable } from "node:stream";
+import Docker from "dockerode";
+import { beforeAll, describe, expect, it } from "vitest";
+import { buildNetwork } from "../../pipeline/build/network.ts";
+import { runTool } from "../../pipeline/build/tool.ts";
+import { ensureTools } from "../../pipeline/build/tools-image.ts";
+import { readCells } from "../../pipeline/runtime/cells.ts";
+import { REPOSITORY } from "../support/project.ts";
+import { silentRun } from "../support/silent.ts";
+
+const MIB = Buffer.alloc(1 << 20);
+
+describe("a tool container", () => {
+  let image: string;
+  beforeAll(async () => {
+    const { tools, source_date_epoch: sourceDateEpoch } = readCells(REPOSITORY);
+    const network = buildNetwork({ extraCa: process.env.NODE_EXTRA_CA_CERTS }, process.env);
+    const options = { root: REPOSITORY, cache: tmpdir(), sourceDateEpoch, network };
+    image = await ensureTools(new Docker(), tools, options, silentRun());
+  });
+
+  const run = (script: string, stdin?: Readable) =>
+    runTool(
+      new Docker(),
+      { image, work: tmpdir(), command: ["sh", "-c", script], ...(stdin ? { stdin } : {}) },
+      silentRun(),
+    );
+
+  it("has mke2fs of 1.47.1 or newer, zstd, Node 24 and npm", async () => {
+    const { output } = await run("mke2fs -V; zstd --version; node --version; npm --version");
+    expect(output).toMatch(/mke2fs 1\.(47\.[1-9]|4[89]|[5-9]\d)/);
+    expect(output).toMatch(/Zstandard CLI.* v1\.\d+/);
+    expect(output).toMatch(/^v24\.\d+\.\d+$/m);
+    expect(output).toMatch(/^11\.\d+\.\d+$/m);
+  });
+
+  it("gives back what a command said on both channels, and its exit code", async () => {
+    expect(await run("echo out; echo err >&2; exit 3")).toEqual({ exitCode: 3, output: "out\nerr\n" });
+  });
+
+  it("takes its whole input", async () => {
+    expect(await run("wc -c", Readable.from([MIB, MIB]))).toEqual({ exitCode: 0, output: "2097152\n" });
+  });
+
+  it("may end before it has taken all of its input", async () => {
+    const endless = Readable.from(
+      (function* () {
+        for (;;) yield MIB;
+      })(),
+    );
+    expect(await run("head -c 10 | wc -c; exit 4", endless)).toEqual({ exitCode: 4, output: "10\n" });
+  });
+
+  it("is ended when its input fails, with that failure", async () => {
+    const failing = Readable.from(
+      (async function* () {
+        yield MIB;
+        throw new Error("the spool is gone");
+      })(),
+    );
+    await expect(run("cat >/dev/null", failing)).rejects.toThrow("the spool is gone");
+  });
+});
