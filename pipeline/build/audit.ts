@@ -58,12 +58,13 @@ export class Audit {
   }
 
   async findings(rootfs: Rootfs): Promise<Finding[]> {
-    return [
+    const all = [
       ...this.#found,
       ...forbiddenPaths(rootfs),
       ...(await accounts(rootfs)),
       ...(await owners(rootfs)),
     ];
+    return [...new Map(all.map((finding) => [`${finding.path} ${finding.what}`, finding])).values()];
   }
 }
 

@@ -6,11 +6,14 @@ import { errorCode, PipelineError } from "../schema/error.ts";
 /** Marks every container of ours, with the pid that made it, so that what a killed run left is found. */
 export const OWNER_LABEL = "org.smolvm.pipeline.pid";
 
+/** An Engine that lives answers at once, ms. */
+const PING_MS = 10_000;
+
 /** Connects to the Docker Engine (`DOCKER_HOST`, or the local socket). @throws PipelineError saying what is wrong */
 export async function connect(): Promise<Docker> {
   const docker = new Docker();
   try {
-    await docker.ping();
+    await new Docker({ timeout: PING_MS }).ping();
   } catch (cause) {
     throw new PipelineError(explain(cause), { cause });
   }
@@ -64,6 +67,26 @@ export async function removeContainer(docker: Docker, id: string): Promise<void>
 
 function ignoreGone(error: { statusCode?: number }): void {
   if (error.statusCode !== 404 && error.statusCode !== 409) throw error;
+}
+
+/** Follows what the Engine says of a build, a pull or an import to its end. Rejects when it says an error. */
+export async function follow(
+  docker: Docker,
+  stream: NodeJS.ReadableStream,
+  onEvent: (event: { stream?: string }) => void = () => {},
+): Promise<void> {
+  let failure: string | undefined;
+  await new Promise<void>((resolve, reject) => {
+    docker.modem.followProgress(
+      stream,
+      (error) => (error ? reject(error) : resolve()),
+      (event: { stream?: string; error?: string }) => {
+        failure ??= event.error;
+        onEvent(event);
+      },
+    );
+  });
+  if (failure !== undefined) throw new Error(failure);
 }
 
 export async function hasImage(docker: Docker, name: string): Promise<boolean> {

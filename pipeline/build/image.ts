@@ -8,7 +8,7 @@ import { pack } from "tar-stream";
 import { PipelineError } from "../schema/error.ts";
 import type { Arch } from "../schema/names.ts";
 import type { Run } from "../schema/progress.ts";
-import { OWNER_LABEL, removeContainer } from "./docker.ts";
+import { follow, OWNER_LABEL, removeContainer } from "./docker.ts";
 import type { Network } from "./network.ts";
 
 export interface BuildOptions {
@@ -40,7 +40,6 @@ export async function buildImage(docker: Docker, options: BuildOptions, run: Run
     context.destroy(error);
   });
   const lines: string[] = [];
-  let failure: string | undefined;
   try {
     const stream = await docker.buildImage(context as unknown as NodeJS.ReadableStream, {
       t: options.tag,
@@ -54,25 +53,19 @@ export async function buildImage(docker: Docker, options: BuildOptions, run: Run
       abortSignal: run.signal,
     });
     await sending;
-    await new Promise<void>((resolve, reject) => {
-      docker.modem.followProgress(
-        stream,
-        (error) => (error ? reject(error) : resolve()),
-        (event: { stream?: string; error?: string }) => {
-          if (event.stream) lines.push(...event.stream.split("\n").filter((line) => line.trim()));
-          if (event.error) failure = event.error;
-        },
-      );
+    await follow(docker, stream, (event) => {
+      lines.push(...(event.stream ?? "").split("\n").filter((line) => line.trim()));
     });
   } catch (cause) {
     run.signal.throwIfAborted();
     if (unsent) throw unsent;
-    failure ??= (cause as Error).message;
-  }
-  if (failure) {
-    throw new PipelineError(`docker build of ${options.dockerfile} failed: ${failure.trim()}`, {
-      details: lines.slice(-SHOWN_LINES).map((line) => `  ${line.trimEnd()}`),
-    });
+    throw new PipelineError(
+      `docker build of ${options.dockerfile} failed: ${(cause as Error).message.trim()}`,
+      {
+        details: lines.slice(-SHOWN_LINES).map((line) => `  ${line.trimEnd()}`),
+        cause,
+      },
+    );
   }
 }
 

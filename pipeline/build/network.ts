@@ -29,13 +29,13 @@ const HERE = "/tmp/network";
 const PROXIES = ["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"];
 const LOOPBACK = new Set(["localhost", "127.0.0.1", "[::1]"]);
 
-/** The mirrors of the environment; flags win over them. */
+/** The mirrors of the environment; flags win over them, and an empty variable is none. */
 export function networkFromEnvironment(env: NodeJS.ProcessEnv, flags: NetworkOptions): NetworkOptions {
   return {
-    aptMirror: flags.aptMirror ?? env.SMOLVM_APT_MIRROR,
-    apkMirror: flags.apkMirror ?? env.SMOLVM_APK_MIRROR,
-    npmRegistry: flags.npmRegistry ?? env.SMOLVM_NPM_REGISTRY,
-    extraCa: flags.extraCa ?? env.NODE_EXTRA_CA_CERTS,
+    aptMirror: flags.aptMirror ?? (env.SMOLVM_APT_MIRROR || undefined),
+    apkMirror: flags.apkMirror ?? (env.SMOLVM_APK_MIRROR || undefined),
+    npmRegistry: flags.npmRegistry ?? (env.SMOLVM_NPM_REGISTRY || undefined),
+    extraCa: flags.extraCa ?? (env.NODE_EXTRA_CA_CERTS || undefined),
   };
 }
 

@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import type { FileHandle } from "node:fs/promises";
 import { PassThrough, type Readable, type Writable } from "node:stream";
 import { finished } from "node:stream/promises";
@@ -128,9 +129,11 @@ async function writeEntries(
     const options = { ...header(entry), type: "file", size: rootfs.sizeOf(entry) } as const;
     const sink = archive.entry(options) as unknown as Writable;
     const done = finished(sink);
+    // Whoever waits hears of it; a reader that goes away must not end the process meanwhile.
+    done.catch(() => {});
     for await (const chunk of rootfs.chunks(entry)) {
       onChunk(entry, chunk);
-      if (!sink.write(chunk)) await new Promise<void>((resolve) => sink.once("drain", resolve));
+      if (!sink.write(chunk)) await Promise.race([once(sink, "drain"), done]);
     }
     sink.end();
     await done;
@@ -158,7 +161,8 @@ async function writeEmpty(archive: Pack, entry: Entry, first: string | undefined
 function header(entry: Entry) {
   return {
     name: entry.path,
-    mode: entry.mode,
+    // With the type's bit, which the header leaves out again: tar-stream takes a mode of 0 for a missing one.
+    mode: entry.mode | 0o100000,
     uid: entry.uid,
     gid: entry.gid,
     mtime: new Date(entry.mtime * 1000),

@@ -6,7 +6,7 @@ import type { RootfsSource } from "../schema/cells.ts";
 import { PipelineError } from "../schema/error.ts";
 import type { Arch } from "../schema/names.ts";
 import type { Run } from "../schema/progress.ts";
-import { hasImage, onPath } from "./docker.ts";
+import { follow, hasImage, onPath } from "./docker.ts";
 import { fetchVerified } from "./download.ts";
 import type { Network } from "./network.ts";
 
@@ -75,9 +75,7 @@ async function pull(docker: Docker, image: string, options: SourceOptions, run: 
   run.progress.step(`pull ${image}`);
   try {
     const stream = await docker.pull(image, { platform: `linux/${options.arch}`, abortSignal: run.signal });
-    await new Promise<void>((resolve, reject) =>
-      docker.modem.followProgress(stream, (error) => (error ? reject(error) : resolve())),
-    );
+    await follow(docker, stream);
   } catch (cause) {
     throw new Unreachable(`cannot pull ${image.replace(/(@sha256:.{12}).+/, "$1…")}: ${reason(cause)}`, {
       cause,
@@ -177,7 +175,5 @@ async function importImage(
 ): Promise<void> {
   const [repo, tag] = image.split(":");
   const stream = await docker.importImage(tar, { repo, tag, platform: `linux/${arch}` });
-  await new Promise<void>((resolve, reject) =>
-    docker.modem.followProgress(stream, (error) => (error ? reject(error) : resolve())),
-  );
+  await follow(docker, stream);
 }

@@ -66,6 +66,7 @@ export async function indexTar(tar: Readable, signal: AbortSignal): Promise<TarI
       cause: error,
     });
   }
+  if (index.size === 0) throw new PipelineError("the root file system's tar is empty");
   return index;
 }
 
@@ -75,20 +76,25 @@ function add(
 ): void {
   const path = checkPath(header.name);
   if (path === "") return;
+  if (path.includes("\ufffd")) throw hostile(path, "has a name that is not UTF-8");
   if (index.has(path)) throw hostile(path, "comes twice");
   checkParent(index, path);
-  if ((header.uid ?? 0) > LARGEST_ID || (header.gid ?? 0) > LARGEST_ID) {
-    throw hostile(path, `has owner ${header.uid}:${header.gid}, which no image needs`);
+  const pax = (header.pax ?? {}) as Record<string, string>;
+  // An owner too large for the header's field is in a pax record, beside a field that means nothing.
+  const uid = Number(pax.uid ?? header.uid ?? 0);
+  const gid = Number(pax.gid ?? header.gid ?? 0);
+  if (uid > LARGEST_ID || gid > LARGEST_ID) {
+    throw hostile(path, `has owner ${uid}:${gid}, which no image needs`);
   }
-  const capability = (header.pax as Record<string, string> | null | undefined)?.[CAPABILITY];
+  const capability = pax[CAPABILITY];
   if (capability?.includes("\ufffd")) {
     throw hostile(path, "has a security.capability that cannot be carried over (its bytes are not UTF-8)");
   }
   const common = {
     path,
     mode: (header.mode ?? 0) & 0o7777,
-    uid: header.uid ?? 0,
-    gid: header.gid ?? 0,
+    uid,
+    gid,
     mtime: Math.trunc((header.mtime?.getTime() ?? 0) / 1000),
     ...(capability === undefined ? {} : { capability }),
   };
@@ -142,7 +148,7 @@ function checkParent(index: TarIndex, path: string): void {
 }
 
 function linked(index: TarIndex, path: string, linkname: string): Entry {
-  const target = index.get(checkPath(linkname));
+  const target = index.get(posix.normalize(linkname));
   if (target?.type !== "file") {
     throw hostile(path, `is a hard link to "${linkname}", which is no file that came before it`);
   }

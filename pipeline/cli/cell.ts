@@ -1,8 +1,9 @@
+import { existsSync } from "node:fs";
 import { relative, resolve } from "node:path";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { DEFAULT_LEVEL } from "../build/compress.ts";
 import { buildNetwork, networkFromEnvironment } from "../build/network.ts";
-import { readCells, selectCells } from "../runtime/cells.ts";
+import { imageCells, readCells, selectCells } from "../runtime/cells.ts";
 import { type Outcome, runCells, STAGES, type Stage } from "../runtime/run-cells.ts";
 import { secretsOf } from "../runtime/secrets.ts";
 import { type CellOptions, openWorkshop } from "../runtime/workshop.ts";
@@ -47,7 +48,7 @@ export const cellCommand = new Command("cell")
   .option("--extra-ca <pem>", "a CA to trust during the build (NODE_EXTRA_CA_CERTS)")
   .action(async (ids: string[], flags: Flags) => {
     const cells = readCells(root());
-    const selected = selectCells(cells, ids);
+    const selected = imageCells(selectCells(cells, ids));
     const options = toOptions(flags);
     const progress = createProgress(process.env, process.stderr);
     try {
@@ -68,6 +69,10 @@ export const cellCommand = new Command("cell")
 
 function toOptions(flags: Flags): CellOptions {
   if (flags.initrd && !flags.kernel) throw new PipelineError("--initrd needs --kernel");
+  if (flags.rootfsSha256 && !flags.rootfs) throw new PipelineError("--rootfs-sha256 needs --rootfs");
+  for (const file of [flags.kernel, flags.initrd]) {
+    if (file && !existsSync(file)) throw new PipelineError(`there is no ${file} to boot with`);
+  }
   const network = buildNetwork(networkFromEnvironment(process.env, flags), process.env);
   return {
     root: root(),

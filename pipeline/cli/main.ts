@@ -28,6 +28,10 @@ try {
 function report(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
   const known = error instanceof PipelineError;
+  if (!known && error instanceof Error && "statusCode" in error) {
+    process.stderr.write(`error: Docker refuses: ${error.message}\n`);
+    return 2;
+  }
   process.stderr.write(
     `error: ${known ? error.message : `unexpected: ${String((error as Error)?.message ?? error)}`}\n`,
   );

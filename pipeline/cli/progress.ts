@@ -47,7 +47,7 @@ function groups(stream: NodeJS.WriteStream): Progress & { end(): void } {
       stream.write(`::group::${title}\n`);
     },
     bytes() {},
-    warn: (line) => void stream.write(`::warning::${line}\n`),
+    warn: (line) => void stream.write(`::warning::${line.replaceAll("%", "%25").replaceAll("\n", "%0A")}\n`),
     end: close,
   };
 }

@@ -30,7 +30,7 @@ const verb = ({ before, after }: Change) =>
 function refuse(pending: readonly Change[]): void {
   const mend = "run `npm run synth` and commit what it changes";
   process.stdout.write(unifiedDiff(pending));
-  if (process.env["GITHUB_ACTIONS"]) {
+  if (process.env.GITHUB_ACTIONS) {
     for (const { path } of pending) actions.error(`stale: ${mend}`, { file: path, title: "synth --check" });
   }
   process.stderr.write(`${pending.length} generated files are stale: ${mend}\n`);

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { DEFAULT_LEVEL } from "../build/compress.ts";
-import { hasImage } from "../build/docker.ts";
+import { follow, hasImage } from "../build/docker.ts";
 import { buildImage, exportImage } from "../build/image.ts";
 import { order } from "../build/normalise.ts";
 import { importRootfs } from "../build/rootfs-source.ts";
@@ -128,9 +128,7 @@ async function load(workshop: Workshop, path: string): Promise<boolean> {
   if (!opened) return false;
   workshop.run.progress.step("load the base's container image");
   const stream = await workshop.docker.loadImage(file);
-  await new Promise<void>((resolve, reject) =>
-    workshop.docker.modem.followProgress(stream, (error) => (error ? reject(error) : resolve())),
-  );
+  await follow(workshop.docker, stream);
   return true;
 }
 

@@ -1,5 +1,5 @@
 import { noSpace } from "../build/ext4.ts";
-import type { BaseCell, Cell, PresetCell } from "../schema/cells.ts";
+import type { BaseCell, PresetCell } from "../schema/cells.ts";
 import { errorCode, PipelineError } from "../schema/error.ts";
 import type { Facts } from "../schema/facts.ts";
 import { buildStage, readBuildFacts } from "./build-stage.ts";
@@ -21,18 +21,12 @@ export interface Outcome {
 /** Runs cells one after the other; bases come first, and are shared. @throws PipelineError at the first that fails */
 export async function runCells(
   workshop: Workshop,
-  cells: readonly Cell[],
+  cells: readonly (BaseCell | PresetCell)[],
   stages: readonly Stage[],
   onOutcome: (outcome: Outcome) => void,
 ): Promise<void> {
+  for (const cell of cells) checkArch(workshop, cell);
   for (const cell of cells) {
-    if (cell.kind === "kernel") {
-      throw new PipelineError(`${cell.id}: this version does not build kernels; images boot with Debian's`);
-    }
-    checkArch(workshop, cell);
-  }
-  for (const cell of cells) {
-    if (cell.kind === "kernel") continue;
     try {
       onOutcome(await runCell(workshop, cell, stages));
     } catch (error) {

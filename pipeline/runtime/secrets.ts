@@ -14,8 +14,12 @@ export function secretsOf(network: Network, env: NodeJS.ProcessEnv): Secret[] {
   const credentials = Object.entries(env).flatMap(([name, value]) =>
     value && CREDENTIALS.test(name) ? [{ name: `the value of ${name}`, value }] : [],
   );
+  // A proxy's address may hold a password.
+  const proxies = Object.entries(network.buildArgs).flatMap(([name, value]) =>
+    value.includes("@") ? [{ name: `the value of ${name}`, value }] : [],
+  );
   const mirrors = network.secrets.map((value) => ({ name: "the address of a mirror", value }));
-  return [...credentials, ...mirrors, ...caSecrets(network)];
+  return [...credentials, ...proxies, ...mirrors, ...caSecrets(network)];
 }
 
 function caSecrets(network: Network): Secret[] {

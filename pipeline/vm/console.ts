@@ -1,4 +1,5 @@
 import type { Readable, Writable } from "node:stream";
+import { StringDecoder } from "node:string_decoder";
 
 /** How much of a console's end is kept in memory, characters. */
 const KEPT = 256 * 1024;
@@ -10,8 +11,10 @@ export class Console {
 
   constructor(input: Readable, log: Writable) {
     input.pipe(log);
+    // A character may come in two chunks.
+    const decoder = new StringDecoder("utf8");
     input.on("data", (chunk: Buffer) => {
-      this.#text = (this.#text + chunk.toString("utf8")).slice(-KEPT);
+      this.#text = (this.#text + decoder.write(chunk)).slice(-KEPT);
       for (const listener of this.#listeners) listener();
     });
   }

@@ -1,9 +1,12 @@
 import { connect, type Socket } from "node:net";
 import { createInterface } from "node:readline";
 
+const CLOSED = "QEMU closed its control socket";
+
 /** A connection to QEMU's machine protocol: one command at a time, each answered. */
 export class Qmp {
   readonly #socket: Socket;
+  #gone = false;
   readonly #answers: { resolve: (value: unknown) => void; reject: (error: Error) => void }[] = [];
 
   /** Connects to the socket on which QEMU listens, and negotiates. */
@@ -26,13 +29,15 @@ export class Qmp {
       else if ("return" in message) this.#answers.shift()?.resolve(message.return);
     });
     const gone = () => {
-      for (const { reject } of this.#answers.splice(0)) reject(new Error("QEMU closed its control socket"));
+      this.#gone = true;
+      for (const { reject } of this.#answers.splice(0)) reject(new Error(CLOSED));
     };
     socket.on("error", gone);
     socket.on("close", gone);
   }
 
   execute(command: string, args?: object): Promise<unknown> {
+    if (this.#gone) return Promise.reject(new Error(CLOSED));
     return new Promise((resolve, reject) => {
       this.#answers.push({ resolve, reject });
       this.#socket.write(`${JSON.stringify({ execute: command, ...(args ? { arguments: args } : {}) })}\n`);

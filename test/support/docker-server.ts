@@ -4,19 +4,20 @@ import { buffer } from "node:stream/consumers";
 import { onTestFinished } from "vitest";
 import { tempDirectory } from "./run.ts";
 
-/** A request that a fake engine got, without the version in front of the path. */
-export interface EngineRequest {
+/** A request that the engine got; `path` is without the version in front. */
+interface EngineRequest {
   readonly method: string;
   readonly path: string;
   readonly query: URLSearchParams;
   readonly body: Buffer;
 }
 
-/**
- * What the engine answers: a status and a value, sent as JSON (an array: as the stream of JSON lines that
- * build, pull and import send). `never` keeps the caller waiting; undefined is 404, as for a missing image.
- */
-export type Answer = { readonly status?: number; readonly json?: unknown } | "never" | undefined;
+/** What the engine answers. `never` keeps the caller waiting. */
+type Answer =
+  | { readonly status?: number; readonly json: unknown }
+  /** The lines of JSON with which build, pull and import report; an error is one of them, after a 200. */
+  | { readonly lines: readonly object[] }
+  | "never";
 
 export interface Engine {
   /** For DOCKER_HOST. */
@@ -24,16 +25,26 @@ export interface Engine {
   readonly requests: EngineRequest[];
 }
 
-/** An engine that speaks the documented HTTP API on a socket of the running test alone. */
-export async function startEngine(answer: (request: EngineRequest) => Answer): Promise<Engine> {
-  const socket = join(tempDirectory(), "docker.sock");
+type Reply = (request: EngineRequest) => Answer;
+
+const WELL = { "GET /_ping": { json: "OK" }, "GET /containers/json": { json: [] } };
+const NOT_FOUND = { status: 404, json: { message: "no such thing here" } };
+
+/**
+ * An engine of the running test, on a Unix socket, that speaks the documented HTTP API: `answers` by
+ * method and path, 404 for everything else. It answers a ping, and has no containers, unless told otherwise.
+ */
+export async function startEngine(answers: Readonly<Record<string, Answer | Reply>>): Promise<Engine> {
+  const known: Readonly<Record<string, Answer | Reply>> = { ...WELL, ...answers };
   const requests: EngineRequest[] = [];
   const server = createServer((incoming, response) => {
     void parse(incoming).then((request) => {
       requests.push(request);
-      respond(response, defaults(request) ?? answer(request));
+      const answer = known[`${request.method} ${request.path}`] ?? NOT_FOUND;
+      respond(response, typeof answer === "function" ? answer(request) : answer);
     });
   });
+  const socket = join(tempDirectory(), "docker.sock");
   await new Promise<void>((resolve) => server.listen(socket, resolve));
   onTestFinished(async () => {
     server.closeAllConnections();
@@ -46,21 +57,18 @@ async function parse(incoming: IncomingMessage): Promise<EngineRequest> {
   const url = new URL(incoming.url!, "http://docker");
   return {
     method: incoming.method!,
-    path: url.pathname.replace(/^\/v[0-9.]+(?=\/)/, ""),
+    path: decodeURIComponent(url.pathname.replace(/^\/v[0-9.]+(?=\/)/, "")),
     query: url.searchParams,
     body: await buffer(incoming),
   };
 }
 
-/** An engine that is well answers a ping with this. */
-const defaults = ({ path }: EngineRequest): Answer => (path === "/_ping" ? { json: "OK" } : undefined);
-
 function respond(response: ServerResponse, answer: Answer): void {
   if (answer === "never") return;
-  const { status = 200, json } = answer ?? { status: 404, json: { message: "no such thing" } };
-  response.writeHead(status, { "content-type": "application/json" });
-  response.end(status === 204 ? "" : JSON.stringify(json));
+  if ("lines" in answer) {
+    response.end(answer.lines.map((line) => `${JSON.stringify(line)}\r\n`).join(""));
+    return;
+  }
+  response.writeHead(answer.status ?? 200, { "content-type": "application/json" });
+  response.end(answer.status === 204 ? undefined : JSON.stringify(answer.json));
 }
-
-/** The JSON lines of a build, a pull or an import. */
-export const jsonLines = (events: readonly object[]) => events.map((event) => JSON.stringify(event)).join("\r\n");

@@ -8,12 +8,16 @@ import { indexTar, type TarIndex } from "../../pipeline/build/tar-index.ts";
 /** One entry of a test's tar: what it says, over harmless defaults. */
 export type TestEntry = Partial<Omit<Header, "pax">> & {
   name: string;
-  body?: string;
+  body?: string | Buffer;
   pax?: Record<string, string>;
 };
 
 const NEVER = new AbortController().signal;
 export const EPOCH = 1_700_000_000;
+/** Where a header says what it is of. */
+const TYPE_FLAG = 156;
+/** What ends a tar, bytes. */
+const TRAILER = 1024;
 
 /** The bytes of a tar with these entries, in this order. */
 export async function tarOf(entries: readonly TestEntry[]): Promise<Buffer> {
@@ -24,10 +28,31 @@ export async function tarOf(entries: readonly TestEntry[]): Promise<Buffer> {
       mtime: new Date(0),
       ...header,
     } as Header;
+    // tar-stream takes a mode of 0 for a missing one.
+    if (header.mode === 0) full.mode = 0o100000;
     archive.entry(full, body ?? "");
   }
   archive.finalize();
   return await buffer(archive as unknown as Readable);
+}
+
+/** Makes the checksum of a tar's first header right again after it was tampered with. */
+export function resealed(tar: Buffer): Buffer {
+  tar.fill(" ", 148, 156);
+  const sum = tar.subarray(0, 512).reduce((total, byte) => total + byte, 0);
+  tar.write(`${sum.toString(8).padStart(6, "0")}\0 `, 148);
+  return tar;
+}
+
+/** A tar with one file that has this pax record; unlike those of tar-stream its value can be any bytes. */
+export async function tarWithPax(name: string, key: string, value: Buffer): Promise<Buffer> {
+  const rest = Buffer.concat([Buffer.from(` ${key}=`), value, Buffer.from("\n")]);
+  // A record begins with its own length, which counts the digits of that length.
+  let length = rest.length;
+  while (length !== rest.length + String(length).length) length = rest.length + String(length).length;
+  const extended = await tarOf([{ name: "pax", body: Buffer.concat([Buffer.from(String(length)), rest]) }]);
+  extended.write("x", TYPE_FLAG);
+  return Buffer.concat([resealed(extended).subarray(0, -TRAILER), await tarOf([{ name, body: "x" }])]);
 }
 
 export const indexOf = (tar: Buffer): Promise<TarIndex> => indexTar(Readable.from([tar]), NEVER);

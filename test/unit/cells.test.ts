@@ -1,39 +1,109 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { describe, expect, it } from "vitest";
-import { selectCells } from "../../pipeline/runtime/cells.ts";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { baseOf, readCells, selectCells } from "../../pipeline/runtime/cells.ts";
 import { matrixOf, plan } from "../../pipeline/runtime/plan.ts";
+import { CELLS_PATH } from "../../pipeline/schema/cells.ts";
+import { PipelineError } from "../../pipeline/schema/error.ts";
 import { cellsOf, synth } from "../../pipeline/synth/synth.ts";
 import { publishedApp } from "../support/tree.ts";
 
-const cells = cellsOf(synth(publishedApp()));
+const output = synth(publishedApp());
+const cells = cellsOf(output);
+
+let root: string;
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), "smolvm-cells-"));
+});
+afterEach(() => rmSync(root, { recursive: true }));
 
 describe("selecting cells", () => {
-  it("puts bases before presets and takes nothing twice", () => {
-    const ids = ["codex-amd64-debian", "base-amd64-debian", "codex-amd64-debian"];
-    expect(selectCells(cells, ids).map(({ id }) => id)).toEqual(["base-amd64-debian", "codex-amd64-debian"]);
+  const select = (...ids: string[]) => selectCells(cells, ids).map(({ id }) => id);
+
+  it("puts kernels before bases before presets, and else keeps the order in which they were named", () => {
+    expect(
+      select(
+        "pi-amd64-alpine",
+        "base-arm64-debian",
+        "codex-amd64-debian",
+        "kernel-amd64",
+        "base-amd64-debian",
+      ),
+    ).toEqual([
+      "kernel-amd64",
+      ...["base-arm64-debian", "base-amd64-debian"],
+      ...["pi-amd64-alpine", "codex-amd64-debian"],
+    ]);
+  });
+
+  it("takes nothing twice", () => {
+    expect(select("codex-amd64-debian", "codex-amd64-debian")).toEqual(["codex-amd64-debian"]);
+  });
+
+  it("finds every cell by its id, and a preset's base", () => {
+    expect(select(...cells.cells.map(({ id }) => id)).sort()).toEqual(cells.cells.map(({ id }) => id).sort());
+    const [preset] = selectCells(cells, ["claude-code-arm64-alpine"]);
+    expect(preset?.kind === "preset" && baseOf(cells, preset).id).toBe("base-arm64-alpine");
   });
 
   it.each([
     ["codx-amd64-debian", 'unknown preset "codx"; one of: codex, claude-code, pi, openclaw, hermes'],
     ["codex-amd64-fedora", 'unknown flavor "fedora"; one of: ubuntu, alpine, debian'],
-    ["codex", 'unknown cell "codex": a cell is <preset>-<arch>-<flavor>'],
+    ["base-arm64-fedora", 'unknown flavor "fedora"; one of: ubuntu, alpine, debian'],
     [
-      "openclaw-arm64-alpine",
-      "openclaw is not offered on alpine: its native parts ship as glibc prebuilts only; it is on ubuntu, debian",
+      "codex",
+      'unknown cell "codex": a cell is <preset>-<arch>-<flavor>, base-<arch>-<flavor> or kernel-<arch>',
     ],
-    ["hermes-amd64-debian", "hermes is not offered on debian: it is installed with uv"],
-  ])("says of %s what is wrong and what there is", (id, message) => {
-    expect(() => selectCells(cells, [id])).toThrow(message);
+    ["codex-riscv64-ubuntu", 'unknown cell "codex-riscv64-ubuntu": a cell is <preset>-<arch>-<flavor>'],
+    ["", 'unknown cell "": a cell is'],
+  ])("says of %j what is wrong and what there is", (id, message) => {
+    expect(() => select("codex-amd64-debian", id)).toThrow(PipelineError);
+    expect(() => select("codex-amd64-debian", id)).toThrow(message);
+  });
+
+  it.each([
+    ["openclaw", "alpine", "ubuntu, debian"],
+    ["hermes", "alpine", "ubuntu"],
+    ["hermes", "debian", "ubuntu"],
+  ])("says why %s is refused on %s, and that it is on %s", (preset, flavor, offered) => {
+    const reason = cells.refused[preset]?.[flavor];
+    expect(reason).toMatch(/\w{4}/);
+    expect(() => select(`${preset}-arm64-${flavor}`)).toThrow(
+      `${preset} is not offered on ${flavor}: ${reason}; it is on ${offered}`,
+    );
+  });
+});
+
+describe("reading cells", () => {
+  const put = (text: string) => {
+    mkdirSync(join(root, "out"));
+    writeFileSync(join(root, CELLS_PATH), text);
+  };
+
+  it("gives back what synth wrote", () => {
+    put(output.get(CELLS_PATH)!);
+    expect(readCells(root)).toEqual(cells);
+  });
+
+  it.each<[string, string | undefined]>([
+    ["there are none", undefined],
+    ["they are cut short", output.get(CELLS_PATH)!.slice(0, 1000)],
+    ["another version wrote them", JSON.stringify({ ...cells, schema_version: 2 })],
+    [
+      "a path climbs out of the project",
+      JSON.stringify(cells).replace('"dockerfiles/base-ubuntu.Dockerfile"', '"../Dockerfile"'),
+    ],
+  ])("says what to do where %s", (_, text) => {
+    if (text !== undefined) put(text);
+    expect(() => readCells(root)).toThrow(PipelineError);
+    expect(() => readCells(root)).toThrow(/^out\/cells\.json is missing or not .*: run `npm run synth`$/);
   });
 });
 
 describe("planning", () => {
   it("builds every published image that is not staged, each on a machine of its arch", async () => {
-    const root = mkdtempSync(join(tmpdir(), "smolvm-plan-"));
     const planned = await plan(cells, root);
-    rmSync(root, { recursive: true });
     expect(planned).toHaveLength(20);
     expect(new Set(planned.map(({ action }) => action))).toEqual(new Set(["build"]));
     const bases = matrixOf(cells, planned, "base");

@@ -3,67 +3,122 @@ import { describe, expect, it } from "vitest";
 import {
   ARCHS,
   assetNames,
+  assetUrl,
   type Coordinates,
   cellId,
   checkName,
   kernelFormatOf,
 } from "../../pipeline/schema/names.ts";
 
-const name = fc.stringMatching(/^[a-z][a-z0-9]{0,8}(-[a-z0-9]{1,8}){0,2}$/).filter((text) => {
+/** Whether a preset or flavor may be called that. */
+function allowed(name: string): boolean {
   try {
-    checkName("preset", text);
-    return true;
+    return checkName("preset", name) === name;
   } catch {
     return false;
   }
-});
+}
+
+// Few words, among them those that ids are made from: names that nearly collide, and often.
+const word = fc.constantFrom("a", "b", "rootfs", "base", "kernel", "vmlinux", "amd64", "arm64", "ubuntu");
+const name = fc
+  .array(word, { minLength: 1, maxLength: 3 })
+  .map((words) => words.join("-"))
+  .filter(allowed);
 const arch = fc.constantFrom(...ARCHS);
 const coordinates: fc.Arbitrary<Coordinates> = fc.oneof(
   fc.record({ kind: fc.constant("preset" as const), preset: name, arch, flavor: name }),
   fc.record({ kind: fc.constant("base" as const), arch, flavor: name }),
   fc.record({ kind: fc.constant("kernel" as const), arch }),
 );
+const same = (one: object, other: object) =>
+  JSON.stringify(Object.entries(one).sort()) === JSON.stringify(Object.entries(other).sort());
 
-describe("names", () => {
-  it("are those of the contract", () => {
-    const on = (flavor: string) => assetNames({ kind: "base", arch: "amd64", flavor }, "ubuntu");
-    expect(
-      assetNames({ kind: "preset", preset: "codex", arch: "amd64", flavor: "ubuntu" }, "ubuntu"),
-    ).toEqual(["codex-amd64-ubuntu-rootfs.ext4.zst"]);
-    expect(on("ubuntu")).toEqual(["base-amd64-rootfs.ext4.zst"]);
-    expect(on("alpine")).toEqual(["base-amd64-alpine-rootfs.ext4.zst"]);
-    expect(assetNames({ kind: "kernel", arch: "arm64" }, "ubuntu")).toEqual([
-      "vmlinux-arm64.elf",
-      "vmlinux-arm64.image",
+describe("the names of the contract", () => {
+  it.each<[Coordinates, string, string[]]>([
+    [
+      { kind: "preset", preset: "codex", arch: "amd64", flavor: "ubuntu" },
+      "codex-amd64-ubuntu",
+      ["codex-amd64-ubuntu-rootfs.ext4.zst"],
+    ],
+    [
+      { kind: "preset", preset: "claude-code", arch: "arm64", flavor: "alpine" },
+      "claude-code-arm64-alpine",
+      ["claude-code-arm64-alpine-rootfs.ext4.zst"],
+    ],
+    [{ kind: "base", arch: "amd64", flavor: "ubuntu" }, "base-amd64-ubuntu", ["base-amd64-rootfs.ext4.zst"]],
+    [
+      { kind: "base", arch: "amd64", flavor: "alpine" },
+      "base-amd64-alpine",
+      ["base-amd64-alpine-rootfs.ext4.zst"],
+    ],
+    [{ kind: "kernel", arch: "arm64" }, "kernel-arm64", ["vmlinux-arm64.elf", "vmlinux-arm64.image"]],
+  ])("%j is the cell %s, and %j on the release", (cell, id, assets) => {
+    expect(cellId(cell)).toBe(id);
+    expect(assetNames(cell, "ubuntu")).toEqual(assets);
+  });
+
+  it("give QEMU the image kernel, Firecracker and libkrun the ELF", () => {
+    expect([kernelFormatOf("qemu"), kernelFormatOf("firecracker"), kernelFormatOf("libkrun")]).toEqual([
+      "image",
+      "elf",
+      "elf",
     ]);
-    expect(kernelFormatOf("qemu")).toBe("image");
-    expect(kernelFormatOf("firecracker")).toBe("elf");
   });
 
-  it("are legal on a GitHub release", () => {
-    fc.assert(
-      fc.property(coordinates, name, (cell, flavor) => {
-        for (const asset of assetNames(cell, flavor)) expect(asset).toMatch(/^[A-Za-z0-9][A-Za-z0-9._-]*$/);
-      }),
+  it("lead to the release of the tag", () => {
+    expect(assetUrl("CelestoAI/SmolVM", "images-v1", "vmlinux-amd64.elf")).toBe(
+      "https://github.com/CelestoAI/SmolVM/releases/download/images-v1/vmlinux-amd64.elf",
     );
   });
-
-  it("differ between any two cells, ids and assets alike", () => {
-    fc.assert(
-      fc.property(coordinates, coordinates, name, (one, other, flavor) => {
-        fc.pre(JSON.stringify(Object.entries(one).sort()) !== JSON.stringify(Object.entries(other).sort()));
-        expect(cellId(one)).not.toBe(cellId(other));
-        const shared = assetNames(one, flavor).filter((asset) => assetNames(other, flavor).includes(asset));
-        expect(shared).toEqual([]);
-      }),
-      { numRuns: 2000 },
-    );
-  });
-
-  it.each(["", "Codex", "a_b", "-a", "a-", "a--b", "base", "my-kernel", "x-amd64", "a/b", "a.b"])(
-    "refuse %j as a preset",
-    (text) => {
-      expect(() => checkName("preset", text)).toThrow(`preset "${text}"`);
-    },
-  );
 });
+
+describe("any names that may be chosen", () => {
+  it("make ids and assets that are legal on a GitHub release", () => {
+    const anyName = fc.string({ minLength: 1, maxLength: 12, unit: fc.constantFrom(..."ab09-_./ A\n") });
+    fc.assert(
+      fc.property(fc.oneof(name, anyName.filter(allowed)), arch, name, (preset, on, flavor) => {
+        const cell = { kind: "preset", preset, arch: on, flavor } as const;
+        for (const text of [cellId(cell), ...assetNames(cell, flavor)]) {
+          expect(text).toMatch(/^[A-Za-z0-9._-]+$/);
+        }
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it("make different ids and assets for any two cells", () => {
+    fc.assert(
+      fc.property(coordinates, coordinates, name, (one, other, defaultFlavor) => {
+        fc.pre(!same(one, other));
+        expect(cellId(one)).not.toBe(cellId(other));
+        const taken = new Set(assetNames(one, defaultFlavor));
+        expect(assetNames(other, defaultFlavor).filter((asset) => taken.has(asset))).toEqual([]);
+      }),
+      { numRuns: 3000 },
+    );
+  });
+
+  it("make no asset that could be taken for the release's manifest, checksums, or facts", () => {
+    fc.assert(
+      fc.property(coordinates, name, (cell, defaultFlavor) => {
+        for (const asset of assetNames(cell, defaultFlavor))
+          expect(asset).toMatch(/\.(ext4\.zst|elf|image)$/);
+      }),
+    );
+  });
+});
+
+it.each(["", "Codex", "a_b", "-a", "a-", "a--b", "9a", "a/b", "a.b", "a b", "a\n", "ü", "__proto__"])(
+  "%j is no name",
+  (text) => {
+    expect(() => checkName("preset", text)).toThrow(`preset "${text}"`);
+  },
+);
+
+it.each(["base", "my-kernel", "vmlinux", "x-amd64", "arm64-x"])(
+  "%s is no name, as ids already use its words",
+  (text) => {
+    expect(() => checkName("flavor", text)).toThrow(`flavor "${text}"`);
+  },
+);

@@ -1,24 +1,14 @@
-import {
-  lstatSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  symlinkSync,
-  utimesSync,
-  writeFileSync,
-} from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { IMAGES_RELEASE_TAG } from "../../pipeline/images.ts";
-import { LOCK_PATH } from "../../pipeline/schema/lock.ts";
-import { Manifest } from "../../pipeline/schema/manifest.ts";
-import { changes, unifiedDiff, write } from "../../pipeline/synth/project.ts";
+import { describe, expect, it } from "vitest";
+import { BaseRootfs } from "../../pipeline/constructs/base-rootfs.ts";
+import { Flavor } from "../../pipeline/constructs/flavor.ts";
+import { npm } from "../../pipeline/constructs/install.ts";
+import { PresetLayer } from "../../pipeline/constructs/preset-layer.ts";
+import { changes } from "../../pipeline/synth/project.ts";
 import { cellsOf, synth } from "../../pipeline/synth/synth.ts";
 import { REPOSITORY } from "../support/project.ts";
-import { publishedApp } from "../support/tree.ts";
+import { lockfile, publishedApp, testApp, testRelease, ubuntuBase } from "../support/tree.ts";
 
 const output = synth(publishedApp());
 
@@ -31,10 +21,21 @@ describe("the synthesised files", () => {
     expect(changes(REPOSITORY, output).map(({ path }) => path)).toEqual([]);
   });
 
-  it("hold nothing of the machine or the day", () => {
+  it("hold no date", () => {
+    const dates = /\b20\d\d-[01]\d-[0-3]\d\b|\b[0-2]\d:[0-5]\d:[0-5]\d\b/;
+    expect([...output].filter(([, text]) => dates.test(text)).map(([path]) => path)).toEqual([]);
+  });
+
+  it("hold no path of the machine that makes them", () => {
     const text = [...output.values()].join("\n");
-    expect(text).not.toContain(REPOSITORY.replace(/\/$/, ""));
-    expect(text).not.toContain(new Date().toISOString().slice(0, 10));
+    const traces = [REPOSITORY.replace(/\/$/, ""), process.cwd(), "/home/", "/Users/", "file://"];
+    expect(traces.filter((trace) => text.includes(trace))).toEqual([]);
+  });
+
+  it("are all at relative paths inside the project, in one order", () => {
+    const paths = [...output.keys()];
+    expect(paths.filter((path) => path.startsWith("/") || path.split("/").includes(".."))).toEqual([]);
+    expect(paths).toEqual([...paths].sort());
   });
 
   it("carry the marker on line one, except the manifest, which is pure data", () => {
@@ -47,133 +48,72 @@ describe("the synthesised files", () => {
   it("include a Dockerfile per base, and per preset and flavor", () => {
     const dockerfiles = [...output.keys()].filter((path) => path.endsWith(".Dockerfile"));
     expect(dockerfiles).toHaveLength(3 + 5 + 3 + 4);
+    expect(dockerfiles).toContain("dockerfiles/base-alpine.Dockerfile");
+    expect(dockerfiles).toContain("dockerfiles/claude-code-debian.Dockerfile");
+  });
+
+  it("are all listed in .gitattributes, so that reviews fold them and synth can remove them", () => {
+    const listed = output.get(".gitattributes")!.match(/(?<=^\/)\S+(?= linguist-generated )/gm);
+    expect(listed).toEqual([...output.keys()]);
   });
 });
 
-describe("the inputs hash", () => {
+describe("the inputs hash of a cell", () => {
   const inputs = (overlay: Record<string, string> = {}) =>
     new Map(cellsOf(synth(publishedApp(overlay))).cells.map((cell) => [cell.id, cell.inputs]));
-  const changed = (overlay: Record<string, string>) => {
-    const before = inputs();
-    return [...inputs(overlay)].filter(([id, hash]) => before.get(id) !== hash).map(([id]) => id);
+  const before = inputs();
+  /** The cells whose hash is another one when these files have one byte more. */
+  const changedBy = (...paths: string[]) => {
+    const read = (path: string) => readFileSync(join(REPOSITORY, path), "utf8");
+    const after = inputs(Object.fromEntries(paths.map((path) => [path, `${read(path)}\n`])));
+    return [...after].flatMap(([id, hash]) => (before.get(id) === hash ? [] : [id])).sort();
   };
-  const committed = (path: string) => readFileSync(join(REPOSITORY, path), "utf8");
+  const images = [...before.keys()].filter((id) => !id.startsWith("kernel-"));
 
-  it("of a preset changes with its lockfile, and no other cell's does", () => {
-    const path = "dockerfiles/pi/package-lock.json";
-    expect(changed({ [path]: `${committed(path)}\n` }).every((id) => id.startsWith("pi-"))).toBe(true);
-    expect(changed({ [path]: `${committed(path)}\n` })).toHaveLength(6);
+  it("differs from that of every other cell", () => {
+    expect(new Set(before.values()).size).toBe(before.size);
   });
 
-  it("of every image changes with /init, through its base", () => {
-    const ids = changed({ "init/init": `${committed("init/init")}# changed\n` });
-    expect(ids).toHaveLength(cellsOf(output).cells.filter((cell) => cell.kind !== "kernel").length);
+  it("changes with its preset's lockfile, and with no other preset's", () => {
+    const pi = images.filter((id) => id.startsWith("pi-")).sort();
+    expect(pi).toHaveLength(6);
+    expect(changedBy("dockerfiles/pi/package-lock.json")).toEqual(pi);
+    expect(changedBy("dockerfiles/pi/package.json")).toEqual(pi);
   });
-});
 
-describe("the manifest", () => {
-  const manifestOf = (lock?: object) =>
-    Manifest.parse(
-      JSON.parse(
-        synth(publishedApp(lock ? { [LOCK_PATH]: JSON.stringify(lock) } : {})).get("out/manifest.json")!,
-      ),
-    );
-  const assets = Object.fromEntries(
-    cellsOf(output)
-      .cells.filter((cell) => cell.published)
-      .flatMap((cell) => cell.assets)
-      .map((asset, index) => [asset, { sha256: index.toString(16).padStart(64, "0"), size: index + 1 }]),
+  it.each(["init/init", "init/sshd_config", "dockerfiles/tools/package-lock.json"])(
+    "changes with %s, which every image is made from or with",
+    (path) => {
+      expect(changedBy(path)).toEqual([...images].sort());
+    },
   );
-  const full = { schema_version: 1, tag: IMAGES_RELEASE_TAG, assets };
 
-  it("has no rows while nothing is published", () => {
-    const { kernels, bases, images } = manifestOf();
-    expect([kernels, bases, images]).toEqual([[], [], []]);
+  it("does not change with what no image is made from", () => {
+    expect(changedBy("README.md", "package.json", "scripts/check.sh")).toEqual([]);
   });
 
-  it("has a row per arch, vmm and flavor of a preset once its bytes are recorded, all at the tag", () => {
-    const manifest = manifestOf(full);
-    expect(manifest.images.filter(({ preset }) => preset === "codex")).toHaveLength(12);
-    expect(manifest.images.filter(({ preset }) => preset === "hermes")).toHaveLength(6);
-    expect(manifest.bases).toHaveLength(4);
-    expect(manifest.kernels).toHaveLength(4);
-    const urls = [
-      ...manifest.images.flatMap((row) => [row.rootfs_url, row.kernel_url]),
-      ...manifest.bases.map((row) => row.rootfs_url),
-      ...manifest.kernels.map((row) => row.url),
-    ];
-    const prefix = `https://github.com/CelestoAI/SmolVM/releases/download/${IMAGES_RELEASE_TAG}/`;
-    expect(urls.filter((url) => !url.startsWith(prefix))).toEqual([]);
-  });
-
-  it("gives QEMU the image kernel and the others the ELF", () => {
-    const formats = manifestOf(full).images.map(
-      ({ vmm, kernel_url }) => `${vmm} ${kernel_url.split(".").at(-1)}`,
-    );
-    expect([...new Set(formats)].sort()).toEqual(["firecracker elf", "libkrun elf", "qemu image"]);
-  });
-
-  it("leaves out a preset whose asset is not recorded", () => {
-    const { [`codex-amd64-alpine-rootfs.ext4.zst`]: _, ...others } = assets;
-    const rows = manifestOf({ ...full, assets: others }).images.filter(({ preset }) => preset === "codex");
-    expect(rows).toHaveLength(9);
-  });
-
-  it("has no rows from the digests of another tag", () => {
-    expect(manifestOf({ ...full, tag: "images-v0.0.1" }).images).toEqual([]);
-  });
-});
-
-describe("writing", () => {
-  let root: string;
-  beforeEach(() => {
-    root = mkdtempSync(join(tmpdir(), "smolvm-synth-"));
-    write(root, changes(root, output));
-  });
-  afterEach(() => rmSync(root, { recursive: true, force: true }));
-
-  it("leaves unchanged files alone", () => {
-    const path = join(root, "out/cells.json");
-    utimesSync(path, 1000, 1000);
-    write(root, changes(root, output));
-    expect(statSync(path).mtimeMs).toBe(1_000_000);
-  });
-
-  it("removes what it once generated and no longer does", () => {
-    const stale = join(root, "dockerfiles/gone.Dockerfile");
-    writeFileSync(stale, "FROM scratch\n");
-    writeFileSync(
-      join(root, ".gitattributes"),
-      "/dockerfiles/gone.Dockerfile linguist-generated text eol=lf\n",
-    );
-    const pending = changes(root, output);
-    expect(unifiedDiff(pending)).toContain("-FROM scratch");
-    write(root, pending);
-    expect(lstatSync(stale, { throwIfNoEntry: false })).toBeUndefined();
-  });
-
-  it("removes nothing outside its bounds, whatever .gitattributes says", () => {
-    const outside = mkdtempSync(join(tmpdir(), "smolvm-outside-"));
-    const victim = join(outside, "victim");
-    writeFileSync(victim, "precious");
-    symlinkSync(outside, join(root, "link"));
-    symlinkSync(victim, join(root, "file-link"));
-    mkdirSync(join(root, "directory"));
-    const hostile = [
-      `${victim}`,
-      `../${outside.split("/").at(-1)}/victim`,
-      "link/victim",
-      "file-link",
-      "directory",
-    ];
-    writeFileSync(
-      join(root, ".gitattributes"),
-      hostile.map((path) => `/${path} linguist-generated\n`).join(""),
-    );
-    const pending = changes(root, output);
-    expect(pending.map(({ path }) => path)).toEqual([".gitattributes"]);
-    write(root, pending);
-    expect(readFileSync(victim, "utf8")).toBe("precious");
-    rmSync(outside, { recursive: true });
+  it("changes with a package of its base, and not with one of another base", () => {
+    const tree = (alpinePackages: string[]) => {
+      const app = testApp({
+        "dockerfiles/tool/package-lock.json": lockfile("tool", {}),
+        "dockerfiles/tool/package.json": "{}",
+      });
+      const release = testRelease(app);
+      ubuntuBase(release);
+      new BaseRootfs(release, "base-alpine", {
+        flavor: Flavor.alpine({ version: "3.24", image: `alpine@sha256:${"0".repeat(64)}` }),
+        packages: alpinePackages,
+        diskMib: 1024,
+      });
+      const install = npm("tool", { binary: "tool/bin/tool" });
+      new PresetLayer(release, "tool", { install, check: ["tool"] });
+      return new Map(cellsOf(synth(app)).cells.map(({ id, inputs }) => [id, inputs]));
+    };
+    const one = tree(["openssh-server"]);
+    const other = tree(["openssh-server", "git"]);
+    expect([...one.keys()].filter((id) => one.get(id) !== other.get(id))).toEqual([
+      "base-amd64-alpine",
+      "tool-amd64-alpine",
+    ]);
   });
 });

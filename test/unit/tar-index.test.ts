@@ -1,5 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { indexOf, type TestEntry, tarOf } from "../support/tar.ts";
+import { PipelineError } from "../../pipeline/schema/error.ts";
+import { indexOf, resealed, type TestEntry, tarOf, tarWithPax } from "../support/tar.ts";
+
+const CAPABILITY = "SCHILY.xattr.security.capability";
 
 describe("a root file system's tar", () => {
   it("is listed with all that an image keeps", async () => {
@@ -15,7 +18,7 @@ describe("a root file system's tar", () => {
           uid: 7,
           gid: 8,
           mode: 0o4755,
-          pax: { "SCHILY.xattr.security.capability": "\x01\x00" },
+          pax: { [CAPABILITY]: "\x01\x00" },
         },
         { name: "usr/again", type: "link", linkname: `./${long}` },
         { name: "usr/link", type: "symlink", linkname: "../../anywhere" },
@@ -64,7 +67,7 @@ describe("a root file system's tar", () => {
     [
       "is a hard link to outside",
       [{ name: "h", type: "link", linkname: "../../etc/shadow" }],
-      "would leave the root",
+      'tar entry "h" is a hard link to "../../etc/shadow"',
     ],
     [
       "is a hard link to a file never seen",
@@ -77,24 +80,74 @@ describe("a root file system's tar", () => {
       'tar entry "h" is a hard link to "d"',
     ],
     [
-      "has an attribute that is not text",
-      [{ ...file, pax: { "SCHILY.xattr.security.capability": "\ufffd" } }],
-      "security.capability that cannot be carried over",
+      "is a hard link to a symlink",
+      [
+        { name: "l", type: "symlink", linkname: "/etc/shadow" },
+        { name: "h", type: "link", linkname: "l" },
+      ],
+      'tar entry "h" is a hard link to "l"',
     ],
+    [
+      "is a hard link to itself",
+      [{ name: "h", type: "link", linkname: "h" }],
+      'tar entry "h" is a hard link to "h"',
+    ],
+    [
+      "is a hard link to an absolute path",
+      [{ name: "etc/" }, { name: "etc/shadow" }, { name: "h", type: "link", linkname: "/etc/shadow" }],
+      'tar entry "h" is a hard link to "/etc/shadow"',
+    ],
+    ["lies below a file", [file, { name: "file/x" }], 'tar entry "file/x" comes before its directory'],
   ])("with an entry that %s is refused by that entry's name", async (_, entries, message) => {
-    await expect(indexOf(await tarOf(entries))).rejects.toThrow(message);
+    const error = await indexOf(await tarOf(entries)).catch((reason) => reason);
+    expect(error).toBeInstanceOf(PipelineError);
+    expect(error.message).toContain(message);
   });
 
   it("whose owner fits no header is refused", async () => {
     const tar = await tarOf([{ ...file, uid: 0o777777 }]);
-    // Base-256, as GNU tar writes larger numbers; the checksum is made right again.
+    // Base-256, as GNU tar writes larger numbers.
     tar.fill(0, 108, 116);
     tar[108] = 0x80;
     tar.writeUInt32BE(3_000_000, 112);
-    tar.fill(" ", 148, 156);
-    const sum = tar.subarray(0, 512).reduce((total, byte) => total + byte, 0);
-    tar.write(`${sum.toString(8).padStart(6, "0")}\0 `, 148);
-    await expect(indexOf(tar)).rejects.toThrow('tar entry "file" has owner 3000000:0');
+    await expect(indexOf(resealed(tar))).rejects.toThrow('tar entry "file" has owner 3000000:0');
+  });
+
+  it.each(["uid", "gid"])(
+    "whose owner is in a pax record is refused, and not taken for root's (%s)",
+    async (id) => {
+      const entries = [{ ...file, pax: { [id]: "3000000" } }];
+      await expect(indexOf(await tarOf(entries))).rejects.toThrow(/tar entry "file" has owner .*3000000/);
+    },
+  );
+
+  it("with an entry of a type that no file system has is refused by that entry's name", async () => {
+    const tar = await tarOf([file]);
+    // GNU tar's sparse file.
+    tar.write("S", 156);
+    await expect(indexOf(resealed(tar))).rejects.toThrow('tar entry "file" is of a type');
+  });
+
+  it("with a name that is not UTF-8 is refused", async () => {
+    const tar = await tarWithPax("plain", "path", Buffer.from("caf\xe9", "latin1"));
+    await expect(indexOf(tar)).rejects.toThrow('tar entry "caf\ufffd" has a name that is not UTF-8');
+  });
+
+  it("keeps a capability as the kernel wrote it, and is refused where its bytes would be lost", async () => {
+    // vfs_cap_data, version 2: cap_net_raw is bit 13; cap_setfcap is bit 31, and no UTF-8.
+    const [kept, lost] = [
+      [1, 0, 0, 2, 0, 0x20, 0, 0],
+      [1, 0, 0, 2, 0, 0, 0, 0x80],
+    ].map((bytes) => Buffer.from([...bytes, ...Array<number>(12).fill(0)]));
+    const index = await indexOf(await tarWithPax("ping", CAPABILITY, kept!));
+    expect(Buffer.from(index.get("ping")?.capability ?? "")).toEqual(kept);
+    await expect(indexOf(await tarWithPax("tool", CAPABILITY, lost!))).rejects.toThrow(
+      'tar entry "tool" has a security.capability that cannot be carried over',
+    );
+  });
+
+  it("with nothing in it is refused", async () => {
+    await expect(indexOf(Buffer.alloc(0))).rejects.toThrow("the root file system's tar is empty");
   });
 
   it("that ends too early, or is no tar at all, is refused", async () => {

@@ -1,0 +1,76 @@
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { basename, dirname, join } from "node:path";
+import { x } from "tinyexec";
+import { CELLS_PATH } from "../../pipeline/schema/cells.ts";
+import { LOCK_PATH } from "../../pipeline/schema/lock.ts";
+import { MANIFEST_PATH, MANIFEST_SCHEMA_PATH } from "../../pipeline/schema/manifest.ts";
+import { type Ended, REPOSITORY } from "./project.ts";
+
+/** Everything that synth reads or writes, and the pipeline itself. */
+const COPIED = [
+  ...["pipeline", "dockerfiles", "init", ".github", ".gitattributes", "package.json", LOCK_PATH],
+  ...[CELLS_PATH, MANIFEST_PATH, MANIFEST_SCHEMA_PATH],
+];
+
+/** A checkout of this project in a directory of its own, to edit and to run as a maintainer does. */
+export class Copy {
+  readonly root = mkdtempSync(join(tmpdir(), "smolvm-copy-"));
+
+  constructor() {
+    for (const path of COPIED.filter((path) => existsSync(join(REPOSITORY, path)))) {
+      cpSync(join(REPOSITORY, path), join(this.root, path), {
+        recursive: true,
+        // What a build on this machine has installed beside its Dockerfile.
+        filter: (source) => basename(source) !== "node_modules",
+      });
+    }
+    symlinkSync(join(REPOSITORY, "node_modules"), join(this.root, "node_modules"));
+  }
+
+  path(path: string): string {
+    return join(this.root, path);
+  }
+
+  read(path: string): string {
+    return readFileSync(this.path(path), "utf8");
+  }
+
+  write(path: string, text: string): void {
+    mkdirSync(dirname(this.path(path)), { recursive: true });
+    writeFileSync(this.path(path), text);
+  }
+
+  /** Every file below it, path to text. */
+  files(): Map<string, string> {
+    const entries = readdirSync(this.root, { recursive: true, withFileTypes: true });
+    const paths = entries
+      .filter((entry) => entry.isFile())
+      .map(({ parentPath, name }) => join(parentPath, name));
+    return new Map(paths.map((path) => [path, readFileSync(path, "utf8")]));
+  }
+
+  /** Runs the copy's own command line, as outside of Actions unless `env` says otherwise. */
+  async run(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Ended> {
+    const outside = { GITHUB_ACTIONS: undefined, GITHUB_OUTPUT: undefined };
+    const command = ["--import", "tsx", this.path("pipeline/cli/main.ts"), ...args];
+    const { exitCode, stdout, stderr } = await x(process.execPath, command, {
+      nodeOptions: { cwd: this.root, env: { ...outside, ...env } },
+    });
+    return { exitCode: exitCode ?? null, stdout, stderr };
+  }
+
+  remove(): void {
+    rmSync(this.root, { recursive: true, force: true });
+  }
+}

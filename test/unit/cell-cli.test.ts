@@ -1,0 +1,57 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { cli, REPOSITORY } from "../support/project.ts";
+
+/** Whatever is asked for, no test here gets as far as Docker. */
+const env = {
+  DOCKER_HOST: "unix:///nonexistent/docker.sock",
+  GITHUB_ACTIONS: undefined,
+  NODE_EXTRA_CA_CERTS: undefined,
+};
+const CODEX = "codex-amd64-debian";
+
+const { refused } = JSON.parse(readFileSync(join(REPOSITORY, "out/cells.json"), "utf8"));
+
+describe.concurrent("a `cell` command that cannot be carried out", () => {
+  it.each<[string, string[], RegExp]>([
+    [
+      "names a flavor that is not there",
+      [CODEX, "codex-amd64-fedora"],
+      /^unknown flavor "fedora"; one of: ubuntu, alpine, debian$/,
+    ],
+    [
+      "names a preset that is not there",
+      ["claude-amd64-debian"],
+      /^unknown preset "claude"; one of: .*\bclaude-code\b/,
+    ],
+    [
+      "names a cell that can be none",
+      ["codex"],
+      /^unknown cell "codex": a cell is <preset>-<arch>-<flavor>.*npm run list/,
+    ],
+    [
+      "asks for a preset where it is refused",
+      ["openclaw-amd64-alpine"],
+      new RegExp(`^openclaw is not offered on alpine: ${refused.openclaw.alpine}; it is on ubuntu, debian$`),
+    ],
+    ["wants a level that zstd does not have", [CODEX, "--level", "20"], /--level.*'20'.*from 1 to 19/],
+    ["wants a store that is not there", [CODEX, "--store", "s3:bucket"], /--store.*'s3:bucket'.*dir:PATH/],
+    [
+      "gives half a hash",
+      [CODEX, "--rootfs-sha256", "abc123"],
+      /--rootfs-sha256.*'abc123'.*64 lower-case hex digits/,
+    ],
+    ["gives a ramdisk without its kernel", [CODEX, "--initrd", "initrd.img"], /^--initrd needs --kernel$/],
+    [
+      "finds no Docker",
+      [CODEX],
+      /^Docker is .*no unix:\/\/\/nonexistent\/docker\.sock.*(apt-get install|systemctl start)/,
+    ],
+  ])("because it %s, says so in one line and exits 2", async (_, args, message) => {
+    const { exitCode, stdout, stderr } = await cli(REPOSITORY, ["cell", ...args], { env });
+    expect(stderr).toMatch(/^error: [^\n]+\n$/);
+    expect(stderr.trim().replace(/^error: /, "")).toMatch(message);
+    expect([exitCode, stdout]).toEqual([2, ""]);
+  });
+});
