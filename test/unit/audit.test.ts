@@ -35,7 +35,7 @@ function audited(entries: readonly TestEntry[], secrets: readonly Secret[] = [])
 }
 
 /** A root file system that nobody scrubbed. */
-function rawRootfs(paths: readonly string[]): Rootfs {
+function rawRootfs(paths: readonly string[], files: Readonly<Record<string, string>> = {}): Rootfs {
   const entries: Entry[] = paths.map((path) => ({
     path,
     type: "file",
@@ -47,6 +47,7 @@ function rawRootfs(paths: readonly string[]): Rootfs {
   const accounts: Record<string, string> = {
     "etc/passwd": "root:x:0:0::/root:/bin/sh\n",
     "etc/group": "root:x:0:\n",
+    ...files,
   };
   return { entries, read: async (path) => accounts[path], chunks: async function* () {}, sizeOf: () => 0 };
 }
@@ -62,9 +63,13 @@ describe("the audit", () => {
     ["var/lib/dbus/machine-id", "is a machine-id"],
     ["etc/resolv.conf", "is the builder's name servers"],
     ["root/.ssh/authorized_keys", "is somebody's SSH key"],
+    ["home/agent/.ssh/id_ed25519", "is somebody's SSH key"],
     ["root/.bash_history", "is the builder's account"],
+    ["root/.git-credentials", "is the builder's account"],
+    ["root/.docker/config.json", "is the builder's account"],
     ["root/.npmrc", "is the builder's account"],
     ["root/.npm/_logs/x", "is a cache of the build"],
+    ["root/.cache/uv/x", "is a cache of the build"],
     ["tmp/network/ca.pem", "is a temporary file of the build"],
     ["var/log/apt/history.log", "is a log or a cache of the build"],
     ["var/cache/apt/pkgcache.bin", "is a log or a cache of the build"],
@@ -88,6 +93,37 @@ describe("the audit", () => {
   ])("finds an account that a password opens, in %s", async (path, body, what) => {
     const entries = CLEAN.map((entry) => (entry.name === path ? { ...entry, body } : entry));
     expect(await audited(entries)).toContainEqual({ path, what });
+  });
+
+  it.each([
+    ["root:$y$j9T$abc:1:0:99999:7:::\n", "holds a password hash of root"],
+    ["root:!$6$locked:1::::::\n", "holds a password hash of root"],
+    ["root::1:0:99999:7:::\n", "lets root in without a password"],
+    ["root:*:1::::::\nuser::1::::::\n", "lets user in without a password"],
+  ])("does not rely on accounts having been locked: %j %s", async (shadow, what) => {
+    const findings = await new Audit([]).findings(rawRootfs([], { "etc/shadow": shadow }));
+    expect(findings).toEqual([{ path: "etc/shadow", what }]);
+  });
+
+  it("finds that files belong to nobody where there is no list of accounts", async () => {
+    const findings = await audited([{ name: "bin/" }]);
+    expect(findings).toEqual([{ path: "bin", what: "is owned by 0:0, which is no account of the image" }]);
+  });
+
+  it("finds nothing in what an untidy build left, once it is scrubbed", async () => {
+    const untidy = [
+      ...["etc/ssh/", "root/", "root/.npm/", "tmp/", "var/", "var/log/", "var/cache/", "var/cache/apt/"],
+      ...["etc/ssh/ssh_host_rsa_key", "etc/machine-id", "etc/resolv.conf", "root/.npm/x", "tmp/x"],
+      ...["root/.bash_history", "var/log/x.log", "var/cache/apt/x"],
+    ].map((name) => ({ name }));
+    expect(await audited([...CLEAN, ...untidy])).toEqual([]);
+  });
+
+  it("finds a secret that comes a few bytes at a time", async () => {
+    const audit = new Audit([{ name: "a token", value: "0123456789" }]);
+    const entry: Entry = { path: "slow", type: "file", mode: 0o600, uid: 0, gid: 0, mtime: 0 };
+    for (const piece of ["xx012", "3", "4567", "89yy"]) audit.chunk(entry, Buffer.from(piece));
+    expect(await audit.findings(rawRootfs([]))).toEqual([{ path: "slow", what: "holds a token" }]);
   });
 
   it("finds a secret wherever it is, also across two reads of a large file", async () => {

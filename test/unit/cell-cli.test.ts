@@ -54,4 +54,28 @@ describe.concurrent("a `cell` command that cannot be carried out", () => {
     expect(stderr.trim().replace(/^error: /, "")).toMatch(message);
     expect([exitCode, stdout]).toEqual([2, ""]);
   });
+
+  it("because SOURCE_DATE_EPOCH is no time, says so in one line and exits 2", async () => {
+    const { exitCode, stdout, stderr } = await cli(REPOSITORY, ["cell", CODEX], {
+      env: { ...env, SOURCE_DATE_EPOCH: "abc" },
+    });
+    expect(stderr).toBe('error: SOURCE_DATE_EPOCH "abc" is not a number of seconds\n');
+    expect([exitCode, stdout]).toEqual([2, ""]);
+  });
+});
+
+describe.concurrent("--help", () => {
+  it.each([
+    ["synth", "--check"],
+    ["diff", "--debug"],
+    ["list", "--json"],
+    ["plan", "--json"],
+    ["cell", "--store <dir:PATH>"],
+    ["doctor", "--debug"],
+  ])("of %s is data, names its options, and exits 0", async (verb, option) => {
+    const { exitCode, stdout, stderr } = await cli(REPOSITORY, [verb, "--help"], { env });
+    expect(stdout).toMatch(new RegExp(`^Usage: pipeline ${verb} `));
+    expect(stdout).toContain(option);
+    expect([exitCode, stderr]).toEqual([0, ""]);
+  });
 });

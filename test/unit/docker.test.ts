@@ -3,6 +3,8 @@ import { once } from "node:events";
 import { chmodSync, mkdirSync, renameSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
+import { Readable } from "node:stream";
+import { extract } from "tar-stream";
 import { afterEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { connect, hasImage, OWNER_LABEL } from "../../pipeline/build/docker.ts";
 import { buildImage } from "../../pipeline/build/image.ts";
@@ -193,6 +195,58 @@ describe("a docker build", () => {
       "docker build of dockerfiles/x.Dockerfile failed: The command returned a non-zero code: 1",
     );
     expect(error.details).toEqual(["  Step 2/2 : RUN npm ci", "  npm error code E404"]);
+  });
+
+  it("that fails after many lines shows the last of them alone", async () => {
+    const said = Array.from({ length: 100 }, (_, index) => `line ${index}`);
+    const engine = await startEngine({
+      "POST /build": { lines: [...said.map((line) => ({ stream: `${line}\n` })), { error: "it broke" }] },
+    });
+    vi.stubEnv("DOCKER_HOST", engine.host);
+    const docker = await connect();
+    const error = await buildImage(docker, options(project()), recordedRun()).catch((reason) => reason);
+    expect(error.details).toEqual(said.slice(-20).map((line) => `  ${line}`));
+  });
+
+  it("gets files without their owner, times or umask, so that Docker's cache sees content alone", async () => {
+    const engine = await startEngine({ "POST /build": { lines: [{ stream: "Successfully built 1\n" }] } });
+    vi.stubEnv("DOCKER_HOST", engine.host);
+    const root = project();
+    mkdirSync(join(root, "init"));
+    mkdirSync(join(root, "modules/bin"), { recursive: true });
+    for (const file of ["init/init", "modules/index.js", "modules/bin/run"]) {
+      writeFileSync(join(root, file), `// ${file}\n`, { mode: 0o600 });
+    }
+    chmodSync(join(root, "modules/bin/run"), 0o700);
+    await buildImage(
+      await connect(),
+      {
+        ...options(root),
+        files: ["init/init"],
+        tree: { from: join(root, "modules"), to: "dockerfiles/tools/node_modules" },
+        network: buildNetwork({}, {}),
+      },
+      recordedRun(),
+    );
+
+    const { body } = engine.requests.find(({ path }) => path === "/build")!;
+    const headers: object[] = [];
+    const context = extract();
+    Readable.from([body]).pipe(context as unknown as NodeJS.WritableStream);
+    for await (const entry of context) {
+      const { name, mode, uid, gid, mtime } = entry.header;
+      headers.push({ name, mode, uid, gid, mtime: mtime?.getTime() });
+      entry.resume();
+    }
+    const sent = (name: string, mode: number) => ({ name, mode, uid: 0, gid: 0, mtime: 0 });
+    expect(headers).toEqual([
+      sent("dockerfiles/x.Dockerfile", 0o644),
+      // The one file that is run; a checkout may have lost its mode.
+      sent("init/init", 0o755),
+      sent("dockerfiles/network/env", 0o644),
+      sent("dockerfiles/tools/node_modules/bin/run", 0o755),
+      sent("dockerfiles/tools/node_modules/index.js", 0o644),
+    ]);
   });
 
   it("that the engine refuses ends with its reason", async () => {

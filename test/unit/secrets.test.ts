@@ -1,10 +1,28 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { buffer } from "node:stream/consumers";
 import { rootCertificates } from "node:tls";
 import { describe, expect, it } from "vitest";
+import { Audit, type Finding } from "../../pipeline/build/audit.ts";
 import { buildNetwork } from "../../pipeline/build/network.ts";
+import { toTar } from "../../pipeline/build/normalise.ts";
 import { secretsOf } from "../../pipeline/runtime/secrets.ts";
 import { tempDirectory } from "../support/run.ts";
+import { normalised } from "../support/tar.ts";
+
+/** A real one (P-256, self-signed), made with `openssl req -x509`; nobody has its key. */
+const COMPANY_CA = `-----BEGIN CERTIFICATE-----
+MIIBijCCATGgAwIBAgIUFQ0f796Dcalj4NHcSdxhyJw8UhIwCgYIKoZIzj0EAwIw
+GjEYMBYGA1UEAwwPQ29tcGFueSBUZXN0IENBMCAXDTI2MTEyMTAzMzQwOVoYDzIx
+MjYxMDI4MDMzNDA5WjAaMRgwFgYDVQQDDA9Db21wYW55IFRlc3QgQ0EwWTATBgcq
+hkjOPQIBBggqhkjOPQMBBwNCAASUSn6ObVnVBaU9H/fkar8qhh+ej1qkmz3S3A+9
+KCAXBdVFOVv1RWkiHLVAH48W6aPQIDX1+V/e+7tkuYfV0Kdco1MwUTAdBgNVHQ4E
+FgQU9/PphGmAb6KeskL7eS3HS/klGuAwHwYDVR0jBBgwFoAU9/PphGmAb6KeskL7
+eS3HS/klGuAwDwYDVR0TAQH/BAUwAwEB/zAKBggqhkjOPQQDAgNHADBEAiBmy+ji
+DSbRUrm9jc6NFAI5vW6SRH1kvq9sgX7YiiIpzAIgc78VsdwtX7f0KH+cdbMAKomJ
+8v5iTDGxQBjdYd2k2Ek=
+-----END CERTIFICATE-----
+`;
 
 const withoutNetwork = buildNetwork({}, {});
 
@@ -20,6 +38,23 @@ function caSecrets(pem: string): string[] {
   const extraCa = join(tempDirectory(), "ca.pem");
   writeFileSync(extraCa, pem);
   return secretsOf(buildNetwork({ extraCa }, {}), {}).map(({ value }) => value);
+}
+
+const ACCOUNTS = [
+  { name: "etc/passwd", body: "root:x:0:0::/root:/bin/sh\n" },
+  { name: "etc/group", body: "root:x:0:\n" },
+];
+
+/** What the audit of an image with this bundle finds when the build trusted COMPANY_CA. */
+async function auditOf(bundle: string): Promise<Finding[]> {
+  const extraCa = join(tempDirectory(), "ca.pem");
+  writeFileSync(extraCa, COMPANY_CA);
+  const audit = new Audit(secretsOf(buildNetwork({ extraCa }, {}), {}));
+  const entries = [{ name: "etc/" }, ...ACCOUNTS, { name: "etc/bundle.crt", body: bundle }];
+  return await normalised(join(tempDirectory(), "spool.tar"), entries, async (rootfs) => {
+    await buffer(toTar(rootfs, (entry, chunk) => audit.chunk(entry, chunk)));
+    return await audit.findings(rootfs);
+  });
 }
 
 describe("what an image must not hold", () => {
@@ -68,5 +103,15 @@ describe("what an image must not hold", () => {
     const found = caSecrets([...rootCertificates.slice(0, 20), company].join("\n"));
     expect(found).toHaveLength(1);
     expect(company).toContain(found[0]);
+  });
+
+  it("is found in an image whose list of CAs was made while the network's was trusted", async () => {
+    expect(await auditOf([...rootCertificates, COMPANY_CA].join("\n"))).toEqual([
+      { path: "etc/bundle.crt", what: "holds a CA of the build's network" },
+    ]);
+  });
+
+  it("is not found in an image that trusts the public CAs alone", async () => {
+    expect(await auditOf(rootCertificates.join("\n"))).toEqual([]);
   });
 });
