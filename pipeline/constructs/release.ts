@@ -54,9 +54,9 @@ export class Release extends Construct {
       throw new PipelineError(`${this.node.path}: repository "${props.repository}" is not owner/name`);
     }
     const epoch = Date.parse(props.newestFile) / 1000;
-    if (!Number.isInteger(epoch)) {
+    if (!/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/.test(props.newestFile) || !(epoch >= 0)) {
       throw new PipelineError(
-        `${this.node.path}: newestFile "${props.newestFile}" is not an ISO 8601 instant in whole seconds`,
+        `${this.node.path}: newestFile "${props.newestFile}" is not an instant like 2026-10-05T00:00:00Z`,
       );
     }
     this.tag = props.tag;

@@ -56,9 +56,10 @@ function unknownCell(all: Cells, id: string): PipelineError {
     );
   }
   const [, preset = "", , flavor = ""] = parts;
-  const reason = all.refused[preset]?.[flavor];
+  const refused = Object.hasOwn(all.refused, preset) ? all.refused[preset]! : {};
+  const reason = Object.hasOwn(refused, flavor) ? refused[flavor] : undefined;
   if (reason) {
-    const offered = flavors.filter((name) => !all.refused[preset]?.[name]);
+    const offered = flavors.filter((name) => !Object.hasOwn(refused, name));
     return new PipelineError(
       `${preset} is not offered on ${flavor}: ${reason}; it is on ${offered.join(", ")}`,
     );

@@ -82,7 +82,7 @@ async function docker(): Promise<Finding> {
     const { Version } = await engine.version();
     return ok(`${Version} on ${await dockerArch(engine)}`);
   } catch (error) {
-    if (!(error instanceof PipelineError)) throw error;
+    if (!(error instanceof Error) || !(error instanceof PipelineError || "statusCode" in error)) throw error;
     const [found = error.message, fix] = error.message.split(/: (?=start it|install|join|see)/);
     return { level: "fail", found, ...(fix ? { fix } : {}) };
   }
@@ -95,7 +95,7 @@ async function tools({ root }: Surroundings): Promise<Finding> {
       ? ok(image)
       : { level: "ok", found: "not made yet: the first cell makes it, in about a minute" };
   } catch (error) {
-    if (!(error instanceof PipelineError)) throw error;
+    if (!(error instanceof Error) || !(error instanceof PipelineError || "statusCode" in error)) throw error;
     return { level: "fail", found: "cannot be looked for", fix: "mend Docker first" };
   }
 }

@@ -3,7 +3,7 @@ import { mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type Docker from "dockerode";
 import { DEFAULT_LEVEL } from "../build/compress.ts";
-import { connect, isAlive } from "../build/docker.ts";
+import { connect, isAlive, removeAbandonedContainers } from "../build/docker.ts";
 import type { Network } from "../build/network.ts";
 import { dockerArch, ensureTools } from "../build/tools-image.ts";
 import { DirectoryStore } from "../release/directory-store.ts";
@@ -57,10 +57,11 @@ export interface Workshop {
 
 export async function openWorkshop(cells: Cells, options: CellOptions, run: Run): Promise<Workshop> {
   const docker = await connect();
+  await removeAbandonedContainers(docker);
   const out = join(options.root, "out");
   const cache = join(out, "cache");
   const epoch = options.epoch ?? cells.source_date_epoch;
-  await removeAbandoned(join(out, "images"));
+  await removeAbandonedDirectories(join(out, "images"));
   const settings = { root: options.root, cache, sourceDateEpoch: epoch, network: options.network };
   return {
     options,
@@ -96,7 +97,7 @@ export async function inWorkDirectory<T>(
 }
 
 /** Removes the work directories of processes that were killed. */
-async function removeAbandoned(images: string): Promise<void> {
+async function removeAbandonedDirectories(images: string): Promise<void> {
   for (const name of await readdir(images).catch(() => [])) {
     const pid = /\.(\d+)$/.exec(name)?.[1];
     if (pid && !isAlive(Number(pid))) await rm(join(images, name), { recursive: true, force: true });

@@ -24,6 +24,9 @@ export function renderCells(release: Release): Omit<Cells, "$comment"> {
       }),
     ),
   );
+  const cells = [...bases, ...presets].map(({ id }) => id);
+  const twice = cells.find((id, index) => cells.indexOf(id) !== index);
+  if (twice) throw new PipelineError(`the tree declares the cell ${twice} more than once`);
   const kernels = release.kernels.flatMap(() => release.archs.map((arch) => kernelCell(release, arch)));
   return {
     schema_version: 1,
@@ -55,7 +58,7 @@ function renderTools(release: Release): Cells["tools"] {
       { from: "mmdebstrap" as const, suite: "trixie" },
     ],
   };
-  return { ...recipe, inputs: hashInputs(release, recipe) };
+  return { ...recipe, inputs: hashInputs(release, recipe, text) };
 }
 
 function baseCell(release: Release, base: BaseRootfs, arch: Arch, tools: string): BaseCell {

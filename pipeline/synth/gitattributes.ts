@@ -10,8 +10,9 @@ export function renderAttributes(paths: readonly string[]): string {
 
 /** The paths that an earlier `.gitattributes` names as generated. Untrusted: whoever deletes one checks it. */
 export function generatedPaths(attributes: string): string[] {
-  return attributes
+  const paths = attributes
     .split("\n")
     .map((line) => /^\/(\S+) linguist-generated\b/.exec(line)?.[1])
     .filter((path) => path !== undefined);
+  return [...new Set(paths)];
 }

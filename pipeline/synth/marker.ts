@@ -4,6 +4,9 @@ const TEXT =
 /** Line one of a generated file, in the comment syntax of its format. */
 export const marker = (comment: string) => `${comment} ${TEXT}`;
 
+/** Whether a file's line one says that synth wrote it. */
+export const isMarked = (text: string | undefined) => text?.split("\n", 1)[0]?.includes(TEXT) ?? false;
+
 /** Pretty-printed JSON whose line one carries the marker, for the formats that may hold a `$comment`. */
 export function markedJson(value: object): string {
   return json({ $comment: TEXT, ...value }).replace("{\n  ", "{ ");

@@ -4,6 +4,7 @@ import { createTwoFilesPatch } from "diff";
 import type { ReadFile } from "../constructs/app.ts";
 import { errorCode, PipelineError } from "../schema/error.ts";
 import { ATTRIBUTES_PATH, generatedPaths } from "./gitattributes.ts";
+import { isMarked } from "./marker.ts";
 import type { Output } from "./synth.ts";
 
 /** A generated file that is not as the tree says: to be written, or (text undefined) to be removed. */
@@ -37,14 +38,18 @@ export function changes(root: string, output: Output): Change[] {
   ].filter((change) => change.before !== change.after);
 }
 
-/** Only a plain file, at a plain path, below real directories of `root` is ever removed. */
+/**
+ * Only a plain file, at a plain path, below real directories of `root`, that says itself that it was
+ * generated, is ever removed: anybody may have marked another one for reviews.
+ */
 function removable(root: string, path: string): boolean {
   if (path !== normalize(path) || path.startsWith("/") || path.split("/").includes("..")) return false;
   const parts = path.split("/");
-  return parts.every((_, index) => {
+  const real = parts.every((_, index) => {
     const stat = lstatSync(join(root, ...parts.slice(0, index + 1)), { throwIfNoEntry: false });
     return index === parts.length - 1 ? stat?.isFile() : stat?.isDirectory();
   });
+  return real && isMarked(filesIn(root)(path));
 }
 
 /** Applies changes; each file appears whole or not at all. */

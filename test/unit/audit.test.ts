@@ -137,6 +137,18 @@ describe("the audit", () => {
     expect(findings).toEqual([{ path: "bin/large", what: "holds the value of X_TOKEN" }]);
   });
 
+  it("names a file once, however often it holds a secret", async () => {
+    // Three reads of a MiB each, every one with the secret in it.
+    const body = "ghp_0123456789abcdef ".repeat((3 << 20) / 21);
+    const secrets = [
+      { name: "the value of X_TOKEN", value: "ghp_0123456789abcdef" },
+      { name: "a longer one", value: "L".repeat(64) },
+    ];
+    expect(await audited([...CLEAN, { name: "bin/large", body }], secrets)).toEqual([
+      { path: "bin/large", what: "holds the value of X_TOKEN" },
+    ]);
+  });
+
   it("does not join the end of one file with the start of the next", async () => {
     const entries = [...CLEAN, { name: "bin/x1", body: "abcdefgh" }, { name: "bin/x2", body: "ijklmnop" }];
     expect(await audited(entries, [{ name: "a token", value: "efghijkl" }])).toEqual([]);

@@ -9,11 +9,13 @@ const env = {
   GITHUB_ACTIONS: undefined,
   NODE_EXTRA_CA_CERTS: undefined,
 };
+/** Five at a time on two cores: each takes longer than it would alone. */
+const PATIENT = { timeout: 30_000 };
 const CODEX = "codex-amd64-debian";
 
 const { refused } = JSON.parse(readFileSync(join(REPOSITORY, "out/cells.json"), "utf8"));
 
-describe.concurrent("a `cell` command that cannot be carried out", () => {
+describe.concurrent("a `cell` command that cannot be carried out", PATIENT, () => {
   it.each<[string, string[], RegExp]>([
     [
       "names a flavor that is not there",
@@ -64,7 +66,7 @@ describe.concurrent("a `cell` command that cannot be carried out", () => {
   });
 });
 
-describe.concurrent("--help", () => {
+describe.concurrent("--help", PATIENT, () => {
   it.each([
     ["synth", "--check"],
     ["diff", "--debug"],

@@ -6,9 +6,10 @@ import { join } from "node:path";
 import { Readable } from "node:stream";
 import { extract } from "tar-stream";
 import { afterEach, describe, expect, it, onTestFinished, vi } from "vitest";
-import { connect, hasImage, OWNER_LABEL } from "../../pipeline/build/docker.ts";
+import { connect, hasImage, OWNER_LABEL, removeAbandonedContainers } from "../../pipeline/build/docker.ts";
 import { buildImage } from "../../pipeline/build/image.ts";
 import { buildNetwork } from "../../pipeline/build/network.ts";
+import { dockerArch } from "../../pipeline/build/tools-image.ts";
 import { PipelineError } from "../../pipeline/schema/error.ts";
 import { startEngine } from "../support/docker-server.ts";
 import { recordedRun, tempDirectory } from "../support/run.ts";
@@ -91,6 +92,22 @@ describe("connecting to the Docker Engine", () => {
   });
 });
 
+describe("the machine that Docker runs on", () => {
+  it.each(["amd64", "arm64"])("is a known one when it is %s", async (arch) => {
+    const engine = await startEngine({ "GET /version": { json: { Version: "20.10.24", Arch: arch } } });
+    vi.stubEnv("DOCKER_HOST", engine.host);
+    expect(await dockerArch(await connect())).toBe(arch);
+  });
+
+  it("is refused by its name when no image can be made on it", async () => {
+    const engine = await startEngine({ "GET /version": { json: { Version: "20.10.24", Arch: "s390x" } } });
+    vi.stubEnv("DOCKER_HOST", engine.host);
+    await expect(dockerArch(await connect())).rejects.toThrow(
+      "Docker runs on s390x; images are made on amd64 or arm64",
+    );
+  });
+});
+
 describe("what a killed run left behind", () => {
   it("is removed, and what a living one works with is not", async () => {
     const ended = spawn(process.execPath, ["--version"], { stdio: "ignore" });
@@ -101,7 +118,7 @@ describe("what a killed run left behind", () => {
       "DELETE /containers/dead": { status: 204, json: null },
     });
     vi.stubEnv("DOCKER_HOST", engine.host);
-    await connect();
+    await removeAbandonedContainers(await connect());
 
     const [listed] = engine.requests.filter(({ path }) => path === "/containers/json");
     expect(listed?.query.get("all")).toBe("true");
@@ -121,7 +138,7 @@ describe("what a killed run left behind", () => {
       "DELETE /containers/dead": { status, json: { message: "too late" } },
     });
     vi.stubEnv("DOCKER_HOST", engine.host);
-    await connect();
+    await removeAbandonedContainers(await connect());
     expect(engine.requests.map(({ method }) => method)).toContain("DELETE");
   });
 });

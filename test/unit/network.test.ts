@@ -81,6 +81,11 @@ describe("the network's settings", () => {
     expect(networkFromEnvironment(env, flags)).toEqual(flags);
   });
 
+  it("are none where a variable is empty, as it is in a workflow whose setting nobody made", () => {
+    const empty = Object.fromEntries(Object.keys(env).map((name) => [name, ""]));
+    expect(buildNetwork(networkFromEnvironment(empty, {}), {})).toEqual(buildNetwork({}, {}));
+  });
+
   it.each(["company-mirror", "ftp://mirror/debian", "http://", "http://mirror/a b", "file:///srv/mirror"])(
     "refuse the mirror address %s",
     (mirror) => {
@@ -95,8 +100,11 @@ describe("the network's settings", () => {
     expect(() => buildNetwork({ extraCa: path }, {})).toThrow(`cannot read the extra CA ${path}: ENOENT`);
   });
 
-  it("refuse a CA file that is not PEM", () => {
-    const path = caFile("\x30\x82 binary");
+  it.each([
+    ["is not PEM", "\x30\x82 binary"],
+    ["holds a key instead", "-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n"],
+  ])("refuse a CA file that %s", (_, text) => {
+    const path = caFile(text);
     expect(() => buildNetwork({ extraCa: path }, {})).toThrow(`the extra CA ${path} is not a PEM file`);
   });
 
@@ -173,6 +181,22 @@ describe("in a build's container", () => {
   it("an apk mirror does no harm where there is no apk", () => {
     const { root } = inContainer({ apkMirror: "http://mirror.company.example/alpine" });
     expect(existsSync(join(root, "network/repositories"))).toBe(false);
+  });
+
+  it("a mirror of each kind and a CA serve side by side", () => {
+    const mirror = "http://mirror.company.example";
+    const { env, root, file } = inContainer(
+      { aptMirror: `${mirror}/debian`, apkMirror: mirror, npmRegistry: `${mirror}/npm`, extraCa: caFile() },
+      { "os-release": "VERSION_CODENAME=trixie\n", "apk/repositories": "https://cdn.example/v3.24/main\n" },
+    );
+    expect(env).toMatchObject({
+      npm_config_registry: `${mirror}/npm`,
+      APK_FLAGS: `--repositories-file ${root}/network/repositories`,
+    });
+    expect(file("sources.list")).toBe(`deb ${mirror}/debian trixie main\n`);
+    expect(file("repositories")).toBe(`${mirror}/v3.24/main\n`);
+    expect(file("apt.conf")).toContain("Acquire::https::CAInfo");
+    expect(file("apt.conf")).toContain("Dir::Etc::sourcelist");
   });
 
   it("every program trusts the extra CA beside the public ones", () => {

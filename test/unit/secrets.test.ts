@@ -82,6 +82,13 @@ describe("what an image must not hold", () => {
     expect(secretsOf(withoutNetwork, { GITHUB_TOKEN: "" })).toEqual([]);
   });
 
+  it("is the address of a proxy that has a password in it, and of no other", () => {
+    const proxies = { HTTPS_PROXY: "http://me:hunter2@proxy:3128", HTTP_PROXY: "http://proxy:3128" };
+    expect(secretsOf(buildNetwork({}, proxies), {})).toEqual([
+      { name: "the value of HTTPS_PROXY", value: "http://me:hunter2@proxy:3128" },
+    ]);
+  });
+
   it("is the address of a mirror", () => {
     const network = buildNetwork({ aptMirror: "https://mirror.company.example/debian/" }, {});
     expect(secretsOf(network, {})).toEqual([

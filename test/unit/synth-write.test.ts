@@ -62,6 +62,12 @@ describe("writing", () => {
     expect(changes(root, output)).toEqual([]);
   });
 
+  it("keeps a file that somebody marked for reviews, and that does not say itself that it was generated", () => {
+    writeFileSync(join(root, "hand-written.json"), "{}\n");
+    claimGenerated("hand-written.json");
+    expect(changes(root, output).map(({ path }) => path)).not.toContain("hand-written.json");
+  });
+
   it("leaves no half-written file behind when one cannot be written", () => {
     const before = readdirSync(root, { recursive: true }).sort();
     const target = "dockerfiles/base-ubuntu.Dockerfile";
