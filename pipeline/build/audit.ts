@@ -91,6 +91,8 @@ async function accounts(rootfs: Rootfs): Promise<Finding[]> {
   return [
     ...(await passwords("etc/passwd", /^(x|\*|!)$/)),
     ...(await passwords("etc/shadow", /^(\*|!|!!|!\*)$/)),
+    ...(await passwords("etc/group", /^(x|\*|!)?$/)),
+    ...(await passwords("etc/gshadow", /^(\*|!|!!|!\*)?$/)),
   ];
 }
 

@@ -41,7 +41,7 @@ async function open(from: string, signal: AbortSignal): Promise<{ stream: Readab
     const { size } = await stat(from);
     return { stream: createReadStream(from), size };
   }
-  const response = await fetch(from, { signal });
+  const response = await fetch(from, { signal, headers: { "accept-encoding": "identity" } });
   if (!response.ok || !response.body) throw new Error(`HTTP ${response.status} ${response.statusText}`);
   return {
     stream: Readable.fromWeb(response.body as import("node:stream/web").ReadableStream),

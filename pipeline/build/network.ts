@@ -27,7 +27,9 @@ export interface Network {
 
 const HERE = "/tmp/network";
 const PROXIES = ["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"];
-const LOOPBACK = new Set(["localhost", "127.0.0.1", "[::1]"]);
+
+const isLoopback = (address: string) =>
+  URL.canParse(address) && /^(localhost|127\.[\d.]+|\[::1\])$/.test(new URL(address).hostname);
 
 /** The mirrors of the environment; flags win over them, and an empty variable is none. */
 export function networkFromEnvironment(env: NodeJS.ProcessEnv, flags: NetworkOptions): NetworkOptions {
@@ -45,20 +47,22 @@ export function buildNetwork(options: NetworkOptions, env: NodeJS.ProcessEnv): N
     (url) => url !== undefined,
   );
   for (const mirror of mirrors) {
-    if (!URL.canParse(mirror) || !/^https?:\/\/\S+$/.test(mirror)) {
+    // It becomes part of a script: no character that a shell or sed could take for its own.
+    if (!URL.canParse(mirror) || !/^https?:\/\/[\w.~:/@%+[\]-]+$/.test(mirror)) {
       throw new PipelineError(`mirror "${mirror}" is not an http(s) address`);
     }
   }
   const ca = options.extraCa === undefined ? undefined : readCa(options.extraCa);
+  const buildArgs = Object.fromEntries(
+    PROXIES.flatMap((name) => (env[name] ? [[name, env[name]] as const] : [])),
+  );
   const files = { ...environment(options, ca !== undefined), ...(ca ? { "ca.pem": ca } : {}) };
   return {
-    mode: mirrors.some((mirror) => LOOPBACK.has(new URL(mirror).hostname)) ? "host" : "default",
+    mode: [...mirrors, ...Object.values(buildArgs)].some(isLoopback) ? "host" : "default",
     files: Object.fromEntries(
       Object.entries(files).map(([name, text]) => [`dockerfiles/network/${name}`, text]),
     ),
-    buildArgs: Object.fromEntries(
-      PROXIES.flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]]])),
-    ),
+    buildArgs,
     secrets: mirrors.map((mirror) => mirror.replace(/\/+$/, "")),
     aptMirror: options.aptMirror,
   };

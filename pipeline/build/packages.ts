@@ -23,7 +23,7 @@ function dpkg(status: string): Package[] {
   return status.split("\n\n").flatMap((paragraph) => {
     const field = (name: string) => new RegExp(`^${name}: (.+)$`, "m").exec(paragraph)?.[1];
     const [name, version] = [field("Package"), field("Version")];
-    if (!name || !version || field("Status") !== "install ok installed") return [];
+    if (!name || !version || !field("Status")?.endsWith(" ok installed")) return [];
     return [{ type: "deb" as const, name, version }];
   });
 }

@@ -40,6 +40,7 @@ export const REWRITTEN: ReadonlyMap<string, (content: string, epoch: number) => 
   ["etc/hostname", () => "smolvm\n"],
   ["etc/hosts", () => "127.0.0.1\tlocalhost smolvm\n::1\tlocalhost ip6-localhost ip6-loopback\n"],
   ["etc/shadow", lockedShadow],
+  ["etc/gshadow", (content) => content.replace(/^([^:\n]+):[^:\n]*:/gm, (_, group: string) => `${group}:*:`)],
 ]);
 
 /** No account has a password, and none was changed on the day of the build. */

@@ -83,7 +83,7 @@ function add(
   // An owner too large for the header's field is in a pax record, beside a field that means nothing.
   const uid = Number(pax.uid ?? header.uid ?? 0);
   const gid = Number(pax.gid ?? header.gid ?? 0);
-  if (uid > LARGEST_ID || gid > LARGEST_ID) {
+  if (![uid, gid].every((id) => Number.isInteger(id) && id >= 0 && id <= LARGEST_ID)) {
     throw hostile(path, `has owner ${uid}:${gid}, which no image needs`);
   }
   const capability = pax[CAPABILITY];

@@ -105,6 +105,12 @@ describe("the audit", () => {
     expect(findings).toEqual([{ path: "etc/shadow", what }]);
   });
 
+  it("finds a group that a password opens", async () => {
+    const gshadow = { "etc/gshadow": "root:*::\nstaff:$6$hash::\n" };
+    const findings = await new Audit([]).findings(rawRootfs([], gshadow));
+    expect(findings).toEqual([{ path: "etc/gshadow", what: "holds a password hash of staff" }]);
+  });
+
   it("finds that files belong to nobody where there is no list of accounts", async () => {
     const findings = await audited([{ name: "bin/" }]);
     expect(findings).toEqual([{ path: "bin", what: "is owned by 0:0, which is no account of the image" }]);

@@ -86,14 +86,20 @@ describe("the network's settings", () => {
     expect(buildNetwork(networkFromEnvironment(empty, {}), {})).toEqual(buildNetwork({}, {}));
   });
 
-  it.each(["company-mirror", "ftp://mirror/debian", "http://", "http://mirror/a b", "file:///srv/mirror"])(
-    "refuse the mirror address %s",
-    (mirror) => {
-      expect(() => buildNetwork({ apkMirror: mirror }, {})).toThrow(
-        `mirror "${mirror}" is not an http(s) address`,
-      );
-    },
-  );
+  it.each([
+    "company-mirror",
+    "ftp://mirror/debian",
+    "http://",
+    "http://mirror/a b",
+    "http://mirror/$(id)",
+    "http://mirror/'x",
+    "http://mirror/a#b&c",
+    "file:///srv/mirror",
+  ])("refuse the mirror address %s", (mirror) => {
+    expect(() => buildNetwork({ apkMirror: mirror }, {})).toThrow(
+      `mirror "${mirror}" is not an http(s) address`,
+    );
+  });
 
   it("refuse a CA file that is missing", () => {
     const path = join(tempDirectory(), "missing.pem");
@@ -118,6 +124,14 @@ describe("the network's settings", () => {
     // A container's own loopback is not the machine's.
     expect(buildNetwork({ aptMirror: mirror }, {}).mode).toBe(mode);
   });
+
+  it.each(["http://127.0.0.1:3128", "http://user:word@localhost:3128"])(
+    "reach a proxy on this machine, %s, by sharing its network",
+    (HTTPS_PROXY) => {
+      expect(buildNetwork({}, { HTTPS_PROXY }).mode).toBe("host");
+      expect(buildNetwork({}, { HTTPS_PROXY: "http://proxy.example:3128" }).mode).toBe("default");
+    },
+  );
 
   it("hand on the proxies, and nothing else of the environment", () => {
     const proxies = { HTTPS_PROXY: "http://proxy:3128", no_proxy: "localhost" };

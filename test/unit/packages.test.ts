@@ -34,7 +34,7 @@ Status: deinstall ok config-files
 Version: 1.0
 
 Package: bash
-Status: install ok installed
+Status: hold ok installed
 Version: 5.2.37-2
 `;
 const APK = `C:Q1abc=

@@ -113,6 +113,15 @@ describe("a root file system's tar", () => {
     await expect(indexOf(resealed(tar))).rejects.toThrow('tar entry "file" has owner 3000000:0');
   });
 
+  it.each(["-5", "nobody"])(
+    "whose owner is %s, which is no number of an account, is refused",
+    async (uid) => {
+      await expect(indexOf(await tarOf([{ ...file, pax: { uid } }]))).rejects.toThrow(
+        'tar entry "file" has owner',
+      );
+    },
+  );
+
   it.each(["uid", "gid"])(
     "whose owner is in a pax record is refused, and not taken for root's (%s)",
     async (id) => {
