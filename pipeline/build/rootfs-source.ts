@@ -140,10 +140,14 @@ async function bootstrap(docker: Docker, suite: string, options: SourceOptions, 
     child.once("error", () => resolve(null)).once("close", resolve),
   );
   const importing = importImage(docker, child.stdout, image, options.arch);
+  // Without a reader, mmdebstrap would wait with its tar for ever.
+  importing.catch(() => child.stdout.destroy());
   // Whether mmdebstrap failed is the better reason, and known last.
   const [exitCode, log] = await Promise.all([exited, text(child.stderr), importing.catch(() => {})]);
   run.signal.throwIfAborted();
   if (exitCode !== 0) {
+    // Docker's own failure ends mmdebstrap as well, and is the reason then.
+    if (!child.stdout.readableEnded) await importing;
     if (await hasImage(docker, image)) await docker.getImage(image).remove({ force: true });
     throw new Unreachable(`mmdebstrap ${suite} failed: ${lastLine(log)}`);
   }

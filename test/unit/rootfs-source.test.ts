@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
 import { chmodSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
 import { delimiter, join } from "node:path";
-import { afterEach, describe, expect, it, vi } from "vitest";
+import { afterEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { connect } from "../../pipeline/build/docker.ts";
 import { buildNetwork } from "../../pipeline/build/network.ts";
 import { importRootfs } from "../../pipeline/build/rootfs-source.ts";
@@ -147,6 +148,20 @@ describe("a base's first files", () => {
     expect(error).toBeInstanceOf(PipelineError);
     expect(error.details).toEqual(["- mmdebstrap trixie failed: E: cannot reach the archive"]);
     expect(there).toBe(false);
+  });
+
+  it("do not wait for mmdebstrap when Docker has gone away", async () => {
+    // A tar without an end: only its reader's end makes it stop.
+    fakeMmdebstrap("exec yes");
+    const socket = join(tempDirectory(), "docker.sock");
+    const server = createServer((request, response) => {
+      if (request.method === "POST") request.once("data", () => request.socket.destroy());
+      else response.writeHead(request.url === "/_ping" ? 200 : 404).end("{}");
+    });
+    await new Promise<void>((resolve) => server.listen(socket, resolve));
+    onTestFinished(() => void server.close());
+    const gone = { host: `unix://${socket}`, requests: [] };
+    await expect(importFrom(gone, [bootstrap])).rejects.toThrow(/socket hang up|EPIPE|ECONNRESET/);
   });
 
   it("that no source has end with the reason of each, and with what the user can give instead", async () => {
