@@ -22,7 +22,13 @@ export function declareImages(app: App): void {
     newestFile: "2026-10-05T00:00:00Z",
   });
 
-  new Kernel(release, "kernel");
+  const debian = Flavor.debian({ version: "13", suite: "trixie", image: pins.DEBIAN_IMAGE });
+
+  new Kernel(release, "kernel", {
+    source: pins.LINUX_SOURCE,
+    buildOn: debian,
+    boots: ["debian", "alpine"],
+  });
 
   // ── bases ──────────────────────────────────────────────────────────────────────────────────────
   const everywhere = ["bash", "ca-certificates", "curl", "git", "iproute2", "openssh-server", "python3"];
@@ -51,7 +57,7 @@ export function declareImages(app: App): void {
   });
 
   new BaseRootfs(release, "base-debian", {
-    flavor: Flavor.debian({ version: "13", suite: "trixie", image: pins.DEBIAN_IMAGE }),
+    flavor: debian,
     packages: everywhere,
     node: pins.NODE_GLIBC,
     diskMib: 4096,

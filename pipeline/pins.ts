@@ -1,4 +1,5 @@
 import type { Tarball } from "./constructs/flavor.ts";
+import type { KernelSource } from "./schema/cells.ts";
 import type { Arch } from "./schema/names.ts";
 
 /**
@@ -47,6 +48,9 @@ export const ALPINE_TARBALLS: Record<Arch, Tarball> = {
 /** Docker Hub's debian:trixie-slim as of 13.7 (20261005): the digest of the multi-arch index. */
 export const DEBIAN_IMAGE =
   "debian:trixie-slim@sha256:a29215f6a35e51e22adffa17f89e9d2ef06214e64a2bad10d765c46aea49f11f";
+
+/** Linux 6.12, the LTS that Debian 13 carries, in its newest version in the archive as of 2026-11-21. */
+export const LINUX_SOURCE: KernelSource = { package: "linux-source-6.12", version: "6.12.115-1" };
 
 /** uv 0.12.16 in its own image, which holds the binary of each arch as `/uv`. */
 export const UV_IMAGE =

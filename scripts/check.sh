@@ -10,6 +10,6 @@ npm ci --no-audit --no-fund --loglevel=error
 npm run -s synth -- --check
 npm run -s lint
 npm run -s typecheck
-shellcheck -x init/init scripts/*.sh dockerfiles/boot-kernel/init dockerfiles/boot-kernel/make-initrd .ci/run
+shellcheck -x init/init scripts/*.sh dockerfiles/kernel/{build,check-config,source} bench/cloud-kernel/{init,make-initrd} .ci/run
 npm test
 bash scripts/with-docker.sh npm run test:e2e

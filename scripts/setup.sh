@@ -7,8 +7,7 @@ say() { printf '%s\n' "$*" >&2; }
 as_root() { if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi; }
 
 case $(uname -m) in
-  x86_64) qemu=qemu-system-x86_64 qemu_package=qemu-system-x86 ;;
-  aarch64) qemu=qemu-system-aarch64 qemu_package=qemu-system-arm ;;
+  x86_64 | aarch64) ;;
   *)
     say "error: images are made on x86_64 or aarch64, not on $(uname -m)"
     exit 2
@@ -18,7 +17,9 @@ esac
 # A program that must be on PATH, and the package that has it.
 packages=()
 need() { command -v "$1" >/dev/null || packages+=("$2"); }
-need "$qemu" "$qemu_package"
+# Both: a kernel is also compiled, and then booted, on a machine of the other arch.
+need qemu-system-x86_64 qemu-system-x86
+need qemu-system-aarch64 qemu-system-arm
 need mmdebstrap mmdebstrap
 need shellcheck shellcheck
 need ssh openssh-client

@@ -1,10 +1,10 @@
-import { createReadStream } from "node:fs";
+import { createReadStream, createWriteStream } from "node:fs";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { PassThrough, type Readable, type Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type Docker from "dockerode";
-import { pack } from "tar-stream";
+import { extract, pack } from "tar-stream";
 import { PipelineError } from "../schema/error.ts";
 import type { Arch } from "../schema/names.ts";
 import type { Run } from "../schema/progress.ts";
@@ -25,12 +25,17 @@ export interface BuildOptions {
   readonly network: Network;
   /** Build every step anew, whatever Docker has cached. */
   readonly noCache: boolean;
+  /** Told each line that the build prints. @default nobody */
+  readonly onLine?: (line: string) => void;
 }
 
 /** How many of the build's last lines a failure shows. */
 const SHOWN_LINES = 20;
 
-/** `docker build`: makes the image `options.tag`. @throws PipelineError with the build's last lines */
+/**
+ * `docker build`: makes the image `options.tag`. @throws PipelineError with the reasons that the recipe
+ * itself gave (its lines `error: …`), or else with the build's last lines
+ */
 export async function buildImage(docker: Docker, options: BuildOptions, run: Run): Promise<void> {
   const context = pack();
   let unsent: unknown;
@@ -40,6 +45,7 @@ export async function buildImage(docker: Docker, options: BuildOptions, run: Run
     context.destroy(error);
   });
   const lines: string[] = [];
+  let unfinished = "";
   try {
     const stream = await docker.buildImage(context as unknown as NodeJS.ReadableStream, {
       t: options.tag,
@@ -54,19 +60,34 @@ export async function buildImage(docker: Docker, options: BuildOptions, run: Run
     });
     await sending;
     await follow(docker, stream, (event) => {
-      lines.push(...(event.stream ?? "").split("\n").filter((line) => line.trim()));
+      // The engine cuts what it hears where it likes.
+      const heard = (unfinished + (event.stream ?? "")).split("\n");
+      unfinished = heard.pop()!;
+      for (const line of heard) {
+        if (line.trim()) lines.push(line);
+        options.onLine?.(line);
+      }
     });
   } catch (cause) {
     run.signal.throwIfAborted();
     if (unsent) throw unsent;
-    throw new PipelineError(
-      `docker build of ${options.dockerfile} failed: ${(cause as Error).message.trim()}`,
-      {
-        details: lines.slice(-SHOWN_LINES).map((line) => `  ${line.trimEnd()}`),
-        cause,
-      },
-    );
+    throw explain(options, unfinished.trim() ? [...lines, unfinished] : lines, cause as Error);
   }
+}
+
+function explain({ dockerfile }: BuildOptions, lines: readonly string[], cause: Error): PipelineError {
+  const reasons = lines.flatMap((line) => /^error: (.+)$/.exec(line)?.[1] ?? []);
+  if (reasons.length === 1) return new PipelineError(reasons[0]!, { cause });
+  if (reasons.length > 1) {
+    return new PipelineError(`docker build of ${dockerfile} failed for ${reasons.length} reasons`, {
+      details: reasons.map((reason) => `- ${reason}`),
+      cause,
+    });
+  }
+  return new PipelineError(`docker build of ${dockerfile} failed: ${cause.message.trim()}`, {
+    details: lines.slice(-SHOWN_LINES).map((line) => `  ${line.trimEnd()}`),
+    cause,
+  });
 }
 
 /** Sends the build's files with fixed owner, mode and time, so that Docker's cache sees content alone. */
@@ -118,5 +139,27 @@ export async function exportImage(docker: Docker, image: string, run: Run): Prom
   } catch (error) {
     await removeContainer(docker, container.id);
     throw error;
+  }
+}
+
+/** Copies the files of one directory of an image, which holds no directories itself. */
+export async function copyOut(docker: Docker, image: string, path: string, target: string): Promise<void> {
+  const container = await docker.createContainer({
+    Image: image,
+    Cmd: ["true"],
+    Labels: { [OWNER_LABEL]: String(process.pid) },
+  });
+  try {
+    const tar = (await container.getArchive({ path })) as Readable;
+    const reader = tar.pipe(extract() as unknown as NodeJS.WritableStream) as unknown as ReturnType<
+      typeof extract
+    >;
+    for await (const entry of reader) {
+      const name = entry.header.name.split("/").at(-1)!;
+      if (entry.header.type === "file") await pipeline(entry, createWriteStream(join(target, name)));
+      else entry.resume();
+    }
+  } finally {
+    await removeContainer(docker, container.id);
   }
 }

@@ -6,6 +6,7 @@ import { diffCommand } from "./diff.ts";
 import { doctorCommand } from "./doctor.ts";
 import { listCommand } from "./list.ts";
 import { planCommand } from "./plan.ts";
+import { reproCommand } from "./repro.ts";
 import { synthCommand } from "./synth.ts";
 
 const program = new Command("pipeline")
@@ -14,7 +15,11 @@ const program = new Command("pipeline")
   .showHelpAfterError("(--help lists what there is)")
   .exitOverride();
 
-for (const command of [synthCommand, diffCommand, listCommand, planCommand, cellCommand, doctorCommand]) {
+const commands = [
+  ...[synthCommand, diffCommand, listCommand, planCommand],
+  ...[cellCommand, reproCommand, doctorCommand],
+];
+for (const command of commands) {
   program.addCommand(command.exitOverride().option("--debug", "show the stack trace of an error"));
 }
 

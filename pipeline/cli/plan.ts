@@ -12,6 +12,7 @@ export const planCommand = new Command("plan")
     const cells = readCells(root());
     const planned = await plan(cells, root());
     if (process.env.GITHUB_OUTPUT) {
+      actions.setOutput("kernels", matrixOf(cells, planned, "kernel"));
       actions.setOutput("bases", matrixOf(cells, planned, "base"));
       actions.setOutput("presets", matrixOf(cells, planned, "preset"));
     }

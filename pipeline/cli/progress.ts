@@ -5,16 +5,16 @@ import type { Progress } from "../schema/progress.ts";
 const REDRAW_MS = 100;
 const BAR_WIDTH = 20;
 
+/** Progress that is told when the last step has ended. */
+export type CliProgress = Progress & { end(): void };
+
 /** Progress on stderr: a live line on a terminal, a group per step inside Actions, else a line per step. */
-export function createProgress(
-  env: NodeJS.ProcessEnv,
-  stream: NodeJS.WriteStream,
-): Progress & { end(): void } {
+export function createProgress(env: NodeJS.ProcessEnv, stream: NodeJS.WriteStream): CliProgress {
   if (env.GITHUB_ACTIONS) return groups(stream);
   return stream.isTTY && !env.CI ? liveLine(stream) : lines(stream);
 }
 
-function lines(stream: NodeJS.WriteStream): Progress & { end(): void } {
+function lines(stream: NodeJS.WriteStream): CliProgress {
   let ended = () => {};
   return {
     step(title) {
@@ -34,7 +34,7 @@ function lines(stream: NodeJS.WriteStream): Progress & { end(): void } {
   };
 }
 
-function groups(stream: NodeJS.WriteStream): Progress & { end(): void } {
+function groups(stream: NodeJS.WriteStream): CliProgress {
   let open = false;
   const close = () => {
     if (open) stream.write("::endgroup::\n");
@@ -52,7 +52,7 @@ function groups(stream: NodeJS.WriteStream): Progress & { end(): void } {
   };
 }
 
-function liveLine(stream: NodeJS.WriteStream): Progress & { end(): void } {
+function liveLine(stream: NodeJS.WriteStream): CliProgress {
   let title: string | undefined;
   let started = 0;
   let drawn = 0;

@@ -5,13 +5,13 @@ import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { DEFAULT_LEVEL } from "../build/compress.ts";
 import { follow, hasImage } from "../build/docker.ts";
-import { buildImage, exportImage } from "../build/image.ts";
+import { exportImage } from "../build/image.ts";
 import { order } from "../build/normalise.ts";
 import { importRootfs } from "../build/rootfs-source.ts";
 import { indexTar } from "../build/tar-index.ts";
 import type { BaseCell, RootfsSource } from "../schema/cells.ts";
 import { errorCode, PipelineError } from "../schema/error.ts";
-import { inputsWith, overridesOf, type Workshop } from "./workshop.ts";
+import { buildRecipe, inputsWith, overridesOf, type Workshop } from "./workshop.ts";
 
 /** A base as presets need it: its container image, and its paths in the order that they keep. */
 export interface Base {
@@ -62,7 +62,7 @@ async function findOrBuild(workshop: Workshop, cell: BaseCell): Promise<Base> {
 
 async function build(workshop: Workshop, cell: BaseCell, image: string): Promise<Base> {
   const { docker, options, run, epoch, cache } = workshop;
-  const { network, noCache, root } = options;
+  const { network, noCache } = options;
   const sources = sourcesOf(workshop, cell);
   const imported = await importRootfs(
     docker,
@@ -70,21 +70,7 @@ async function build(workshop: Workshop, cell: BaseCell, image: string): Promise
     { arch: cell.arch, sourceDateEpoch: epoch, network, cache: join(cache, "rootfs"), noCache },
     run,
   );
-  run.progress.step(`docker build ${cell.dockerfile}`);
-  await buildImage(
-    docker,
-    {
-      root,
-      dockerfile: cell.dockerfile,
-      files: cell.files,
-      arch: cell.arch,
-      tag: image,
-      args: { ROOTFS: imported.image, TOOLS: workshop.tools },
-      network,
-      noCache,
-    },
-    run,
-  );
+  await buildRecipe(workshop, cell, image, { ROOTFS: imported.image });
   run.progress.step("list the base's paths");
   const index = await indexTar(await exportImage(docker, image, run), run.signal);
   return {

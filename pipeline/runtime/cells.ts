@@ -30,14 +30,6 @@ export function selectCells(all: Cells, ids: readonly string[]): Cell[] {
   return [...selected].sort((a, b) => order[a.kind] - order[b.kind]);
 }
 
-/** The same cells, all of them images. @throws PipelineError at a kernel */
-export function imageCells(cells: readonly Cell[]): (BaseCell | PresetCell)[] {
-  return cells.map((cell) => {
-    if (cell.kind !== "kernel") return cell;
-    throw new PipelineError(`${cell.id}: this version does not build kernels; images boot with Debian's`);
-  });
-}
-
 /** The base that a preset's cell is layered on. */
 export function baseOf(all: Cells, cell: PresetCell): BaseCell {
   return all.cells.find((other): other is BaseCell => other.kind === "base" && other.id === cell.base)!;

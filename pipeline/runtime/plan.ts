@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { DirectoryStore } from "../release/directory-store.ts";
-import type { Cells } from "../schema/cells.ts";
+import type { Cell, Cells } from "../schema/cells.ts";
+import { cellId } from "../schema/names.ts";
 
 /** What is to be done about one published cell, and why. */
 export interface PlannedCell {
@@ -12,15 +13,15 @@ export interface PlannedCell {
 /** The machine of GitHub that builds for an arch natively. */
 const RUNNERS = { amd64: "ubuntu-24.04", arm64: "ubuntu-24.04-arm" } as const;
 
-/** Decides about every published image: one that is staged with its present inputs is not built again. */
+/** Decides about every published cell: one that is staged with its present inputs is not built again. */
 export async function plan(cells: Cells, root: string): Promise<PlannedCell[]> {
   const store = new DirectoryStore(join(root, "out/release", cells.tag));
-  const published = cells.cells.filter((cell) => cell.published && cell.kind !== "kernel");
+  const published = cells.cells.filter((cell) => cell.published);
   return await Promise.all(
     published.map(async ({ id, assets, inputs }) => {
-      const facts = await store.facts(assets[0]!);
-      if (!facts) return { id, action: "build" as const, why: "not staged" };
-      return facts.inputs === inputs
+      const facts = await Promise.all(assets.map((asset) => store.facts(asset)));
+      if (facts.includes(undefined)) return { id, action: "build" as const, why: "not staged" };
+      return facts.every((each) => each?.inputs === inputs)
         ? { id, action: "skip" as const, why: "staged with these inputs" }
         : { id, action: "build" as const, why: "staged with other inputs" };
     }),
@@ -28,7 +29,7 @@ export async function plan(cells: Cells, root: string): Promise<PlannedCell[]> {
 }
 
 /** The entries of a workflow's matrix: the cells of one kind that are to be built. */
-export function matrixOf(cells: Cells, planned: readonly PlannedCell[], kind: "base" | "preset"): object[] {
+export function matrixOf(cells: Cells, planned: readonly PlannedCell[], kind: Cell["kind"]): object[] {
   const build = new Set(planned.filter(({ action }) => action === "build").map(({ id }) => id));
   return cells.cells.flatMap((cell) => {
     if (cell.kind !== kind || !build.has(cell.id)) return [];
@@ -36,6 +37,9 @@ export function matrixOf(cells: Cells, planned: readonly PlannedCell[], kind: "b
       {
         cell: cell.id,
         runner: RUNNERS[cell.arch],
+        ...(cell.kind === "kernel"
+          ? { inputs: cell.inputs }
+          : { kernel: cellId({ kind: "kernel", arch: cell.arch }) }),
         ...(cell.kind === "preset" ? { base: cell.base } : {}),
       },
     ];

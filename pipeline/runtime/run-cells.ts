@@ -1,8 +1,10 @@
 import { noSpace } from "../build/ext4.ts";
-import type { BaseCell, PresetCell } from "../schema/cells.ts";
+import type { Cell, KernelCell } from "../schema/cells.ts";
 import { errorCode, PipelineError } from "../schema/error.ts";
 import type { Facts } from "../schema/facts.ts";
 import { buildStage, readBuildFacts } from "./build-stage.ts";
+import { builtKernel, ensureKernel } from "./kernel.ts";
+import { prepareBoots, verifyKernel } from "./kernel-stage.ts";
 import { verifyStage } from "./verify-stage.ts";
 import { checkArch, inputsWith, overridesOf, type Workshop } from "./workshop.ts";
 
@@ -12,16 +14,16 @@ export type Stage = (typeof STAGES)[number];
 /** How one cell ended. */
 export interface Outcome {
   readonly id: string;
-  /** `built` has an image that is not verified yet; `kept` was staged already, from the same inputs. */
+  /** `built` is not verified yet; `kept` was staged already, from the same inputs. */
   readonly result: "staged" | "built" | "kept";
-  /** Of a staged asset. */
-  readonly facts?: Facts;
+  /** Of its staged assets. */
+  readonly facts: readonly Facts[];
 }
 
 /** Runs cells one after the other; bases come first, and are shared. @throws PipelineError at the first that fails */
 export async function runCells(
   workshop: Workshop,
-  cells: readonly (BaseCell | PresetCell)[],
+  cells: readonly Cell[],
   stages: readonly Stage[],
   onOutcome: (outcome: Outcome) => void,
 ): Promise<void> {
@@ -40,21 +42,35 @@ export async function runCells(
   }
 }
 
-async function runCell(
-  workshop: Workshop,
-  cell: BaseCell | PresetCell,
-  stages: readonly Stage[],
-): Promise<Outcome> {
-  const staged = await workshop.store.facts(cell.assets[0]!);
-  if (
-    !workshop.options.noCache &&
-    staged?.inputs === inputsWith(cell, overridesOf(workshop.cells, workshop.options))
-  ) {
-    return { id: cell.id, result: "kept", facts: staged };
-  }
+async function runCell(workshop: Workshop, cell: Cell, stages: readonly Stage[]): Promise<Outcome> {
+  const { id } = cell;
+  const kept = workshop.options.noCache ? undefined : await stagedBefore(workshop, cell);
+  if (kept) return { id, result: "kept", facts: kept };
+  if (cell.kind === "kernel") return await runKernel(workshop, cell, stages);
+
   const built = stages.includes("build")
     ? await buildStage(workshop, cell)
     : await readBuildFacts(workshop, cell);
-  if (!stages.includes("verify")) return { id: cell.id, result: "built" };
-  return { id: cell.id, result: "staged", facts: await verifyStage(workshop, cell, built) };
+  if (!stages.includes("verify")) return { id, result: "built", facts: [] };
+  return { id, result: "staged", facts: [await verifyStage(workshop, cell, built)] };
+}
+
+async function runKernel(workshop: Workshop, cell: KernelCell, stages: readonly Stage[]): Promise<Outcome> {
+  const { id } = cell;
+  const [build, verify] = [stages.includes("build"), stages.includes("verify")];
+  if (build && verify) await prepareBoots(workshop, cell);
+  const kernel = build
+    ? await ensureKernel(workshop, cell, workshop.options.noCache)
+    : await builtKernel(workshop, cell);
+  if (!verify) return { id, result: "built", facts: [] };
+  // Whoever asks for this stage alone wants to see it done.
+  return { id, result: "staged", facts: await verifyKernel(workshop, cell, kernel, !build) };
+}
+
+/** The facts of all of a cell's assets, where each is staged and made from the present inputs. */
+async function stagedBefore(workshop: Workshop, cell: Cell): Promise<Facts[] | undefined> {
+  const overrides = cell.kind === "kernel" ? [] : overridesOf(workshop.cells, workshop.options);
+  const inputs = inputsWith(cell, overrides);
+  const facts = await Promise.all(cell.assets.map((asset) => workshop.store.facts(asset)));
+  return facts.every((each): each is Facts => each?.inputs === inputs) ? facts : undefined;
 }

@@ -4,10 +4,11 @@ import { join } from "node:path";
 import type Docker from "dockerode";
 import { DEFAULT_LEVEL } from "../build/compress.ts";
 import { connect, isAlive, removeAbandonedContainers } from "../build/docker.ts";
+import { buildImage } from "../build/image.ts";
 import type { Network } from "../build/network.ts";
 import { dockerArch, ensureTools } from "../build/tools-image.ts";
 import { DirectoryStore } from "../release/directory-store.ts";
-import type { Cell, Cells } from "../schema/cells.ts";
+import type { BaseCell, Cell, Cells, PresetCell } from "../schema/cells.ts";
 import { PipelineError } from "../schema/error.ts";
 import type { Arch } from "../schema/names.ts";
 import type { Run } from "../schema/progress.ts";
@@ -77,6 +78,20 @@ export async function openWorkshop(cells: Cells, options: CellOptions, run: Run)
   };
 }
 
+/** `docker build` of a root file system's recipe, as the image `tag`. */
+export async function buildRecipe(
+  { docker, options, tools, run }: Workshop,
+  cell: BaseCell | PresetCell,
+  tag: string,
+  args: Readonly<Record<string, string>>,
+): Promise<void> {
+  run.progress.step(`docker build ${cell.dockerfile}`);
+  const { root, network, noCache } = options;
+  const { dockerfile, files, arch } = cell;
+  const recipe = { dockerfile, files, arch, tag, args: { ...args, TOOLS: tools } };
+  await buildImage(docker, { ...recipe, root, network, noCache }, run);
+}
+
 /** What a cell leaves between its stages. */
 export const cellDirectory = (workshop: Workshop, cell: Cell) =>
   join(workshop.options.root, "out", "images", cell.id);
@@ -123,9 +138,14 @@ export function inputsWith(cell: Cell, overrides: readonly string[]): string {
     .digest("hex");
 }
 
+/** For a stage that finds nothing of the stage before it. */
+export const notBuilt = ({ id }: Cell, cause?: unknown) =>
+  new PipelineError(`${id} is not built: run \`npm run cell -- ${id} --stage build\` first`, { cause });
+
 /** @throws PipelineError when the machine's Docker cannot build for the cell's arch */
 export function checkArch(workshop: Workshop, cell: Cell): void {
-  if (cell.arch === workshop.arch) return;
+  // A kernel is compiled on machines of any arch.
+  if (cell.arch === workshop.arch || cell.kind === "kernel") return;
   throw new PipelineError(
     `${cell.id} is built on ${cell.arch}, and this machine's Docker runs on ${workshop.arch}: ` +
       "run it on a machine of that arch (the workflow does)",

@@ -14,6 +14,10 @@ export const RootfsSource = z.discriminatedUnion("from", [
 ]);
 export type RootfsSource = z.infer<typeof RootfsSource>;
 
+/** A source package of Debian's archive, and its version there: `linux-source-6.12`, `6.12.115-1`. */
+const KernelSource = z.strictObject({ package: z.string(), version: z.string() });
+export type KernelSource = z.infer<typeof KernelSource>;
+
 const common = {
   id: z.string(),
   arch: Arch,
@@ -57,11 +61,21 @@ export const PresetCell = z.strictObject({
     expect: z.string().nullable(),
   }),
 });
-const KernelCell = z.strictObject({ ...common, kind: z.literal("kernel") });
+export const KernelCell = z.strictObject({
+  ...common,
+  ...recipe,
+  kind: z.literal("kernel"),
+  source: KernelSource,
+  /** Where the first files of the container in which it is compiled come from, whatever its arch. */
+  sources: z.array(RootfsSource).min(1),
+  /** Ids of the base cells that it must boot before it may be staged. No part of `inputs`. */
+  boots: z.array(z.string()).min(1),
+});
 
 export const Cell = z.discriminatedUnion("kind", [BaseCell, PresetCell, KernelCell]);
 export type BaseCell = z.infer<typeof BaseCell>;
 export type PresetCell = z.infer<typeof PresetCell>;
+export type KernelCell = z.infer<typeof KernelCell>;
 export type Cell = z.infer<typeof Cell>;
 
 /** `out/cells.json`: everything the runtime needs to execute a cell. */

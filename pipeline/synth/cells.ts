@@ -1,11 +1,18 @@
 import { createHash } from "node:crypto";
 import { type BaseRootfs, TOOLS_LOCK } from "../constructs/base-rootfs.ts";
+import type { Kernel } from "../constructs/kernel.ts";
 import type { PresetLayer } from "../constructs/preset-layer.ts";
 import type { Release } from "../constructs/release.ts";
-import { type BaseCell, type Cell, type Cells, type PresetCell, RECIPE_VERSION } from "../schema/cells.ts";
+import {
+  type BaseCell,
+  type Cells,
+  type KernelCell,
+  type PresetCell,
+  RECIPE_VERSION,
+} from "../schema/cells.ts";
 import { PipelineError } from "../schema/error.ts";
 import { type Arch, assetNames, type Coordinates, cellId } from "../schema/names.ts";
-import { baseDockerfile, type Dockerfile, presetDockerfile } from "./dockerfile.ts";
+import { baseDockerfile, type Dockerfile, kernelDockerfile, presetDockerfile } from "./dockerfile.ts";
 
 const TOOLS_DOCKERFILE = "dockerfiles/tools/Dockerfile";
 const TOOLS_FILES = ["dockerfiles/network/env", "dockerfiles/tools/package.json", TOOLS_LOCK];
@@ -24,10 +31,12 @@ export function renderCells(release: Release): Omit<Cells, "$comment"> {
       }),
     ),
   );
-  const cells = [...bases, ...presets].map(({ id }) => id);
+  const kernels = release.kernels.flatMap((kernel) =>
+    release.archs.map((arch) => kernelCell(release, kernel, arch)),
+  );
+  const cells = [...kernels, ...bases, ...presets].map(({ id }) => id);
   const twice = cells.find((id, index) => cells.indexOf(id) !== index);
   if (twice) throw new PipelineError(`the tree declares the cell ${twice} more than once`);
-  const kernels = release.kernels.flatMap(() => release.archs.map((arch) => kernelCell(release, arch)));
   return {
     schema_version: 1,
     tag: release.tag,
@@ -89,10 +98,24 @@ function presetCell(release: Release, preset: PresetLayer, base: BaseRootfs, bel
   });
 }
 
-function kernelCell(release: Release, arch: Arch): Cell {
-  const coordinates = { kind: "kernel", arch } as const;
-  const cell = { ...identity(release, coordinates), kind: "kernel" as const, published: true };
-  return { ...cell, inputs: digest(JSON.stringify(cell)) };
+/**
+ * A kernel is made from its recipe alone: neither the release's instant nor what it is booted with is
+ * part of its inputs, so that neither makes anyone compile it again.
+ */
+function kernelCell(release: Release, kernel: Kernel, arch: Arch): KernelCell {
+  const { path, text, files } = kernelDockerfile(kernel, arch);
+  const cell = {
+    ...identity(release, { kind: "kernel", arch }),
+    kind: "kernel" as const,
+    published: true,
+    source: { ...kernel.source },
+    sources: kernel.containerSources,
+    dockerfile: path,
+    files: [...files],
+  };
+  const inputs = digest(JSON.stringify([cell, contentsOf(release, files), text]));
+  const boots = kernel.bases.map(({ flavor }) => cellId({ kind: "base", arch, flavor: flavor.name }));
+  return { ...cell, inputs, boots };
 }
 
 const identity = (release: Release, coordinates: Coordinates) => ({
@@ -119,9 +142,12 @@ function finish<T extends object>(
 }
 
 function hashInputs(release: Release, recipe: { files: readonly string[] }, ...more: string[]): string {
-  const contents = recipe.files.map((file) => digest(readInput(release, file)));
+  const contents = contentsOf(release, recipe.files);
   return digest(JSON.stringify([RECIPE_VERSION, release.sourceDateEpoch, recipe, contents, more]));
 }
+
+const contentsOf = (release: Release, files: readonly string[]) =>
+  files.map((file) => digest(readInput(release, file)));
 
 function readInput(release: Release, path: string): string {
   const text = release.files(path);

@@ -1,6 +1,8 @@
 import type { BaseRootfs } from "../constructs/base-rootfs.ts";
 import type { NpmInstall, UvInstall } from "../constructs/install.ts";
+import { type Kernel, kernelFragments } from "../constructs/kernel.ts";
 import type { PresetLayer } from "../constructs/preset-layer.ts";
+import type { Arch } from "../schema/names.ts";
 import { marker } from "./marker.ts";
 
 /** A Dockerfile and the project files that it copies in. */
@@ -13,6 +15,24 @@ export interface Dockerfile {
 /** The mirrors and CA of the network the build runs in: empty as committed, filled by the runtime. */
 const NETWORK = "dockerfiles/network/env";
 const COPY_NETWORK = "COPY dockerfiles/network/ /tmp/network/";
+
+/** What a kernel is compiled with, on Debian. */
+const TOOLCHAIN = [
+  ...[
+    "bc",
+    "bison",
+    "flex",
+    "gcc",
+    "gcc-aarch64-linux-gnu",
+    "gcc-x86-64-linux-gnu",
+    "libc6-dev",
+    "libelf-dev",
+  ],
+  ...["lz4", "make", "perl", "python3-minimal", "xz-utils"],
+];
+const KERNEL_RECIPE = ["build", "check-config", "probe.c", "source"].map(
+  (name) => `dockerfiles/kernel/${name}`,
+);
 
 /** What every image boots with, and where it lies there. */
 const BOOT_FILES = [
@@ -43,6 +63,29 @@ export function baseDockerfile(base: BaseRootfs): Dockerfile {
     path: `dockerfiles/base-${flavor.name}.Dockerfile`,
     text: `${lines.join("\n")}\n`,
     files: [NETWORK, ...BOOT_FILES.map(([from]) => from)],
+  };
+}
+
+/** One Dockerfile for the kernels of all archs: each is compiled on machines of any arch. */
+export function kernelDockerfile(kernel: Kernel, arch: Arch): Dockerfile {
+  const { source } = kernel;
+  const image = kernel.containerSources.find(({ from }) => from === "image");
+  const lines = [
+    marker("#"),
+    `ARG ROOTFS=${image?.from === "image" ? image.image : `smolvm-rootfs-${kernel.buildOn.name}`}`,
+    "FROM ${ROOTFS}",
+    COPY_NETWORK,
+    ...aptInstall(TOOLCHAIN),
+    "COPY dockerfiles/kernel/source /kernel/",
+    ...run(["apt-get update", `sh /kernel/source ${source.package} ${source.version}`]),
+    "COPY dockerfiles/kernel/ /kernel/",
+    "ARG ARCH",
+    `RUN sh /kernel/build "$ARCH" ${source.package}`,
+  ];
+  return {
+    path: "dockerfiles/kernel.Dockerfile",
+    text: `${lines.join("\n")}\n`,
+    files: [NETWORK, ...KERNEL_RECIPE, ...kernelFragments(arch)],
   };
 }
 

@@ -4,7 +4,7 @@ import { CELLS_PATH, Cells } from "../schema/cells.ts";
 import { PipelineError } from "../schema/error.ts";
 import { MANIFEST_PATH, MANIFEST_SCHEMA_PATH } from "../schema/manifest.ts";
 import { renderCells } from "./cells.ts";
-import { baseDockerfile, presetDockerfile } from "./dockerfile.ts";
+import { baseDockerfile, kernelDockerfile, presetDockerfile } from "./dockerfile.ts";
 import { ATTRIBUTES_PATH, renderAttributes } from "./gitattributes.ts";
 import { manifestSchema, renderManifest } from "./manifest.ts";
 import { json, markedJson } from "./marker.ts";
@@ -33,6 +33,12 @@ export function synth(app: App): Output {
     renderWorkflow(buildPublishedImages(release.tag)),
   );
   output.set(".github/workflows/pull-request.yml", renderWorkflow(pullRequest()));
+  for (const kernel of release.kernels) {
+    for (const arch of release.archs) {
+      const { path, text } = kernelDockerfile(kernel, arch);
+      output.set(path, text);
+    }
+  }
   for (const base of release.bases) {
     const { path, text } = baseDockerfile(base);
     output.set(path, text);

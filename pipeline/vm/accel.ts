@@ -4,10 +4,30 @@ import type { Arch } from "../schema/names.ts";
 
 export type Accel = "kvm" | "tcg";
 
-/** What QEMU is called for a guest of `arch`, and the machine and CPU that it emulates. */
+/**
+ * What QEMU is called for a guest of `arch`, and its machines by the bus of their devices. The microvm has a
+ * clock (`rtc`; without one and without KVM it would be 1970), but no ACPI: that hangs under emulation, so it
+ * ends by a reset (`reboot=t`) that QEMU was told not to carry out.
+ */
 export const EMULATORS = {
-  amd64: { program: "qemu-system-x86_64", machine: "q35", console: "ttyS0", nodeArch: "x64" },
-  arm64: { program: "qemu-system-aarch64", machine: "virt", console: "ttyAMA0", nodeArch: "arm64" },
+  amd64: {
+    program: "qemu-system-x86_64",
+    machines: {
+      pci: { machine: "q35", reboot: "k", devices: "pci" },
+      mmio: { machine: "microvm,x-option-roms=off,rtc=on,acpi=off", reboot: "t", devices: "device" },
+    },
+    console: "ttyS0",
+    nodeArch: "x64",
+  },
+  arm64: {
+    program: "qemu-system-aarch64",
+    machines: {
+      pci: { machine: "virt", reboot: "k", devices: "pci" },
+      mmio: { machine: "virt", reboot: "k", devices: "device" },
+    },
+    console: "ttyAMA0",
+    nodeArch: "arm64",
+  },
 } as const satisfies Record<Arch, object>;
 
 export interface AccelAnswer {
@@ -21,7 +41,7 @@ export interface AccelAnswer {
  * with it and told to quit, which fails where a virtual CPU cannot be made.
  */
 export async function probeAccel(arch: Arch): Promise<AccelAnswer> {
-  const { program, machine, nodeArch } = EMULATORS[arch];
+  const { program, machines, nodeArch } = EMULATORS[arch];
   if (process.arch !== nodeArch) return { accel: "tcg", why: `the guest is ${arch}, this machine is not` };
   if (!existsSync("/dev/kvm")) return { accel: "tcg", why: "there is no /dev/kvm" };
   const args = [
@@ -30,7 +50,7 @@ export async function probeAccel(arch: Arch): Promise<AccelAnswer> {
     "-cpu",
     "host",
     "-machine",
-    machine,
+    machines.pci.machine,
     "-nodefaults",
     "-display",
     "none",

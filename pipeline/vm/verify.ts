@@ -3,7 +3,7 @@ import type { BootFacts } from "../schema/facts.ts";
 import type { Arch } from "../schema/names.ts";
 import type { Run } from "../schema/progress.ts";
 import { type Accel, probeAccel } from "./accel.ts";
-import { QemuMachine } from "./qemu.ts";
+import { type Bus, QemuMachine } from "./qemu.ts";
 import { generateKey, keyParameter, login, runCommand } from "./ssh.ts";
 
 export interface Kernel {
@@ -15,6 +15,8 @@ export interface VerifyOptions {
   readonly arch: Arch;
   readonly disk: string;
   readonly kernel: Kernel;
+  /** Where the machine's devices sit. @default pci */
+  readonly bus?: Bus;
   /** The preset's own check; null for a base. */
   readonly check: { readonly command: readonly string[]; readonly expect: string | null } | null;
   readonly consoleLog: string;
@@ -61,6 +63,7 @@ async function bootOnce(options: VerifyOptions, accel: Accel, run: Run): Promise
     ...options.kernel,
     arch: options.arch,
     accel,
+    bus: options.bus,
     disk: options.disk,
     cmdline: [keyParameter(key.publicKey)],
     consoleLog: options.consoleLog,
@@ -74,13 +77,15 @@ async function bootOnce(options: VerifyOptions, accel: Accel, run: Run): Promise
   try {
     const client = await login(machine.sshPort!, key, signal);
     const ms = Math.round(performance.now() - started);
-    const ready = machine.console.stageUptime("ready");
-    if (ready === undefined)
-      throw new PipelineError("the guest let us in, but its console has no ready mark", { details: tail() });
+    const [init, ready] = ["init", "ready"].map((stage) => machine.console.stageUptime(stage));
+    if (init === undefined || ready === undefined)
+      throw new PipelineError("the guest let us in, but its console has no mark of init or ready", {
+        details: tail(),
+      });
     const check = options.check && (await runCheck(client, options.check, signal));
     gone.signal.throwIfAborted();
     await powerOff(machine, client, accel, tail);
-    return { vmm: "qemu", accel, ms, ready_uptime_s: ready, check };
+    return { vmm: "qemu", accel, ms, init_uptime_s: init, ready_uptime_s: ready, check };
   } catch (error) {
     run.signal.throwIfAborted();
     if (error instanceof PipelineError) throw error;

@@ -4,24 +4,14 @@ import type { Server } from "node:http";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { App } from "../../pipeline/constructs/app.ts";
-import { BaseRootfs } from "../../pipeline/constructs/base-rootfs.ts";
-import { Flavor } from "../../pipeline/constructs/flavor.ts";
 import { npm } from "../../pipeline/constructs/install.ts";
 import { PresetLayer } from "../../pipeline/constructs/preset-layer.ts";
 import { Release } from "../../pipeline/constructs/release.ts";
-import { Facts } from "../../pipeline/schema/facts.ts";
+import { RootfsFacts } from "../../pipeline/schema/facts.ts";
+import { ALPINE_TARBALL, alpineBase, hasAlpine, serveAlpine } from "../support/alpine.ts";
 import { describeInit } from "../support/init-suite.ts";
-import { cli, fetchedKernel, Project, REPOSITORY } from "../support/project.ts";
-import { serveDirectory } from "../support/serve.ts";
-
-/** A real Alpine root file system and signed package repository, beside the checkout where there is one. */
-const DATA = join(REPOSITORY, "../shared/alpine");
-const TARBALL = {
-  url: join(DATA, "alpine-minirootfs-3.19.4-x86_64.tar.gz"),
-  sha256: "a2a87004e87720cbb0372c08b7de9b80748afdfd7fd72d2eab2ec0b074b92211",
-};
-const available = existsSync(TARBALL.url);
-if (!available) console.warn(`No Alpine data in ${DATA}: the Alpine flavor is not built and booted here.`);
+import { testKernel } from "../support/kernel.ts";
+import { cli, Project } from "../support/project.ts";
 
 const BASE = "base-amd64-alpine";
 const STORE = "out/release/alpine-test";
@@ -36,11 +26,8 @@ function declareAlpine(app: App): void {
     defaultFlavor: "alpine",
     newestFile: "2026-10-05T00:00:00Z",
   });
-  new BaseRootfs(release, "base", {
-    flavor: Flavor.alpine({ version: "3.19", tarballs: { amd64: TARBALL } }),
-    packages: ["ca-certificates-bundle", "openssh-keygen", "openssh-server"],
-    diskMib: 1024,
-  });
+  testKernel(release, ["alpine"]);
+  alpineBase(release);
   new PresetLayer(release, "codex", {
     install: npm("@openai/codex", { binary: "@openai/codex-linux-*/vendor/*/bin/codex" }),
     check: ["codex", "--version"],
@@ -51,13 +38,12 @@ function declareAlpine(app: App): void {
   });
 }
 
-describe.runIf(available)("alpine, on real musl and busybox", () => {
+describe.runIf(hasAlpine)("alpine, on real musl and busybox", () => {
   let project: Project;
   let mirror: { server: Server; url: string };
   beforeAll(async () => {
     project = new Project(declareAlpine);
-    // Alpine's mirrors have one repository per branch and component; the data is one repository.
-    mirror = await serveDirectory(join(DATA, "repo"), /^\/v3\.19\/(main|community)\//);
+    mirror = await serveAlpine();
   });
   afterAll(() => {
     mirror.server.close();
@@ -66,10 +52,12 @@ describe.runIf(available)("alpine, on real musl and busybox", () => {
 
   const cell = (...args: string[]) =>
     cli(project.root, ["cell", ...args, "--level", "1", "--apk-mirror", mirror.url]);
-  const factsOf = (id: string): Facts => {
+  const factsOf = (id: string): RootfsFacts => {
     const { cells } = JSON.parse(readFileSync(join(project.root, "out/cells.json"), "utf8"));
     const { assets } = cells.find((each: { id: string }) => each.id === id);
-    return Facts.parse(JSON.parse(readFileSync(join(project.root, STORE, `${assets[0]}.json`), "utf8")));
+    return RootfsFacts.parse(
+      JSON.parse(readFileSync(join(project.root, STORE, `${assets[0]}.json`), "utf8")),
+    );
   };
 
   it("refuses a tarball that is not the expected one, with both hashes", async () => {
@@ -102,7 +90,7 @@ describe.runIf(available)("alpine, on real musl and busybox", () => {
     expect(built.exitCode, built.stderr).toBe(0);
     const facts = JSON.parse(readFileSync(join(project.root, "out/images", BASE, "build.json"), "utf8"));
     expect(facts).toMatchObject({ zstd_level: 19, overrides: [] });
-    expect(facts.source).toContain(TARBALL.sha256);
+    expect(facts.source).toContain(ALPINE_TARBALL.sha256);
   });
 
   it("boots codex and claude without Node, and answers with their locked versions", async () => {
@@ -135,6 +123,6 @@ describe.runIf(available)("alpine, on real musl and busybox", () => {
 
   describeInit("busybox userland (alpine)", () => ({
     disk: join(project.root, "out/images", BASE, "rootfs.ext4"),
-    kernel: fetchedKernel(project.root),
+    kernel: project.kernel("amd64"),
   }));
 });

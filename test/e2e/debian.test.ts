@@ -8,6 +8,7 @@ import {
   readFileSync,
   readSync,
   rmSync,
+  writeSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -17,9 +18,12 @@ import { OWNER_LABEL } from "../../pipeline/build/docker.ts";
 import { toolsImage } from "../../pipeline/build/tools-image.ts";
 import { declareImages } from "../../pipeline/images.ts";
 import { readCells } from "../../pipeline/runtime/cells.ts";
-import { Facts } from "../../pipeline/schema/facts.ts";
+import { RootfsFacts } from "../../pipeline/schema/facts.ts";
+import { probeAccel } from "../../pipeline/vm/accel.ts";
+import { QemuMachine } from "../../pipeline/vm/qemu.ts";
+import { generateKey, keyParameter, login, runCommand } from "../../pipeline/vm/ssh.ts";
 import { describeInit } from "../support/init-suite.ts";
-import { cli, fetchedKernel, Project } from "../support/project.ts";
+import { cli, Project } from "../support/project.ts";
 import { runInTools } from "../support/tools.ts";
 
 const BASE = "base-amd64-debian";
@@ -40,7 +44,7 @@ afterAll(() => {
 const cell = (...args: string[]) => cli(project.root, ["cell", ...args, "--store", `dir:${store}`]);
 const image = (id: string) => join(project.root, "out/images", id, "rootfs.ext4");
 const factsOf = (id: string) =>
-  Facts.parse(JSON.parse(readFileSync(join(store, `${id}-rootfs.ext4.zst.json`), "utf8")));
+  RootfsFacts.parse(JSON.parse(readFileSync(join(store, `${id}-rootfs.ext4.zst.json`), "utf8")));
 const sha256 = (path: string) => createHash("sha256").update(readFileSync(path)).digest("hex");
 
 describe("debian, from the archive to a staged image", () => {
@@ -108,6 +112,31 @@ describe("debian, from the archive to a staged image", () => {
     expect(staged.stdout.trim()).toMatch(/codex-amd64-debian-rootfs\.ext4\.zst$/);
   });
 
+  it("finds all that agents need of the kernel", async () => {
+    const key = generateKey();
+    const machine = await QemuMachine.start({
+      ...{
+        arch: "amd64",
+        accel: (await probeAccel("amd64")).accel,
+        disk: image(BASE),
+        ...project.kernel("amd64"),
+      },
+      ...{ cmdline: [keyParameter(key.publicKey)], consoleLog: join(store, "console") },
+    });
+    try {
+      const patience = AbortSignal.timeout(240_000);
+      const client = await login(machine.sshPort!, key, patience);
+      const script = readFileSync(join(import.meta.dirname, "../support/guest-features.py"), "utf8");
+      expect(await runCommand(client, ["python3", "-c", script], patience)).toEqual({
+        exitCode: 0,
+        output: "",
+      });
+      client.end();
+    } finally {
+      await machine.destroy();
+    }
+  });
+
   it("keeps what is staged from the same inputs", async () => {
     const again = await cell(CODEX, ...QUICK);
     expect(again.stderr).toContain("staged before, from the same inputs");
@@ -138,8 +167,14 @@ describe("debian, from the archive to a staged image", () => {
   });
 
   it("shows the console's last lines when the machine ends too early", async () => {
-    // Without its initramfs this kernel has no driver for the disk, and panics.
-    const failed = await cell(BASE, "--stage", "verify", "--kernel", fetchedKernel(project.root).kernel);
+    // A superblock of zeros: the kernel finds no root file system, and panics.
+    const disk = openSync(image(BASE), "r+");
+    const superblock = Buffer.alloc(4096);
+    readSync(disk, superblock, 0, 4096, 0);
+    writeSync(disk, Buffer.alloc(4096), 0, 4096, 0);
+    const failed = await cell(BASE, "--stage", "verify");
+    writeSync(disk, superblock, 0, 4096, 0);
+    closeSync(disk);
     expect(failed.stderr).toMatch(/^error: base-amd64-debian: the machine ended before it could be used/m);
     expect(failed.stderr).toContain("Kernel panic");
     expect(failed.exitCode).toBe(2);
@@ -153,7 +188,7 @@ describe("debian, from the archive to a staged image", () => {
   });
 });
 
-describeInit("GNU userland (debian)", () => ({ disk: image(BASE), kernel: fetchedKernel(project.root) }));
+describeInit("GNU userland (debian)", () => ({ disk: image(BASE), kernel: project.kernel("amd64") }));
 
 function buildSha(id: string, where = project): string {
   const facts = JSON.parse(readFileSync(join(where.root, "out/images", id, "build.json"), "utf8"));

@@ -1,8 +1,8 @@
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 import { probeAccel } from "../../pipeline/vm/accel.ts";
-import { QemuMachine } from "../../pipeline/vm/qemu.ts";
+import { type Bus, QemuMachine } from "../../pipeline/vm/qemu.ts";
 import { attempt, generateKey, keyParameter, login, runCommand } from "../../pipeline/vm/ssh.ts";
 import type { Kernel } from "../../pipeline/vm/verify.ts";
 
@@ -15,14 +15,19 @@ export function describeInit(userland: string, image: () => { disk: string; kern
     let machine: QemuMachine | undefined;
     afterEach(() => machine?.destroy());
 
-    const boot = async (cmdline: string[], network = true) => {
-      const { disk, kernel } = image();
+    const boot = async (
+      cmdline: string[],
+      network = true,
+      { kernel, bus }: { kernel: Kernel; bus?: Bus } = image(),
+    ) => {
+      const { disk } = image();
       const { accel } = await probeAccel("amd64");
       const consoleLog = join(tmpdir(), `smolvm-init-${process.pid}.log`);
       machine = await QemuMachine.start({
         ...kernel,
         arch: "amd64",
         accel,
+        bus,
         disk,
         cmdline,
         network,
@@ -67,6 +72,24 @@ export function describeInit(userland: string, image: () => { disk: string; kern
       const off = Number(/\[\s*([0-9.]+)\] reboot: Power down/.exec(console.text)?.[1]);
       expect(off - told).toBeGreaterThanOrEqual(0);
       expect(off - told).toBeLessThan(2);
+    });
+
+    it("ends a machine that has no power to switch off, also when its clock has stopped", async () => {
+      const { kernel } = image();
+      const elf = { kernel: join(dirname(kernel.kernel), "elf") };
+      // Without its own timer a CPU gets its ticks by an interrupt that goes silent on the way down.
+      for (const timer of ["", "nolapic_timer"]) {
+        const key = generateKey();
+        const { sshPort: port = 0, exited } = await boot([keyParameter(key.publicKey), timer], true, {
+          kernel: elf,
+          bus: "mmio",
+        });
+        const client = await login(port, key, patience());
+        client.on("error", () => {});
+        runCommand(client, ["kill", "-TERM", "1"], patience()).catch(() => {});
+        expect(await exited).toBe(0);
+        await machine?.destroy();
+      }
     });
 
     it("reports a malformed ip= and a malformed key on the console, and still gets ready", async () => {

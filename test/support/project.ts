@@ -1,15 +1,18 @@
 import { spawn } from "node:child_process";
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { App } from "../../pipeline/constructs/app.ts";
+import { readCells } from "../../pipeline/runtime/cells.ts";
+import type { Arch } from "../../pipeline/schema/names.ts";
 import { changes, filesIn, write } from "../../pipeline/synth/project.ts";
 import { synth } from "../../pipeline/synth/synth.ts";
 import type { Kernel } from "../../pipeline/vm/verify.ts";
 
 /** The checkout that the tests belong to. */
 export const REPOSITORY = fileURLToPath(new URL("../..", import.meta.url));
+const KERNELS = join(REPOSITORY, "out/cache/kernels");
 
 export interface Ended {
   readonly exitCode: number | null;
@@ -20,6 +23,7 @@ export interface Ended {
 /** A project of another team: its own tree, synthesised into a directory of its own. */
 export class Project {
   readonly root = mkdtempSync(join(tmpdir(), "smolvm-project-"));
+  readonly #declare: (app: App) => void;
 
   /** Copies what images are made from, and writes what `declare` says. */
   constructor(declare: (app: App) => void) {
@@ -27,22 +31,31 @@ export class Project {
       cpSync(join(REPOSITORY, directory), join(this.root, directory), { recursive: true });
     }
     symlinkSync(join(REPOSITORY, "node_modules"), join(this.root, "node_modules"));
-    mkdirSync(join(this.root, "out"));
+    // Kernels are found by their inputs: what the checkout has compiled once serves here.
+    mkdirSync(KERNELS, { recursive: true });
+    mkdirSync(join(this.root, "out/cache"), { recursive: true });
+    symlinkSync(KERNELS, join(this.root, "out/cache/kernels"));
+    this.#declare = declare;
+    this.synth();
+  }
+
+  /** Writes what the tree says of the present files. */
+  synth(): void {
     const app = new App({ files: filesIn(this.root) });
-    declare(app);
+    this.#declare(app);
     write(this.root, changes(this.root, synth(app)));
+  }
+
+  /** The kernel of an arch, once a cell has needed one; with the probe, it says that it runs and is off again. */
+  kernel(arch: Arch): Kernel & { probe: string } {
+    const { inputs } = readCells(this.root).cells.find(({ id }) => id === `kernel-${arch}`)!;
+    const directory = join(KERNELS, `kernel-${arch}-${inputs.slice(0, 12)}`);
+    return { kernel: join(directory, "image"), probe: join(directory, "probe.cpio") };
   }
 
   remove(): void {
     rmSync(this.root, { recursive: true, force: true });
   }
-}
-
-/** The kernel that a verify stage has fetched into a project's cache. */
-export function fetchedKernel(root: string): Kernel {
-  const cache = join(root, "out/cache");
-  const directory = join(cache, readdirSync(cache).find((name) => name.startsWith("boot-kernel-"))!);
-  return { kernel: join(directory, "kernel"), initrd: join(directory, "initrd") };
 }
 
 export interface CliOptions {

@@ -102,15 +102,27 @@ describe("reading cells", () => {
 });
 
 describe("planning", () => {
-  it("builds every published image that is not staged, each on a machine of its arch", async () => {
+  it("builds every published cell that is not staged, each on a machine of its arch", async () => {
     const planned = await plan(cells, root);
-    expect(planned).toHaveLength(20);
+    expect(planned).toHaveLength(22);
     expect(new Set(planned.map(({ action }) => action))).toEqual(new Set(["build"]));
     const bases = matrixOf(cells, planned, "base");
-    expect(bases).toContainEqual({ cell: "base-arm64-alpine", runner: "ubuntu-24.04-arm" });
+    expect(bases).toContainEqual({
+      cell: "base-arm64-alpine",
+      runner: "ubuntu-24.04-arm",
+      kernel: "kernel-arm64",
+    });
+    expect(matrixOf(cells, planned, "kernel")).toEqual(
+      cells.cells.flatMap((cell) =>
+        cell.kind === "kernel"
+          ? [{ cell: cell.id, runner: expect.stringMatching(/^ubuntu-24/), inputs: cell.inputs }]
+          : [],
+      ),
+    );
     expect(matrixOf(cells, planned, "preset")).toContainEqual({
       cell: "pi-amd64-alpine",
       runner: "ubuntu-24.04",
+      kernel: "kernel-amd64",
       base: "base-amd64-alpine",
     });
   });

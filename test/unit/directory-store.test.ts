@@ -28,6 +28,7 @@ const facts = (sha256 = "a".repeat(64)): Facts =>
       vmm: "qemu",
       accel: "tcg",
       ms: 14_000,
+      init_uptime_s: 1.1,
       ready_uptime_s: 5.2,
       kernel_sha256: "d".repeat(64),
       check: { command: ["codex", "--version"], output: "codex-cli 0.169.0" },

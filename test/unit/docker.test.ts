@@ -214,6 +214,23 @@ describe("a docker build", () => {
     expect(error.details).toEqual(["  Step 2/2 : RUN npm ci", "  npm error code E404"]);
   });
 
+  it.each([
+    [["error: no such symbol\n", "more\n"], "no such symbol", []],
+    [
+      ["error: no su", "ch symbol\nerror: no such package\n"],
+      "docker build of dockerfiles/x.Dockerfile failed for 2 reasons",
+      ["- no such symbol", "- no such package"],
+    ],
+  ])("that fails with reasons of its recipe's own gives those: %j", async (said, message, details) => {
+    const engine = await startEngine({
+      "POST /build": { lines: [...said.map((stream) => ({ stream })), { error: "it broke" }] },
+    });
+    vi.stubEnv("DOCKER_HOST", engine.host);
+    const docker = await connect();
+    const error = await buildImage(docker, options(project()), recordedRun()).catch((reason) => reason);
+    expect([error.message, error.details]).toEqual([message, details]);
+  });
+
   it("that fails after many lines shows the last of them alone", async () => {
     const said = Array.from({ length: 100 }, (_, index) => `line ${index}`);
     const engine = await startEngine({

@@ -66,22 +66,23 @@ describe.concurrent("a command that changes nothing", () => {
     expect(exitCode).toBe(0);
     const { tag, cells } = JSON.parse(stdout);
     expect(tag).toMatch(/^images-v/);
-    expect(cells[0]).toEqual({ id: "base-amd64-ubuntu", action: "build", why: "not staged" });
+    expect(cells[0]).toEqual({ id: "kernel-amd64", action: "build", why: "not staged" });
 
     const matrices = Object.fromEntries(values.map(([, name, , value]) => [name!, JSON.parse(value!)]));
     const { jobs } = parse(copy.read(".github/workflows/build-published-images.yml"));
     expect(Object.values(jobs.plan.outputs)).toEqual(
       Object.keys(matrices).map((name) => `\${{ steps.plan.outputs.${name} }}`),
     );
-    expect([matrices.bases.length, matrices.presets.length]).toEqual([4, 16]);
-    for (const [job, name] of [["base", "bases"] as const, ["preset", "presets"] as const]) {
+    expect([matrices.kernels.length, matrices.bases.length, matrices.presets.length]).toEqual([2, 4, 16]);
+    for (const job of ["kernel", "base", "preset"]) {
       const fields = [...JSON.stringify(jobs[job]).matchAll(/matrix\.(\w+)/g)].map(([, field]) => field!);
       expect(fields).toContain("cell");
-      for (const entry of matrices[name]) expect(Object.keys(entry)).toEqual(expect.arrayContaining(fields));
+      for (const entry of matrices[`${job}s`])
+        expect(Object.keys(entry)).toEqual(expect.arrayContaining(fields));
     }
   });
 
-  const VERBS = ["synth", "diff", "list", "plan", "cell", "doctor"];
+  const VERBS = ["synth", "diff", "list", "plan", "cell", "repro", "doctor"];
   it("--help names every verb, and a verb's own --help its options", async () => {
     const all = await copy.run(["--help"]);
     expect(all.exitCode).toBe(0);

@@ -45,9 +45,9 @@ describe("the synthesised files", () => {
     expect(unmarked.map(([path]) => path)).toEqual(["out/manifest.json"]);
   });
 
-  it("include a Dockerfile per base, and per preset and flavor", () => {
+  it("include a Dockerfile for the kernels, per base, and per preset and flavor", () => {
     const dockerfiles = [...output.keys()].filter((path) => path.endsWith(".Dockerfile"));
-    expect(dockerfiles).toHaveLength(3 + 5 + 3 + 4);
+    expect(dockerfiles).toHaveLength(1 + 3 + 5 + 3 + 4);
     expect(dockerfiles).toContain("dockerfiles/base-alpine.Dockerfile");
     expect(dockerfiles).toContain("dockerfiles/claude-code-debian.Dockerfile");
   });

@@ -77,35 +77,50 @@ describe.each(workflows)("%s", (_, text) => {
 describe("build-published-images", () => {
   const { jobs } = parse(published) as Workflow;
 
-  it("plans first, then builds the bases, then the presets on them", () => {
+  it("plans first, then builds the kernels, then the bases, then the presets on them", () => {
+    expect(Object.keys(jobs)).toEqual(["plan", "kernel", "base", "preset"]);
     expect(jobs.plan?.needs).toBeUndefined();
-    expect(jobs.base?.needs).toEqual(["plan"]);
-    expect(jobs.preset?.needs).toEqual(["plan", "base"]);
+    expect(jobs.kernel?.needs).toEqual(["plan"]);
+    expect(jobs.base?.needs).toEqual(["plan", "kernel"]);
+    expect(jobs.preset?.needs).toEqual(["plan", "kernel", "base"]);
   });
 
   it("builds what the plan says, each cell in a job of its own", () => {
     const matrixOf = (job: Job | undefined) => job?.strategy?.matrix.include;
+    expect(matrixOf(jobs.kernel)).toBe("${{ fromJSON(needs.plan.outputs.kernels) }}");
     expect(matrixOf(jobs.base)).toBe("${{ fromJSON(needs.plan.outputs.bases) }}");
     expect(matrixOf(jobs.preset)).toBe("${{ fromJSON(needs.plan.outputs.presets) }}");
-    expect(Object.keys(jobs.plan?.outputs ?? {})).toEqual(["bases", "presets"]);
+    expect(Object.keys(jobs.plan?.outputs ?? {})).toEqual(["kernels", "bases", "presets"]);
   });
 
   it("refuses a stale tree before anything is built", () => {
     expect(jobs.plan?.steps.map(({ run }) => run)).toContain("npm run -s synth -- --check");
   });
 
-  it("hands the base's container image to its presets under one name", () => {
-    const artifact = (job: Job | undefined, action: string) =>
-      job?.steps.find(({ uses }) => uses?.startsWith(action))?.with;
-    const upload = artifact(jobs.base, "actions/upload-artifact");
-    const download = artifact(jobs.preset, "actions/download-artifact");
-    expect(upload?.name).toBe("container-${{ matrix.cell }}");
-    expect(download?.name).toBe("container-${{ matrix.base }}");
-    expect(upload?.path).toBe(download?.path);
+  const withOf = (job: Job | undefined, action: string) =>
+    job?.steps.flatMap((step) => (step.uses?.startsWith(action) ? [step.with!] : [])) ?? [];
+
+  it.each([
+    ["the kernel", "kernel", "base", "${{ matrix.kernel }}"],
+    ["the kernel", "kernel", "preset", "${{ matrix.kernel }}"],
+    ["the base's container image", "base", "preset", "${{ matrix.base }}"],
+  ])("hands %s of %s to %s under one name and path", (_, from, to, cell) => {
+    const [given] = withOf(jobs[from], "actions/upload-artifact");
+    const taken = withOf(jobs[to], "actions/download-artifact").find(({ name }) => `${name}`.includes(cell));
+    expect(taken?.name).toBe(`${given?.name}`.replace("${{ matrix.cell }}", cell));
+    expect(taken?.path).toBe(given?.path);
+  });
+
+  it("compiles no kernel twice for the same inputs: their hash is the key, whole and alone", () => {
+    const [cache] = withOf(jobs.kernel, "actions/cache");
+    expect(cache).toEqual({ path: "out/cache/kernels", key: "${{ matrix.cell }}-${{ matrix.inputs }}" });
+    expect(cache?.path).toBe(withOf(jobs.kernel, "actions/upload-artifact")[0]?.path);
   });
 
   it("takes the cell into its script from the environment alone", () => {
-    const building = [jobs.base, jobs.preset].map((job) => job?.steps.find(({ env }) => env?.CELL));
+    const building = [jobs.kernel, jobs.base, jobs.preset].map((job) =>
+      job?.steps.find(({ env }) => env?.CELL),
+    );
     for (const step of building) {
       expect(step?.env?.CELL).toBe("${{ matrix.cell }}");
       expect(step?.run).toContain('"$CELL"');

@@ -4,13 +4,15 @@ import { installTools, prepare } from "./steps.ts";
 
 /** Where a base's container image is handed from its job to the jobs of the presets on it. */
 const BASES = "out/cache/bases";
+/** Where a kernel is handed from its job to those that boot with it, and from one run to the next. */
+const KERNELS = "out/cache/kernels";
 
 /** Downloads are bounded by the artifacts' size; an emulated boot on arm64 takes the longest. */
 const CELL_MINUTES = 90;
 
 /**
- * plan -> base -> preset. `plan` refuses a stale tree and says which cells must be built; every cell
- * is then built, packed and boot-verified by the command that a laptop runs, without a token.
+ * plan -> kernel -> base -> preset. `plan` refuses a stale tree and says which cells must be built; every
+ * cell is then built, packed and boot-verified by the command that a laptop runs, without a token.
  */
 export function buildPublishedImages(tag: string): Workflow {
   return {
@@ -23,56 +25,77 @@ export function buildPublishedImages(tag: string): Workflow {
         "runs-on": "ubuntu-24.04",
         "timeout-minutes": 15,
         permissions: { contents: "read" },
-        outputs: { bases: "${{ steps.plan.outputs.bases }}", presets: "${{ steps.plan.outputs.presets }}" },
+        outputs: {
+          kernels: "${{ steps.plan.outputs.kernels }}",
+          bases: "${{ steps.plan.outputs.bases }}",
+          presets: "${{ steps.plan.outputs.presets }}",
+        },
         steps: [
           ...prepare,
           { name: "Refuse a stale tree", run: "npm run -s synth -- --check" },
           { name: "Decide what to build", id: "plan", run: "npm run -s plan" },
         ],
       },
-      base: cellJob(
-        "bases",
+      kernel: cellJob(
+        "kernels",
         ["plan"],
         [
           {
-            name: "Build, boot and stage",
-            env: { CELL: "${{ matrix.cell }}" },
-            run: `npm run -s cell -- "$CELL" --bases ${BASES}`,
+            name: "Take the kernel of these inputs, if one was ever compiled",
+            uses: uses("actions/cache"),
+            with: { path: KERNELS, key: "${{ matrix.cell }}-${{ matrix.inputs }}" },
           },
-          {
-            name: "Hand over the container image",
-            uses: uses("actions/upload-artifact"),
-            with: {
-              name: "container-${{ matrix.cell }}",
-              path: BASES,
-              "if-no-files-found": "error",
-              "retention-days": 1,
-            },
-          },
+          runCell(),
+          handOver("kernel", "${{ matrix.cell }}", KERNELS),
+        ],
+      ),
+      base: cellJob(
+        "bases",
+        ["plan", "kernel"],
+        [
+          takeOver("kernel", "${{ matrix.kernel }}", KERNELS),
+          runCell(`--bases ${BASES}`),
+          handOver("container image", "${{ matrix.cell }}", BASES),
         ],
       ),
       preset: cellJob(
         "presets",
-        ["plan", "base"],
+        ["plan", "kernel", "base"],
         [
-          {
-            name: "Take over the base's container image",
-            uses: uses("actions/download-artifact"),
-            with: { name: "container-${{ matrix.base }}", path: BASES },
-          },
-          {
-            name: "Build, boot and stage",
-            env: { CELL: "${{ matrix.cell }}" },
-            run: `npm run -s cell -- "$CELL" --bases ${BASES}`,
-          },
+          takeOver("kernel", "${{ matrix.kernel }}", KERNELS),
+          takeOver("base's container image", "${{ matrix.base }}", BASES),
+          runCell(`--bases ${BASES}`),
         ],
       ),
     },
   };
 }
 
+const runCell = (flags?: string): Step => ({
+  name: "Build, boot and stage",
+  env: { CELL: "${{ matrix.cell }}" },
+  run: ['npm run -s cell -- "$CELL"', flags].filter(Boolean).join(" "),
+});
+
+/** What a cell leaves for the jobs after it, as an artifact of the run. */
+const handOver = (what: string, cell: string, path: string): Step => ({
+  name: `Hand over the ${what}`,
+  uses: uses("actions/upload-artifact"),
+  with: { name: `for-others-${cell}`, path, "if-no-files-found": "error", "retention-days": 1 },
+});
+
+const takeOver = (what: string, cell: string, path: string): Step => ({
+  name: `Take over the ${what}`,
+  uses: uses("actions/download-artifact"),
+  with: { name: `for-others-${cell}`, path },
+});
+
 /** One job per entry of a matrix that `plan` put out. A failed cell keeps the others' work. */
-function cellJob(matrix: "bases" | "presets", needs: readonly string[], steps: readonly Step[]): Job {
+function cellJob(
+  matrix: "kernels" | "bases" | "presets",
+  needs: readonly string[],
+  steps: readonly Step[],
+): Job {
   const output = `needs.plan.outputs.${matrix}`;
   return {
     name: "${{ matrix.cell }}",
@@ -103,7 +126,7 @@ function cellJob(matrix: "bases" | "presets", needs: readonly string[], steps: r
         uses: uses("actions/upload-artifact"),
         with: {
           name: "console-${{ matrix.cell }}",
-          path: "out/images/**/console.log",
+          path: "out/images/**/console*.log",
           "if-no-files-found": "ignore",
           "retention-days": 7,
         },

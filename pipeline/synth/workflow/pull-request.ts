@@ -1,3 +1,4 @@
+import { uses } from "./actions.ts";
 import type { Workflow } from "./model.ts";
 import { prepare } from "./steps.ts";
 
@@ -26,7 +27,18 @@ export function pullRequest(): Workflow {
         "runs-on": "ubuntu-24.04",
         "timeout-minutes": 60,
         permissions: { contents: "read" },
-        steps: [...prepare, { name: "Build and boot real images", run: "npm run check" }],
+        steps: [
+          ...prepare,
+          {
+            name: "Take the kernels of these inputs, if they were ever compiled",
+            uses: uses("actions/cache"),
+            with: {
+              path: "out/cache/kernels",
+              key: "kernels-${{ hashFiles('dockerfiles/kernel.Dockerfile', 'dockerfiles/kernel/**') }}",
+            },
+          },
+          { name: "Build and boot real images", run: "npm run check" },
+        ],
       },
     },
   };

@@ -1,0 +1,131 @@
+/**
+ * How soon a guest runs: the debian base booted with our kernel and with Debian's, in turns, on the same
+ * machine. `npm run bench`, `npm run bench -- 9` for nine rounds. Prints a table for the README.
+ */
+import { mkdir } from "node:fs/promises";
+import { connect } from "node:net";
+import { join } from "node:path";
+import { buildImage, copyOut } from "../pipeline/build/image.ts";
+import { buildNetwork, networkFromEnvironment } from "../pipeline/build/network.ts";
+import { readCells } from "../pipeline/runtime/cells.ts";
+import { ensureKernel, kernelOf } from "../pipeline/runtime/kernel.ts";
+import { withBaseImage } from "../pipeline/runtime/rootfs-image.ts";
+import { openWorkshop, type Workshop } from "../pipeline/runtime/workshop.ts";
+import type { BaseCell } from "../pipeline/schema/cells.ts";
+import { probeAccel } from "../pipeline/vm/accel.ts";
+import { type Bus, QemuMachine } from "../pipeline/vm/qemu.ts";
+
+interface Contender {
+  readonly name: string;
+  readonly kernel: string;
+  readonly initrd?: string;
+  readonly bus: Bus;
+}
+
+/** Seconds. The first three are the guest's uptime. */
+interface Times {
+  readonly init: number;
+  readonly ready: number;
+  readonly answers: number;
+  /** From the start of QEMU to sshd's first word. */
+  readonly wall: number;
+}
+
+const rounds = Number(process.argv[2] ?? 5);
+const root = process.cwd();
+const cells = readCells(root);
+const progress = {
+  step: (title: string) => void process.stderr.write(`- ${title}\n`),
+  bytes() {},
+  warn: (line: string) => void process.stderr.write(`warning: ${line}\n`),
+};
+const { signal } = new AbortController();
+const network = buildNetwork(networkFromEnvironment(process.env, {}), process.env);
+const options = { root, network, level: 1, noCache: false, secrets: [] };
+const workshop = await openWorkshop(cells, options, { progress, signal });
+const { accel, why } = await probeAccel(workshop.arch);
+process.stderr.write(`${rounds} rounds with ${accel}${why ? `, because ${why}` : ""}\n`);
+
+const ours = await ensureKernel(workshop, kernelOf(workshop, workshop.arch));
+const contenders: Contender[] = [
+  { name: "ours, image on PCI", kernel: join(ours.directory, "image"), bus: "pci" },
+  ...(workshop.arch === "amd64"
+    ? [{ name: "ours, ELF on microvm (MMIO)", kernel: join(ours.directory, "elf"), bus: "mmio" as const }]
+    : []),
+  { name: "Debian's cloud kernel and an initramfs", ...(await cloudKernel(workshop)), bus: "pci" },
+];
+const base = cells.cells.find((cell) => cell.id === `base-${workshop.arch}-debian`) as BaseCell;
+const times = new Map(contenders.map(({ name }): [string, Times[]] => [name, []]));
+await withBaseImage(workshop, base, async (disk) => {
+  for (let round = 1; round <= rounds; round++) {
+    progress.step(`round ${round}`);
+    for (const contender of contenders) times.get(contender.name)!.push(await measure(contender, disk));
+  }
+});
+
+process.stdout.write(
+  "| kernel | PID 1 at | ready at | sshd answers at | from the start of QEMU |\n|---|---|---|---|---|\n",
+);
+for (const [name, all] of times) {
+  const cell = (key: keyof Times) => spread(all.map((each) => each[key]));
+  process.stdout.write(
+    `| ${name} | ${cell("init")} | ${cell("ready")} | ${cell("answers")} | ${cell("wall")} |\n`,
+  );
+}
+
+/** `1.05 s (1.01-1.20)`: the median, and the extremes. */
+function spread(values: number[]): string {
+  const sorted = values.toSorted((a, b) => a - b);
+  const [low, median, high] = [0, (sorted.length - 1) / 2, sorted.length - 1].map((at) =>
+    sorted[Math.floor(at)]!.toFixed(2),
+  );
+  return `${median} s (${low}-${high})`;
+}
+
+async function measure({ kernel, initrd, bus }: Contender, disk: string): Promise<Times> {
+  const started = performance.now();
+  const consoleLog = join(workshop.cache, "bench.log");
+  const machine = await QemuMachine.start({
+    ...{ arch: workshop.arch, accel, bus, kernel, initrd, disk, consoleLog, cmdline: [] },
+  });
+  try {
+    const patience = AbortSignal.timeout(120_000);
+    const [marked, banner] = await Promise.all([
+      machine.console.waitFor(/stage=ready/, patience).then(() => performance.now()),
+      firstWord(machine.sshPort!, patience).then(() => performance.now()),
+    ]);
+    const [init, ready] = [machine.console.stageUptime("init")!, machine.console.stageUptime("ready")!];
+    return { init, ready, answers: ready + (banner - marked) / 1000, wall: (banner - started) / 1000 };
+  } finally {
+    await machine.destroy();
+  }
+}
+
+/** Resolves when a server on a loopback port says something: QEMU takes connections before the guest does. */
+async function firstWord(port: number, patience: AbortSignal): Promise<void> {
+  for (;;) {
+    patience.throwIfAborted();
+    const socket = connect(port, "127.0.0.1");
+    const heard = await new Promise<boolean>((resolve) => {
+      socket.once("data", () => resolve(true));
+      socket.once("error", () => resolve(false));
+      socket.once("close", () => resolve(false));
+    });
+    socket.destroy();
+    if (heard) return;
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+async function cloudKernel({ docker, arch, tools, cache, run }: Workshop) {
+  const directory = join(cache, `cloud-kernel-${arch}`);
+  progress.step("fetch Debian's cloud kernel");
+  const tag = `smolvm/cloud-kernel:${arch}`;
+  const path = "bench/cloud-kernel";
+  const files = ["dockerfiles/network/env", `${path}/init`, `${path}/make-initrd`];
+  const recipe = { dockerfile: `${path}/Dockerfile`, files, arch, tag, args: { TOOLS: tools } };
+  await buildImage(docker, { ...recipe, root, network, noCache: false }, run);
+  await mkdir(directory, { recursive: true });
+  await copyOut(docker, tag, "/cloud-kernel/out", directory);
+  return { kernel: join(directory, "kernel"), initrd: join(directory, "initrd") };
+}

@@ -1,0 +1,127 @@
+import { createWriteStream } from "node:fs";
+import { open, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { type Readable, Transform } from "node:stream";
+import { Audit, type Finding } from "../build/audit.ts";
+import { makeExt4 } from "../build/ext4.ts";
+import { exportImage } from "../build/image.ts";
+import { normalise, type Rootfs, toTar } from "../build/normalise.ts";
+import { listPackages } from "../build/packages.ts";
+import { indexTar, type TarIndex } from "../build/tar-index.ts";
+import type { BaseCell, PresetCell } from "../schema/cells.ts";
+import { PipelineError } from "../schema/error.ts";
+import type { Package } from "../schema/facts.ts";
+import { type Base, ensureBase } from "./base.ts";
+import { inWorkDirectory, type Workshop } from "./workshop.ts";
+
+/** The name of the ext4 image in a cell's directory. */
+export const IMAGE = "rootfs.ext4";
+
+/** Findings shown when an audit refuses a cell. */
+const SHOWN_FINDINGS = 20;
+
+/**
+ * container image -> tar, normalised and audited -> `rootfs.ext4` in `directory`. Returns the packages in it.
+ * @throws PipelineError with what the audit found
+ */
+export async function makeRootfs(
+  workshop: Workshop,
+  cell: BaseCell | PresetCell,
+  base: Base,
+  image: string,
+  directory: string,
+): Promise<Package[]> {
+  const { docker, run, epoch } = workshop;
+  run.progress.step("export the container's file system");
+  const spoolPath = join(directory, "export.tar");
+  const index = await spool(await exportImage(docker, image, run), spoolPath, run.signal);
+
+  const spoolFile = await open(spoolPath);
+  try {
+    const baseOrder = cell.kind === "base" ? [] : base.paths;
+    const rootfs = await normalise(index, spoolFile, { baseOrder, epoch });
+    const packages = await listPackages(rootfs);
+    await makeImage(workshop, cell, rootfs, directory);
+    return packages;
+  } finally {
+    // The spool has served; what follows needs the space.
+    await spoolFile.close();
+    await rm(spoolPath);
+  }
+}
+
+/** A base's ext4 image, not compressed, for as long as `use` takes. */
+export async function withBaseImage<T>(
+  workshop: Workshop,
+  cell: BaseCell,
+  use: (disk: string, base: Base) => Promise<T>,
+): Promise<T> {
+  const base = await ensureBase(workshop, cell);
+  return await inWorkDirectory(workshop, cell, async (directory) => {
+    await makeRootfs(workshop, cell, base, base.image, directory);
+    return await use(join(directory, IMAGE), base);
+  });
+}
+
+/** Writes the exported tar to disk, once, and lists what is in it on the way. */
+async function spool(tar: Readable, path: string, signal: AbortSignal): Promise<TarIndex> {
+  const file = createWriteStream(path);
+  const tee = new Transform({
+    transform(chunk: Buffer, _, next) {
+      if (file.write(chunk)) next(null, chunk);
+      else file.once("drain", () => next(null, chunk));
+    },
+    flush: (next) => void file.end(next),
+  });
+  file.once("error", (error) => tee.destroy(error));
+  tar.once("error", (error) => tee.destroy(error));
+  try {
+    return await indexTar(tar.pipe(tee), signal);
+  } finally {
+    tar.destroy();
+    file.destroy();
+  }
+}
+
+/** tar -> ext4, with the audit looking at every byte on its way. */
+async function makeImage(
+  workshop: Workshop,
+  cell: BaseCell | PresetCell,
+  rootfs: Rootfs,
+  directory: string,
+): Promise<void> {
+  const { docker, options, run, tools, epoch } = workshop;
+  run.progress.step("make the ext4 image");
+  const audit = new Audit(options.secrets);
+  const total = rootfs.entries.reduce((sum, entry) => sum + rootfs.sizeOf(entry), 0);
+  let done = 0;
+  const tar = toTar(rootfs, (entry, chunk) => {
+    audit.chunk(entry, chunk);
+    done += chunk.length;
+    run.progress.bytes(done, total);
+  });
+  await makeExt4(
+    docker,
+    tar,
+    {
+      directory,
+      name: IMAGE,
+      sizeMib: cell.disk_mib,
+      epoch,
+      tools,
+      contentBytes: total,
+      sizeKnob: `diskMib of the ${cell.flavor} base in pipeline/images.ts`,
+    },
+    run,
+  );
+  const findings = await audit.findings(rootfs);
+  if (findings.length > 0) throw refused(cell.id, findings);
+}
+
+function refused(id: string, findings: readonly Finding[]): PipelineError {
+  const shown = findings.slice(0, SHOWN_FINDINGS).map(({ path, what }) => `- ${path} ${what}`);
+  const more = findings.length - shown.length;
+  return new PipelineError(`the audit refuses ${id}: ${findings.length} findings in its root file system`, {
+    details: [...shown, ...(more > 0 ? [`- and ${more} more`] : [])],
+  });
+}
