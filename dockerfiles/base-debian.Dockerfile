@@ -5,8 +5,8 @@ FROM ${TOOLS} AS tools
 
 FROM ${ROOTFS}
 COPY dockerfiles/network/ /tmp/network/
-RUN set -eu; . /tmp/network/env; export DEBIAN_FRONTEND=noninteractive; \
-    apt-get update; \
+RUN set -eu; . /tmp/network/env; . /tmp/network/snapshot; export DEBIAN_FRONTEND=noninteractive; \
+    apt_update 20261120T000000Z; \
     apt-get install -y --no-install-recommends \
       bash \
       ca-certificates \

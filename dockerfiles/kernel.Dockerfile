@@ -2,8 +2,8 @@
 ARG ROOTFS=debian:trixie-slim@sha256:a29215f6a35e51e22adffa17f89e9d2ef06214e64a2bad10d765c46aea49f11f
 FROM ${ROOTFS}
 COPY dockerfiles/network/ /tmp/network/
-RUN set -eu; . /tmp/network/env; export DEBIAN_FRONTEND=noninteractive; \
-    apt-get update; \
+RUN set -eu; . /tmp/network/env; . /tmp/network/snapshot; export DEBIAN_FRONTEND=noninteractive; \
+    apt_update 20261120T000000Z; \
     apt-get install -y --no-install-recommends \
       bc \
       bison \
@@ -23,7 +23,8 @@ RUN set -eu; . /tmp/network/env; export DEBIAN_FRONTEND=noninteractive; \
 COPY dockerfiles/kernel/source /kernel/
 RUN set -eu; \
     . /tmp/network/env; \
-    apt-get update; \
+    . /tmp/network/snapshot; \
+    apt_update 20261120T000000Z; \
     sh /kernel/source linux-source-6.12 6.12.115-1
 COPY dockerfiles/kernel/ /kernel/
 ARG ARCH

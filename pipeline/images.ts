@@ -10,6 +10,8 @@ import * as pins from "./pins.ts";
 /** The one constant to bump: one tag, one release, all assets. */
 export const IMAGES_RELEASE_TAG = "images-v0.0.15";
 const REPOSITORY = "CelestoAI/SmolVM";
+/** The instant (UTC) of Ubuntu's and Debian's archives from which packages come; newer than their images. */
+export const APT_SNAPSHOT = "20261120T000000Z";
 
 /** What is published. Everything else in this repository is derived from it: `npm run synth`. */
 export function declareImages(app: App): void {
@@ -22,7 +24,12 @@ export function declareImages(app: App): void {
     newestFile: "2026-10-05T00:00:00Z",
   });
 
-  const debian = Flavor.debian({ version: "13", suite: "trixie", image: pins.DEBIAN_IMAGE });
+  const debian = Flavor.debian({
+    version: "13",
+    suite: "trixie",
+    image: pins.DEBIAN_IMAGE,
+    snapshot: APT_SNAPSHOT,
+  });
 
   new Kernel(release, "kernel", {
     source: pins.LINUX_SOURCE,
@@ -38,6 +45,7 @@ export function declareImages(app: App): void {
       version: "24.04",
       image: pins.UBUNTU_IMAGE,
       tarballs: pins.UBUNTU_TARBALLS,
+      snapshot: APT_SNAPSHOT,
     }),
     packages: everywhere,
     node: pins.NODE_GLIBC,

@@ -142,6 +142,25 @@ export async function exportImage(docker: Docker, image: string, run: Run): Prom
   }
 }
 
+/** Whether an image has a file at `path`. */
+export async function hasFile(docker: Docker, image: string, path: string): Promise<boolean> {
+  const container = await docker.createContainer({
+    Image: image,
+    Cmd: ["true"],
+    Labels: { [OWNER_LABEL]: String(process.pid) },
+  });
+  try {
+    // The answer's body, empty as it is, would hold the connection open.
+    ((await container.infoArchive({ path })) as Readable).destroy();
+    return true;
+  } catch (error) {
+    if ((error as { statusCode?: number }).statusCode === 404) return false;
+    throw error;
+  } finally {
+    await removeContainer(docker, container.id);
+  }
+}
+
 /** Copies the files of one directory of an image, which holds no directories itself. */
 export async function copyOut(docker: Docker, image: string, path: string, target: string): Promise<void> {
   const container = await docker.createContainer({

@@ -56,7 +56,8 @@ export function buildNetwork(options: NetworkOptions, env: NodeJS.ProcessEnv): N
   const buildArgs = Object.fromEntries(
     PROXIES.flatMap((name) => (env[name] ? [[name, env[name]] as const] : [])),
   );
-  const files = { ...environment(options, ca !== undefined), ...(ca ? { "ca.pem": ca } : {}) };
+  // The public CAs, for images that have none yet.
+  const files = { ...environment(options, ca !== undefined), "ca.pem": ca ?? rootCertificates.join("\n") };
   return {
     mode: [...mirrors, ...Object.values(buildArgs)].some(isLoopback) ? "host" : "default",
     files: Object.fromEntries(
@@ -82,6 +83,7 @@ function environment(options: NetworkOptions, ca: boolean): Record<string, strin
     apt.push(`Acquire::https::CAInfo "${bundle}";`);
   }
   if (options.aptMirror) {
+    set("APT_LIVE", "yes");
     apt.push(`Dir::Etc::sourcelist "${HERE}/sources.list";`, 'Dir::Etc::sourceparts "-";');
     exports.push(
       `. /etc/os-release; echo "deb ${options.aptMirror} $VERSION_CODENAME main" > ${HERE}/sources.list`,

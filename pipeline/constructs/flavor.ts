@@ -20,12 +20,19 @@ export interface FlavorProps {
   readonly tarballs?: Partial<Record<Arch, Tarball>>;
 }
 
-export interface DebianProps extends FlavorProps {
-  /** The suite that mmdebstrap installs from Debian's archive, whose signatures fix the content. */
+/** What is installed with apt comes from its archive as that was at one instant. */
+export interface AptProps extends FlavorProps {
+  /** UTC, `YYYYMMDDTHHMMSSZ`; not older than the image. */
+  readonly snapshot: string;
+}
+
+export interface DebianProps extends AptProps {
+  /** The suite that mmdebstrap installs where the image cannot be had: signed, but of the day of the build. */
   readonly suite: string;
 }
 
 const DIGEST = /^[^@\s]+@sha256:[0-9a-f]{64}$/;
+const SNAPSHOT = /^\d{8}T\d{6}Z$/;
 const SHA256 = /^[0-9a-f]{64}$/;
 
 /**
@@ -34,7 +41,7 @@ const SHA256 = /^[0-9a-f]{64}$/;
  */
 export class Flavor {
   /** Ubuntu: glibc, apt. */
-  static ubuntu(props: FlavorProps): Flavor {
+  static ubuntu(props: AptProps): Flavor {
     return new Flavor("ubuntu", "apt", "glibc", props);
   }
 
@@ -43,7 +50,7 @@ export class Flavor {
     return new Flavor("alpine", "apk", "musl", props);
   }
 
-  /** Debian: glibc, apt; made from the archive, so that it can be built where no registry answers. */
+  /** Debian: glibc, apt; can also be made from its archive, where no registry answers. */
   static debian(props: DebianProps): Flavor {
     return new Flavor("debian", "apt", "glibc", props, { from: "mmdebstrap", suite: props.suite });
   }
@@ -52,19 +59,22 @@ export class Flavor {
   readonly version: string;
   readonly packageManager: PackageManager;
   readonly libc: Libc;
+  /** The instant of apt's archive; undefined where there is no apt. */
+  readonly snapshot: string | undefined;
   readonly #sources: ReadonlyMap<Arch, readonly RootfsSource[]>;
 
   private constructor(
     name: string,
     packageManager: PackageManager,
     libc: Libc,
-    props: FlavorProps,
+    props: FlavorProps & Partial<AptProps>,
     archive?: RootfsSource,
   ) {
     this.name = checkName("flavor", name);
     this.version = props.version;
     this.packageManager = packageManager;
     this.libc = libc;
+    this.snapshot = props.snapshot;
     this.#sources = new Map(
       ARCHS.map((arch) => {
         const tarball = props.tarballs?.[arch];
@@ -74,12 +84,17 @@ export class Flavor {
           );
         }
         const sources: RootfsSource[] = [];
-        if (archive) sources.push(archive);
         if (props.image) sources.push({ from: "image", image: props.image });
         if (tarball) sources.push({ from: "tarball", url: tarball.url, sha256: tarball.sha256 });
+        if (archive) sources.push(archive);
         return [arch, sources];
       }),
     );
+    if (props.snapshot !== undefined && !SNAPSHOT.test(props.snapshot)) {
+      throw new PipelineError(
+        `flavor ${name}: snapshot "${props.snapshot}" is not an instant like 20261120T000000Z`,
+      );
+    }
     if (props.image && !DIGEST.test(props.image)) {
       throw new PipelineError(
         `flavor ${name}: image "${props.image}" is not fixed by digest (name:tag@sha256:…)`,

@@ -60,7 +60,7 @@ export class Kernel extends Construct {
         `buildOn: ${this.buildOn.name} has neither a suite nor an image, which serve on every arch`,
       );
     }
-    if (this.buildOn.packageManager !== "apt") {
+    if (this.buildOn.snapshot === undefined) {
       errors.push(`buildOn: ${this.buildOn.name} has no apt, and the source is a package of Debian's`);
     }
     const missing = archs.flatMap(kernelFragments).filter((path) => files(path) === undefined);

@@ -5,13 +5,13 @@ import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { DEFAULT_LEVEL } from "../build/compress.ts";
 import { follow, hasImage } from "../build/docker.ts";
-import { exportImage } from "../build/image.ts";
+import { exportImage, hasFile } from "../build/image.ts";
 import { order } from "../build/normalise.ts";
 import { importRootfs } from "../build/rootfs-source.ts";
 import { indexTar } from "../build/tar-index.ts";
 import type { BaseCell, RootfsSource } from "../schema/cells.ts";
 import { errorCode, PipelineError } from "../schema/error.ts";
-import { buildRecipe, inputsWith, overridesOf, type Workshop } from "./workshop.ts";
+import { buildRecipe, inputsWith, LIVE, overridesOf, type Workshop } from "./workshop.ts";
 
 /** A base as presets need it: its container image, and its paths in the order that they keep. */
 export interface Base {
@@ -21,6 +21,8 @@ export interface Base {
   readonly source: string;
   /** Whether that was another source than the one it declares first. */
   readonly fallback: boolean;
+  /** Whether its packages are those of the day of the build. */
+  readonly live: boolean;
 }
 
 /** A base's container image: the one that this run has, or has found for the same inputs, or a new one. */
@@ -78,6 +80,7 @@ async function build(workshop: Workshop, cell: BaseCell, image: string): Promise
     paths: order(index, []).map(({ path }) => path),
     source: imported.source,
     fallback: imported.from !== sources[0],
+    live: await hasFile(docker, image, LIVE),
   };
 }
 

@@ -9,6 +9,7 @@ import { type Base, ensureBase } from "./base.ts";
 import { baseOf } from "./cells.ts";
 import { IMAGE, makeRootfs } from "./rootfs-image.ts";
 import {
+  APT_LIVE,
   buildRecipe,
   cellDirectory,
   inputsWith,
@@ -70,6 +71,7 @@ async function pack(
   const result = await compress(docker, join(directory, IMAGE), { tools, level: options.level }, run);
   const overrides = [
     ...overridesOf(workshop.cells, options),
+    ...(base.live || workshop.toolsLive ? [APT_LIVE] : []),
     ...(base.fallback ? [`source=${base.source}`] : []),
   ];
   return {

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { mkdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
@@ -7,7 +8,7 @@ import type { KernelCell } from "../schema/cells.ts";
 import { errorCode, PipelineError } from "../schema/error.ts";
 import { KernelFacts } from "../schema/facts.ts";
 import { type Arch, KERNEL_FORMATS, kernelAsset } from "../schema/names.ts";
-import { inputsWith, notBuilt, type Workshop } from "./workshop.ts";
+import { APT_LIVE, inputsWith, notBuilt, type Workshop } from "./workshop.ts";
 
 /** What is known of a kernel before it is booted: the facts of each of its assets. */
 const BuiltFacts = z.array(KernelFacts.omit({ boot: true })).length(KERNEL_FORMATS.length);
@@ -83,9 +84,12 @@ export async function compileKernel(
   );
   const { package: name, version: meant } = cell.source;
   const version = sourceVersion(cell, packages);
-  const overrides = version === meant ? [] : [`${name}=${version}`];
-  if (overrides.length > 0) {
-    run.progress.warn(`Debian's archive no longer has ${name} ${meant}; ${cell.id} is made from ${version}`);
+  const overrides = [
+    ...(existsSync(join(directory, "live")) ? [APT_LIVE] : []),
+    ...(version === meant ? [] : [`${name}=${version}`]),
+  ];
+  if (version !== meant) {
+    run.progress.warn(`Debian's archive has no ${name} ${meant} now; ${cell.id} is made from ${version}`);
   }
   return await Promise.all(
     KERNEL_FORMATS.map(async (format) => {

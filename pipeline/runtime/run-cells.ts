@@ -6,7 +6,7 @@ import { buildStage, readBuildFacts } from "./build-stage.ts";
 import { builtKernel, ensureKernel } from "./kernel.ts";
 import { prepareBoots, verifyKernel } from "./kernel-stage.ts";
 import { verifyStage } from "./verify-stage.ts";
-import { checkArch, inputsWith, overridesOf, type Workshop } from "./workshop.ts";
+import { checkArch, isCurrent, overridesOf, type Workshop } from "./workshop.ts";
 
 export const STAGES = ["build", "verify"] as const;
 export type Stage = (typeof STAGES)[number];
@@ -70,7 +70,6 @@ async function runKernel(workshop: Workshop, cell: KernelCell, stages: readonly 
 /** The facts of all of a cell's assets, where each is staged and made from the present inputs. */
 async function stagedBefore(workshop: Workshop, cell: Cell): Promise<Facts[] | undefined> {
   const overrides = cell.kind === "kernel" ? [] : overridesOf(workshop.cells, workshop.options);
-  const inputs = inputsWith(cell, overrides);
   const facts = await Promise.all(cell.assets.map((asset) => workshop.store.facts(asset)));
-  return facts.every((each): each is Facts => each?.inputs === inputs) ? facts : undefined;
+  return facts.every((each): each is Facts => isCurrent(each, cell, overrides)) ? facts : undefined;
 }

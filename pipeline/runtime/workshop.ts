@@ -4,12 +4,13 @@ import { join } from "node:path";
 import type Docker from "dockerode";
 import { DEFAULT_LEVEL } from "../build/compress.ts";
 import { connect, isAlive, removeAbandonedContainers } from "../build/docker.ts";
-import { buildImage } from "../build/image.ts";
+import { buildImage, hasFile } from "../build/image.ts";
 import type { Network } from "../build/network.ts";
 import { dockerArch, ensureTools } from "../build/tools-image.ts";
 import { DirectoryStore } from "../release/directory-store.ts";
 import type { BaseCell, Cell, Cells, PresetCell } from "../schema/cells.ts";
 import { PipelineError } from "../schema/error.ts";
+import type { Facts } from "../schema/facts.ts";
 import type { Arch } from "../schema/names.ts";
 import type { Run } from "../schema/progress.ts";
 import type { Kernel } from "../vm/verify.ts";
@@ -49,6 +50,8 @@ export interface Workshop {
   readonly arch: Arch;
   /** The tool container's image. */
   readonly tools: string;
+  /** Whether its packages are those of the day on which it was made. */
+  readonly toolsLive: boolean;
   readonly cache: string;
   readonly epoch: number;
   readonly store: DirectoryStore;
@@ -64,6 +67,7 @@ export async function openWorkshop(cells: Cells, options: CellOptions, run: Run)
   const epoch = options.epoch ?? cells.source_date_epoch;
   await removeAbandonedDirectories(join(out, "images"));
   const settings = { root: options.root, cache, sourceDateEpoch: epoch, network: options.network };
+  const tools = await ensureTools(docker, cells.tools, settings, run);
   return {
     options,
     cells,
@@ -72,7 +76,8 @@ export async function openWorkshop(cells: Cells, options: CellOptions, run: Run)
     cache,
     epoch,
     arch: await dockerArch(docker),
-    tools: await ensureTools(docker, cells.tools, settings, run),
+    tools,
+    toolsLive: await hasFile(docker, tools, LIVE),
     bases: new Map(),
     store: new DirectoryStore(options.store ?? join(out, "release", cells.tag)),
   };
@@ -119,7 +124,12 @@ async function removeAbandonedDirectories(images: string): Promise<void> {
   }
 }
 
-/** What differs from what the cells declare and changes the bytes of an image; sorted. */
+/** Left in a container whose packages did not come from the archive of the declared instant. */
+export const LIVE = "/tmp/network/live";
+/** What is not as declared then. */
+export const APT_LIVE = "apt=live";
+
+/** What the user has asked for that differs from what the cells declare, and changes the bytes; sorted. */
 export function overridesOf(cells: Cells, options: CellOptions): string[] {
   return [
     ...(options.level === DEFAULT_LEVEL ? [] : [`level=${options.level}`]),
@@ -141,6 +151,20 @@ export function inputsWith(cell: Cell, overrides: readonly string[]): string {
 /** For a stage that finds nothing of the stage before it. */
 export const notBuilt = ({ id }: Cell, cause?: unknown) =>
   new PipelineError(`${id} is not built: run \`npm run cell -- ${id} --stage build\` first`, { cause });
+
+/**
+ * Whether facts are of what a cell would be made into now: from its present inputs, and with what the user has
+ * overridden. What the network has overridden (a source that cannot be reached) is as it was.
+ */
+export function isCurrent(
+  facts: Facts | undefined,
+  cell: Cell,
+  overrides: readonly string[],
+): facts is Facts {
+  if (facts?.inputs !== inputsWith(cell, facts?.overrides ?? [])) return false;
+  const asked = facts.overrides.filter((override) => /^(level|rootfs|SOURCE_DATE_EPOCH)=/.test(override));
+  return asked.join("\n") === overrides.join("\n");
+}
 
 /** @throws PipelineError when the machine's Docker cannot build for the cell's arch */
 export function checkArch(workshop: Workshop, cell: Cell): void {

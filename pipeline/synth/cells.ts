@@ -15,7 +15,12 @@ import { type Arch, assetNames, type Coordinates, cellId } from "../schema/names
 import { baseDockerfile, type Dockerfile, kernelDockerfile, presetDockerfile } from "./dockerfile.ts";
 
 const TOOLS_DOCKERFILE = "dockerfiles/tools/Dockerfile";
-const TOOLS_FILES = ["dockerfiles/network/env", "dockerfiles/tools/package.json", TOOLS_LOCK];
+const TOOLS_FILES = [
+  "dockerfiles/network/env",
+  "dockerfiles/network/snapshot",
+  "dockerfiles/tools/package.json",
+  TOOLS_LOCK,
+];
 
 /** The content of `out/cells.json`, bases before the presets on them, in the order of declaration. */
 export function renderCells(release: Release): Omit<Cells, "$comment"> {

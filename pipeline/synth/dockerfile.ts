@@ -14,6 +14,8 @@ export interface Dockerfile {
 
 /** The mirrors and CA of the network the build runs in: empty as committed, filled by the runtime. */
 const NETWORK = "dockerfiles/network/env";
+/** For whoever installs packages with apt: points it at the archive of one instant. */
+const SNAPSHOT = "dockerfiles/network/snapshot";
 const COPY_NETWORK = "COPY dockerfiles/network/ /tmp/network/";
 
 /** What a kernel is compiled with, on Debian. */
@@ -54,7 +56,7 @@ export function baseDockerfile(base: BaseRootfs): Dockerfile {
     "",
     "FROM ${ROOTFS}",
     COPY_NETWORK,
-    ...(flavor.packageManager === "apt" ? aptInstall(base.packages) : apkInstall(base.packages)),
+    ...(flavor.snapshot ? aptInstall(base.packages, flavor.snapshot) : apkInstall(base.packages)),
     ...(nodeFromTools ? ["COPY --from=tools /opt/node/ /usr/local/"] : []),
     ...(base.uv ? ["COPY --from=uv /uv /usr/local/bin/uv"] : []),
     ...BOOT_FILES.map(([from, to]) => `COPY ${from} ${to}`),
@@ -62,22 +64,27 @@ export function baseDockerfile(base: BaseRootfs): Dockerfile {
   return {
     path: `dockerfiles/base-${flavor.name}.Dockerfile`,
     text: `${lines.join("\n")}\n`,
-    files: [NETWORK, ...BOOT_FILES.map(([from]) => from)],
+    files: [NETWORK, ...(flavor.snapshot ? [SNAPSHOT] : []), ...BOOT_FILES.map(([from]) => from)],
   };
 }
 
 /** One Dockerfile for the kernels of all archs: each is compiled on machines of any arch. */
 export function kernelDockerfile(kernel: Kernel, arch: Arch): Dockerfile {
   const { source } = kernel;
+  const { snapshot = "" } = kernel.buildOn;
   const image = kernel.containerSources.find(({ from }) => from === "image");
   const lines = [
     marker("#"),
     `ARG ROOTFS=${image?.from === "image" ? image.image : `smolvm-rootfs-${kernel.buildOn.name}`}`,
     "FROM ${ROOTFS}",
     COPY_NETWORK,
-    ...aptInstall(TOOLCHAIN),
+    ...aptInstall(TOOLCHAIN, snapshot),
     "COPY dockerfiles/kernel/source /kernel/",
-    ...run(["apt-get update", `sh /kernel/source ${source.package} ${source.version}`]),
+    ...run([
+      ". /tmp/network/snapshot",
+      `apt_update ${snapshot}`,
+      `sh /kernel/source ${source.package} ${source.version}`,
+    ]),
     "COPY dockerfiles/kernel/ /kernel/",
     "ARG ARCH",
     `RUN sh /kernel/build "$ARCH" ${source.package}`,
@@ -85,7 +92,7 @@ export function kernelDockerfile(kernel: Kernel, arch: Arch): Dockerfile {
   return {
     path: "dockerfiles/kernel.Dockerfile",
     text: `${lines.join("\n")}\n`,
-    files: [NETWORK, ...KERNEL_RECIPE, ...kernelFragments(arch)],
+    files: [NETWORK, SNAPSHOT, ...KERNEL_RECIPE, ...kernelFragments(arch)],
   };
 }
 
@@ -155,10 +162,10 @@ function run(commands: readonly string[]): string[] {
 const continued = (packages: readonly string[]) =>
   [...packages].sort().map((name, index, all) => `      ${name}${index < all.length - 1 ? " \\" : ""}`);
 
-function aptInstall(packages: readonly string[]): string[] {
+function aptInstall(packages: readonly string[], snapshot: string): string[] {
   return [
-    "RUN set -eu; . /tmp/network/env; export DEBIAN_FRONTEND=noninteractive; \\",
-    "    apt-get update; \\",
+    "RUN set -eu; . /tmp/network/env; . /tmp/network/snapshot; export DEBIAN_FRONTEND=noninteractive; \\",
+    `    apt_update ${snapshot}; \\`,
     "    apt-get install -y --no-install-recommends \\",
     ...continued(packages).map((line, index, all) => (index === all.length - 1 ? `${line}; \\` : line)),
     "    apt-get clean; \\",

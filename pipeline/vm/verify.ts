@@ -75,6 +75,8 @@ async function bootOnce(options: VerifyOptions, accel: Accel, run: Run): Promise
   const deadline = AbortSignal.timeout(timeout);
   const signal = AbortSignal.any([run.signal, deadline, gone.signal]);
   try {
+    // QEMU's network takes a connection before the guest does, and then asks the guest again after 6 s alone.
+    await machine.console.waitFor(/SMOLVM_TS stage=ready/, signal);
     const client = await login(machine.sshPort!, key, signal);
     const ms = Math.round(performance.now() - started);
     const [init, ready] = ["init", "ready"].map((stage) => machine.console.stageUptime(stage));

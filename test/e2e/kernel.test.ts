@@ -190,12 +190,12 @@ describe("a version that the archive no longer has", () => {
     const built = await cell(project, "amd64", "--stage", "build");
     const taken = pins.LINUX_SOURCE.version;
     expect(built.stderr).toContain(
-      `warning: Debian's archive no longer has linux-source-6.12 6.12.1-1; kernel-amd64 is made from ${taken}`,
+      `warning: Debian's archive has no linux-source-6.12 6.12.1-1 now; kernel-amd64 is made from ${taken}`,
     );
     const [facts] = JSON.parse(
       readFileSync(join(dirname(project.kernel("amd64").kernel), "facts.json"), "utf8"),
     );
-    expect(facts.overrides).toEqual([`linux-source-6.12=${taken}`]);
+    expect(facts.overrides).toContain(`linux-source-6.12=${taken}`);
     expect(facts.inputs).not.toBe(readCells(project.root).cells[0]!.inputs);
   });
 });

@@ -36,7 +36,7 @@ export function testRelease(app: App): Release {
 export function ubuntuBase(release: Release, props: Partial<BaseRootfsProps> = {}): BaseRootfs {
   const image = `ubuntu:24.04@sha256:${"0".repeat(64)}`;
   return new BaseRootfs(release, "base-ubuntu", {
-    flavor: Flavor.ubuntu({ version: "24.04", image }),
+    flavor: Flavor.ubuntu({ version: "24.04", image, snapshot: "20261120T000000Z" }),
     packages: ["openssh-server"],
     diskMib: 1024,
     ...props,

@@ -278,6 +278,7 @@ describe("a docker build", () => {
       // The one file that is run; a checkout may have lost its mode.
       sent("init/init", 0o755),
       sent("dockerfiles/network/env", 0o644),
+      sent("dockerfiles/network/ca.pem", 0o644),
       sent("dockerfiles/tools/node_modules/bin/run", 0o755),
       sent("dockerfiles/tools/node_modules/index.js", 0o644),
     ]);

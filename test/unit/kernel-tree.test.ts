@@ -10,7 +10,7 @@ import { cellsOf, synth } from "../../pipeline/synth/synth.ts";
 import { REPOSITORY } from "../support/project.ts";
 import { testApp, ubuntuBase } from "../support/tree.ts";
 
-const DEBIAN = Flavor.debian({ version: "13", suite: "trixie" });
+const DEBIAN = Flavor.debian({ version: "13", suite: "trixie", snapshot: "20261120T000000Z" });
 const PROPS: KernelProps = {
   source: { package: "linux-source-6.12", version: "6.12.115-1" },
   buildOn: DEBIAN,
@@ -107,6 +107,7 @@ describe("what is wrong with a kernel", () => {
         {
           buildOn: Flavor.ubuntu({
             version: "24.04",
+            snapshot: "20261120T000000Z",
             tarballs: { amd64: { url: "x", sha256: "0".repeat(64) } },
           }),
         },

@@ -148,7 +148,8 @@ describe("the network's settings", () => {
 describe("in a build's container", () => {
   it("nothing is set when nothing is asked for", () => {
     const network = buildNetwork({}, {});
-    expect(Object.keys(network.files)).toEqual(["dockerfiles/network/env"]);
+    // The public CAs lie there for whoever asks for them by name.
+    expect(Object.keys(network.files)).toEqual(["dockerfiles/network/env", "dockerfiles/network/ca.pem"]);
     expect(network).toMatchObject({ mode: "default", buildArgs: {}, secrets: [] });
     const env = sourced(container(network, {}));
     expect(

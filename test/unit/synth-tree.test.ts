@@ -19,6 +19,7 @@ function errorsOf(work: () => unknown): string[] {
   return [];
 }
 
+const SNAPSHOT = "20261120T000000Z";
 const DIGEST = `sha256:${"0".repeat(64)}`;
 const propsOf = (program: string, install: Install = npm(program)) => ({ install, check: [program] });
 
@@ -230,13 +231,22 @@ describe("what a constructor can see is wrong", () => {
   it.each<[string, () => unknown, string]>([
     [
       "an image without its digest",
-      () => Flavor.ubuntu({ version: "24.04", image: "ubuntu:24.04" }),
+      () => Flavor.ubuntu({ version: "24.04", snapshot: SNAPSHOT, image: "ubuntu:24.04" }),
       "not fixed by digest",
+    ],
+    [
+      "a date of the archive that is none",
+      () => Flavor.ubuntu({ version: "24.04", snapshot: "2026-11-20" }),
+      'snapshot "2026-11-20" is not an instant like 20261120T000000Z',
     ],
     [
       "a tarball without its hash",
       () =>
-        Flavor.ubuntu({ version: "1", tarballs: { amd64: { url: "https://example.com/x", sha256: "" } } }),
+        Flavor.ubuntu({
+          version: "1",
+          snapshot: SNAPSHOT,
+          tarballs: { amd64: { url: "https://example.com/x", sha256: "" } },
+        }),
       "needs a sha256",
     ],
     ["an npm package with a version", () => npm("codex@1.0.0"), "the lockfile holds the version"],
