@@ -1,3 +1,6 @@
+import type { Arch } from "../schema/names.ts";
+import { elfFiles, whyNotLoadable } from "./binaries.ts";
+import { FileTree } from "./file-tree.ts";
 import type { Rootfs } from "./normalise.ts";
 import type { Entry } from "./tar-index.ts";
 
@@ -28,6 +31,21 @@ export interface Secret {
   readonly value: string;
 }
 
+/** The programs that may run as somebody else: the distributions' own, of no use to root and harmless. */
+const SETUID = new Set([
+  ...["chage", "chfn", "chsh", "expiry", "gpasswd", "mount", "newgrp", "passwd", "ssh-agent", "su", "umount"],
+  ...["bbsuid", "unix_chkpwd", "ssh-keysign"],
+]);
+
+/** What an image is meant to be. */
+export interface Meant {
+  readonly arch: Arch;
+  /** What its users type; null for a base. */
+  readonly program: string | null;
+  /** Values of the build's environment that it must not hold. */
+  readonly secrets: readonly Secret[];
+}
+
 /**
  * Checks a root file system while its bytes pass on their way into the image. `chunk` is given every
  * piece of every file, in order; `findings` is to be called after the last one.
@@ -39,8 +57,11 @@ export class Audit {
   #path = "";
   #tail: Buffer = Buffer.alloc(0);
 
-  constructor(secrets: readonly Secret[]) {
-    this.#secrets = secrets
+  readonly #meant: Meant;
+
+  constructor(meant: Meant) {
+    this.#meant = meant;
+    this.#secrets = meant.secrets
       .filter(({ value }) => value.length >= 8)
       .map(({ name, value }) => ({ name, bytes: Buffer.from(value) }));
     this.#overlap = Math.max(0, ...this.#secrets.map(({ bytes }) => bytes.length - 1));
@@ -63,6 +84,8 @@ export class Audit {
       ...forbiddenPaths(rootfs),
       ...(await accounts(rootfs)),
       ...(await owners(rootfs)),
+      ...modes(rootfs),
+      ...(await binaries(rootfs, this.#meant)),
     ];
     return [...new Map(all.map((finding) => [`${finding.path} ${finding.what}`, finding])).values()];
   }
@@ -106,6 +129,52 @@ async function owners(rootfs: Rootfs): Promise<Finding[]> {
       path,
       what: `is owned by ${uid}:${gid}, which is no account of the image`,
     }));
+}
+
+/** Nobody but the owner changes a file, and a program runs as whoever started it. */
+function modes(rootfs: Rootfs): Finding[] {
+  return rootfs.entries.flatMap(({ path, type, mode }) => {
+    const octal = `mode ${mode.toString(8)}`;
+    const name = path.split("/").at(-1)!;
+    if (type === "file" && mode & 0o6000 && !SETUID.has(name))
+      return [{ path, what: `runs as its owner or group (${octal}), and is not among those that may` }];
+    const sticky = type === "directory" && mode & 0o1000;
+    if ((type === "file" || type === "directory") && mode & 0o002 && !sticky)
+      return [{ path, what: `can be written by everybody (${octal})` }];
+    return [];
+  });
+}
+
+/** Every program and library can be loaded here, and so can what the users type. */
+async function binaries(rootfs: Rootfs, { arch, program }: Meant): Promise<Finding[]> {
+  const tree = new FileTree(rootfs.entries);
+  const found: Finding[] = [];
+  for await (const [{ path }, elf] of elfFiles(rootfs.entries, (entry) => rootfs.readAt(entry))) {
+    const why = whyNotLoadable(elf, arch, tree);
+    if (why) found.push({ path, what: why });
+  }
+  if (program !== null) found.push(...(await entryPoint(rootfs, tree, program)));
+  return found;
+}
+
+const PROGRAMS = ["usr/local/sbin", "usr/local/bin", "usr/sbin", "usr/bin", "sbin", "bin"];
+
+async function entryPoint(rootfs: Rootfs, tree: FileTree, program: string): Promise<Finding[]> {
+  const inPath = (name: string) =>
+    PROGRAMS.map((directory) => tree.resolve(`${directory}/${name}`)).find((entry) => entry !== undefined);
+  const path = `usr/local/bin/${program}`;
+  const entry = tree.resolve(path);
+  if (entry?.type !== "file") return [{ path, what: "is missing, or a link to nothing" }];
+  if ((entry.mode & 0o111) === 0) return [{ path: entry.path, what: "is not executable" }];
+  const line = (await rootfs.readAt(entry)(0, 256)).toString("latin1").split("\n")[0]!;
+  const [interpreter, ...words] = /^#!\s*(\S.*)$/.exec(line)?.[1]?.trim().split(/\s+/) ?? [];
+  if (interpreter === undefined) return [];
+  if (!tree.resolve(interpreter))
+    return [{ path: entry.path, what: `is run by ${interpreter}, which is not there` }];
+  const wanted = /\/env$/.test(interpreter) ? words.find((word) => !word.startsWith("-")) : undefined;
+  return wanted === undefined || inPath(wanted)
+    ? []
+    : [{ path: entry.path, what: `is run by ${wanted}, which is not there` }];
 }
 
 const lines = (text: string | undefined) =>

@@ -3,6 +3,8 @@ import type { FileHandle } from "node:fs/promises";
 import { PassThrough, type Readable, type Writable } from "node:stream";
 import { finished } from "node:stream/promises";
 import { type Pack, pack } from "tar-stream";
+import { readerOf } from "./binaries.ts";
+import type { ReadAt } from "./elf.ts";
 import { isScrubbed, REWRITTEN } from "./scrub.ts";
 import type { Content, Entry, TarIndex } from "./tar-index.ts";
 
@@ -12,6 +14,8 @@ export interface Rootfs {
   readonly entries: readonly Entry[];
   /** The bytes of a file, or undefined where `entries` has no such file. */
   read(path: string): Promise<string | undefined>;
+  /** Reads parts of a file's content. */
+  readAt(entry: Entry): ReadAt;
   /** The bytes of an entry's content in chunks. */
   chunks(entry: Entry): AsyncIterable<Buffer>;
   sizeOf(entry: Entry): number;
@@ -56,6 +60,11 @@ export async function normalise(
     async read(path) {
       const content = entries.get(path)?.content;
       return content && (text(content) ?? (await readAll(spool, content)));
+    },
+    readAt({ content }) {
+      const replaced = content && text(content);
+      if (replaced === undefined) return readerOf(spool, content!);
+      return async (at, length) => Buffer.from(replaced).subarray(at, at + length);
     },
     async *chunks({ content }) {
       if (!content) return;

@@ -3,6 +3,7 @@ import { open, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { type Readable, Transform } from "node:stream";
 import { Audit, type Finding } from "../build/audit.ts";
+import { foreignPrebuilts } from "../build/binaries.ts";
 import { makeExt4 } from "../build/ext4.ts";
 import { exportImage } from "../build/image.ts";
 import { normalise, type Rootfs, toTar } from "../build/normalise.ts";
@@ -39,7 +40,9 @@ export async function makeRootfs(
   const spoolFile = await open(spoolPath);
   try {
     const baseOrder = cell.kind === "base" ? [] : base.paths;
-    const rootfs = await normalise(index, spoolFile, { baseOrder, epoch });
+    const foreign = await foreignPrebuilts(index, spoolFile, cell.arch);
+    const useful = new Map([...index].filter(([path]) => !foreign.has(path)));
+    const rootfs = await normalise(useful, spoolFile, { baseOrder, epoch });
     const packages = await listPackages(rootfs);
     await makeImage(workshop, cell, rootfs, directory);
     return packages;
@@ -92,7 +95,11 @@ async function makeImage(
 ): Promise<void> {
   const { docker, options, run, tools, epoch } = workshop;
   run.progress.step("make the ext4 image");
-  const audit = new Audit(options.secrets);
+  const audit = new Audit({
+    arch: cell.arch,
+    program: cell.kind === "preset" ? cell.check.command[0]! : null,
+    secrets: options.secrets,
+  });
   const total = rootfs.entries.reduce((sum, entry) => sum + rootfs.sizeOf(entry), 0);
   let done = 0;
   const tar = toTar(rootfs, (entry, chunk) => {

@@ -3,6 +3,7 @@ import type { BootFacts } from "../schema/facts.ts";
 import type { Arch } from "../schema/names.ts";
 import type { Run } from "../schema/progress.ts";
 import { type Accel, probeAccel } from "./accel.ts";
+import { auditGuest } from "./guest-audit.ts";
 import { type Bus, QemuMachine } from "./qemu.ts";
 import { generateKey, keyParameter, login, runCommand } from "./ssh.ts";
 
@@ -85,6 +86,7 @@ async function bootOnce(options: VerifyOptions, accel: Accel, run: Run): Promise
         details: tail(),
       });
     const check = options.check && (await runCheck(client, options.check, signal));
+    await auditGuest(client, machine.sshPort!, signal);
     gone.signal.throwIfAborted();
     await powerOff(machine, client, accel, tail);
     return { vmm: "qemu", accel, ms, init_uptime_s: init, ready_uptime_s: ready, check };

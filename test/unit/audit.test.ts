@@ -6,6 +6,7 @@ import { Audit, type Finding, type Secret } from "../../pipeline/build/audit.ts"
 import type { Rootfs } from "../../pipeline/build/normalise.ts";
 import { toTar } from "../../pipeline/build/normalise.ts";
 import type { Entry } from "../../pipeline/build/tar-index.ts";
+import { elfFile } from "../support/elf.ts";
 import { normalised, type TestEntry } from "../support/tar.ts";
 
 const CLEAN: TestEntry[] = [
@@ -24,15 +25,21 @@ beforeAll(() => {
 afterAll(() => rmSync(directory, { recursive: true }));
 
 /** What the audit finds in a root file system whose bytes have all passed it. */
-function audited(entries: readonly TestEntry[], secrets: readonly Secret[] = []): Promise<Finding[]> {
+function audited(
+  entries: readonly TestEntry[],
+  secrets: readonly Secret[] = [],
+  program: string | null = null,
+): Promise<Finding[]> {
   return normalised(join(directory, "spool.tar"), entries, async (rootfs) => {
-    const audit = new Audit(secrets);
+    const audit = new Audit({ arch: "amd64", program, secrets });
     for await (const _ of toTar(rootfs, (entry, chunk) => audit.chunk(entry, chunk))) {
       // Drained, as mke2fs would.
     }
     return await audit.findings(rootfs);
   });
 }
+
+const meaning = (secrets: readonly Secret[]) => new Audit({ arch: "amd64", program: null, secrets });
 
 /** A root file system that nobody scrubbed. */
 function rawRootfs(paths: readonly string[], files: Readonly<Record<string, string>> = {}): Rootfs {
@@ -43,13 +50,19 @@ function rawRootfs(paths: readonly string[], files: Readonly<Record<string, stri
     uid: 0,
     gid: 0,
     mtime: 0,
+    content: { offset: 0, size: 0 },
   }));
   const accounts: Record<string, string> = {
     "etc/passwd": "root:x:0:0::/root:/bin/sh\n",
     "etc/group": "root:x:0:\n",
     ...files,
   };
-  return { entries, read: async (path) => accounts[path], chunks: async function* () {}, sizeOf: () => 0 };
+  const read = async (path: string) => accounts[path];
+  return {
+    ...{ entries, read, sizeOf: () => 0 },
+    readAt: () => async () => Buffer.alloc(0),
+    chunks: async function* () {},
+  };
 }
 
 describe("the audit", () => {
@@ -76,7 +89,7 @@ describe("the audit", () => {
     ["var/lib/apt/lists/x", "is a log or a cache of the build"],
     ["usr/local/share/ca-certificates/company.crt", "is a CA of the build's network"],
   ])("does not rely on the scrubbing: %s %s", async (path, what) => {
-    const findings = await new Audit([]).findings(rawRootfs([path]));
+    const findings = await meaning([]).findings(rawRootfs([path]));
     expect(findings.map((finding) => `${finding.path} ${finding.what}`).join()).toContain(`${path} ${what}`);
   });
 
@@ -101,13 +114,13 @@ describe("the audit", () => {
     ["root::1:0:99999:7:::\n", "lets root in without a password"],
     ["root:*:1::::::\nuser::1::::::\n", "lets user in without a password"],
   ])("does not rely on accounts having been locked: %j %s", async (shadow, what) => {
-    const findings = await new Audit([]).findings(rawRootfs([], { "etc/shadow": shadow }));
+    const findings = await meaning([]).findings(rawRootfs([], { "etc/shadow": shadow }));
     expect(findings).toEqual([{ path: "etc/shadow", what }]);
   });
 
   it("finds a group that a password opens", async () => {
     const gshadow = { "etc/gshadow": "root:*::\nstaff:$6$hash::\n" };
-    const findings = await new Audit([]).findings(rawRootfs([], gshadow));
+    const findings = await meaning([]).findings(rawRootfs([], gshadow));
     expect(findings).toEqual([{ path: "etc/gshadow", what: "holds a password hash of staff" }]);
   });
 
@@ -126,7 +139,7 @@ describe("the audit", () => {
   });
 
   it("finds a secret that comes a few bytes at a time", async () => {
-    const audit = new Audit([{ name: "a token", value: "0123456789" }]);
+    const audit = meaning([{ name: "a token", value: "0123456789" }]);
     const entry: Entry = { path: "slow", type: "file", mode: 0o600, uid: 0, gid: 0, mtime: 0 };
     for (const piece of ["xx012", "3", "4567", "89yy"]) audit.chunk(entry, Buffer.from(piece));
     expect(await audit.findings(rawRootfs([]))).toEqual([{ path: "slow", what: "holds a token" }]);
@@ -158,5 +171,158 @@ describe("the audit", () => {
   it("does not join the end of one file with the start of the next", async () => {
     const entries = [...CLEAN, { name: "bin/x1", body: "abcdefgh" }, { name: "bin/x2", body: "ijklmnop" }];
     expect(await audited(entries, [{ name: "a token", value: "efghijkl" }])).toEqual([]);
+  });
+
+  it.each([
+    [
+      "a program that runs as its owner",
+      { name: "bin/helper", mode: 0o4755 },
+      /^bin\/helper runs as its owner or group \(mode 4755\)/,
+    ],
+    [
+      "a program that runs as its group",
+      { name: "bin/helper", mode: 0o2755 },
+      /^bin\/helper runs as its owner or group \(mode 2755\)/,
+    ],
+    [
+      "a file that everybody can write",
+      { name: "bin/config", mode: 0o666 },
+      /^bin\/config can be written by everybody \(mode 666\)/,
+    ],
+    [
+      "a directory that everybody can write",
+      { name: "bin/drop/", mode: 0o777 },
+      /^bin\/drop can be written by everybody \(mode 777\)/,
+    ],
+  ])("finds %s", async (_, entry, finding) => {
+    const findings = await audited([...CLEAN, entry]);
+    expect(findings.map(({ path, what }) => `${path} ${what}`)).toEqual([expect.stringMatching(finding)]);
+  });
+
+  it("leaves alone what the distributions have: su, and a directory for everybody's files", async () => {
+    expect(
+      await audited([...CLEAN, { name: "bin/su", mode: 0o4755 }, { name: "tmp/", mode: 0o1777 }]),
+    ).toEqual([]);
+  });
+});
+
+describe("the audit of programs", () => {
+  const ALPINE: TestEntry[] = [
+    ...CLEAN,
+    { name: "lib/" },
+    ...["ld-musl-x86_64.so.1", "libc.musl-x86_64.so.1"].map((name) => ({ name: `lib/${name}` })),
+  ];
+  // Merged directories and a link across them, as Debian has them.
+  const DEBIAN: TestEntry[] = [
+    ...CLEAN,
+    ...["usr/", "usr/lib/", "usr/lib64/", "usr/lib/x86_64-linux-gnu/"].map((name) => ({ name })),
+    { name: "lib64", type: "symlink", linkname: "usr/lib64" },
+    { name: "usr/lib64/ld-linux-x86-64.so.2", type: "symlink", linkname: "../lib/x86_64-linux-gnu/ld.so" },
+    ...["ld.so", "libc.so.6"].map((name) => ({ name: `usr/lib/x86_64-linux-gnu/${name}` })),
+  ];
+  const GLIBC = elfFile({ interpreter: "/lib64/ld-linux-x86-64.so.2", needed: ["libm.so.6", "libc.so.6"] });
+  const MUSL = elfFile({ interpreter: "/lib/ld-musl-x86_64.so.1", needed: ["libc.musl-x86_64.so.1"] });
+
+  it.each([
+    [
+      "a glibc program",
+      ALPINE,
+      GLIBC,
+      "needs /lib64/ld-linux-x86-64.so.2, which is not there (it is built for glibc)",
+    ],
+    [
+      "a glibc library",
+      ALPINE,
+      elfFile({ needed: ["libc.so.6"] }),
+      "needs libc.so.6, which is not there (it is built for glibc)",
+    ],
+    [
+      "a musl program",
+      DEBIAN,
+      MUSL,
+      "needs /lib/ld-musl-x86_64.so.1, which is not there (it is built for musl)",
+    ],
+    [
+      "a program of another arch",
+      ALPINE,
+      elfFile({ machine: 183 }),
+      "is a program for arm64, and the image is for amd64",
+    ],
+    [
+      "a program of an arch that nobody has",
+      ALPINE,
+      elfFile({ machine: 243 }),
+      "is a program for machine 243, and the image is for amd64",
+    ],
+  ])("finds %s where it cannot be loaded, by its path", async (_, root, body, what) => {
+    expect(await audited([...root, { name: "bin/agent", body, mode: 0o755 }])).toEqual([
+      { path: "bin/agent", what },
+    ]);
+  });
+
+  it.each([
+    ["glibc", DEBIAN, GLIBC],
+    ["musl", ALPINE, MUSL],
+    ["no libc at all", ALPINE, elfFile({})],
+  ])("finds nothing in a program for %s where that is", async (_, root, body) => {
+    expect(await audited([...root, { name: "bin/agent", body, mode: 0o755 }])).toEqual([]);
+  });
+
+  it("finds nothing in a file that only begins like a program", async () => {
+    expect(
+      await audited([...ALPINE, { name: "bin/agent", body: GLIBC.subarray(0, 80), mode: 0o755 }]),
+    ).toEqual([]);
+  });
+
+  const LOCAL = ["usr/", "usr/local/", "usr/local/bin/", "opt/"].map((name) => ({ name }));
+  const typed = (body: string, ...more: TestEntry[]) => [
+    ...[...CLEAN, ...LOCAL, ...more, { name: "opt/agent.js", body, mode: 0o755 }],
+    { name: "usr/local/bin/agent", type: "symlink" as const, linkname: "/opt/agent.js" },
+  ];
+
+  it.each<[string, TestEntry[], Finding]>([
+    [
+      "is not there",
+      [...CLEAN, ...LOCAL],
+      { path: "usr/local/bin/agent", what: "is missing, or a link to nothing" },
+    ],
+    [
+      "is a link to nothing",
+      [...CLEAN, ...LOCAL, { name: "usr/local/bin/agent", type: "symlink", linkname: "../lib/agent" }],
+      { path: "usr/local/bin/agent", what: "is missing, or a link to nothing" },
+    ],
+    [
+      "is run by what is not in the path",
+      typed("#!/usr/bin/env node\n", { name: "usr/bin/" }, { name: "usr/bin/env", mode: 0o755 }),
+      { path: "opt/agent.js", what: "is run by node, which is not there" },
+    ],
+    [
+      "is run by what is not there",
+      typed("#!/opt/venv/bin/python -E\n"),
+      { path: "opt/agent.js", what: "is run by /opt/venv/bin/python, which is not there" },
+    ],
+  ])("finds that what users type %s", async (_, entries, finding) => {
+    expect(await audited(entries, [], "agent")).toEqual([finding]);
+  });
+
+  it("finds nothing where what runs it is there, behind links", async () => {
+    const node: TestEntry[] = [
+      ...[{ name: "usr/bin/" }, { name: "usr/bin/env", mode: 0o755 }, { name: "opt/node", mode: 0o755 }],
+      { name: "usr/local/bin/node", type: "symlink", linkname: "../../../opt/node" },
+    ];
+    expect(await audited(typed("#!/usr/bin/env -S node --quiet\n", ...node), [], "agent")).toEqual([]);
+  });
+
+  it("does not follow links in a circle", async () => {
+    const circle = ["a", "b"].map(
+      (name, index): TestEntry => ({
+        name: `usr/local/bin/${name}`,
+        type: "symlink",
+        linkname: ["b", "a"][index]!,
+      }),
+    );
+    expect(await audited([...CLEAN, ...LOCAL, ...circle], [], "a")).toEqual([
+      { path: "usr/local/bin/a", what: "is missing, or a link to nothing" },
+    ]);
   });
 });

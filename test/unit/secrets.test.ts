@@ -49,7 +49,10 @@ const ACCOUNTS = [
 async function auditOf(bundle: string): Promise<Finding[]> {
   const extraCa = join(tempDirectory(), "ca.pem");
   writeFileSync(extraCa, COMPANY_CA);
-  const audit = new Audit(secretsOf(buildNetwork({ extraCa }, {}), {}));
+  const audit = new Audit({
+    ...{ arch: "amd64", program: null },
+    secrets: secretsOf(buildNetwork({ extraCa }, {}), {}),
+  });
   const entries = [{ name: "etc/" }, ...ACCOUNTS, { name: "etc/bundle.crt", body: bundle }];
   return await normalised(join(tempDirectory(), "spool.tar"), entries, async (rootfs) => {
     await buffer(toTar(rootfs, (entry, chunk) => audit.chunk(entry, chunk)));
