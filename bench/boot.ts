@@ -123,7 +123,12 @@ async function cloudKernel({ docker, arch, tools, cache, run }: Workshop) {
   progress.step("fetch Debian's cloud kernel");
   const tag = `smolvm/cloud-kernel:${arch}`;
   const path = "bench/cloud-kernel";
-  const files = ["dockerfiles/network/env", `${path}/init`, `${path}/make-initrd`];
+  const files = [
+    "dockerfiles/network/env",
+    "dockerfiles/network/snapshot",
+    `${path}/init`,
+    `${path}/make-initrd`,
+  ];
   const recipe = { dockerfile: `${path}/Dockerfile`, files, arch, tag, args: { TOOLS: tools } };
   await buildImage(docker, { ...recipe, root, network, noCache: false }, run);
   await mkdir(directory, { recursive: true });

@@ -51,6 +51,7 @@ export function declareImages(app: App): void {
     node: pins.NODE_GLIBC,
     uv: pins.UV_IMAGE,
     diskMib: 4096,
+    budget: { contentMb: 600, assetMb: 160 },
   });
 
   new BaseRootfs(release, "base-alpine", {
@@ -62,6 +63,7 @@ export function declareImages(app: App): void {
     packages: [...everywhere, "nodejs", "npm", "openssh-keygen"],
     node: pins.NODE_ALPINE,
     diskMib: 2048,
+    budget: { contentMb: 350, assetMb: 110 },
   });
 
   new BaseRootfs(release, "base-debian", {
@@ -69,6 +71,7 @@ export function declareImages(app: App): void {
     packages: everywhere,
     node: pins.NODE_GLIBC,
     diskMib: 4096,
+    budget: { contentMb: 450, assetMb: 125 },
     published: false,
   });
 
@@ -76,21 +79,25 @@ export function declareImages(app: App): void {
   new PresetLayer(release, "codex", {
     install: npm("@openai/codex", { binary: "@openai/codex-linux-*/vendor/*/bin/codex" }),
     check: ["codex", "--version"],
+    budget: { contentMb: 460, assetMb: 125 },
   });
 
   new PresetLayer(release, "claude-code", {
     install: npm("@anthropic-ai/claude-code", { binary: "@anthropic-ai/claude-code-linux-*/claude" }),
     check: ["claude", "--version"],
+    budget: { contentMb: 420, assetMb: 190 },
   });
 
   new PresetLayer(release, "pi", {
     install: npm("@mariozechner/pi-coding-agent"),
     check: ["pi", "--version"],
+    budget: { contentMb: 140, assetMb: 30 },
   });
 
   new PresetLayer(release, "openclaw", {
     install: npm("openclaw"),
     check: ["openclaw", "--version"],
+    budget: { contentMb: 600, assetMb: 130 },
     refuses: { alpine: "its native parts ship as glibc prebuilts only" },
   });
 
@@ -101,6 +108,7 @@ export function declareImages(app: App): void {
       extras: ["all"],
     }),
     check: ["hermes", "--version"],
+    budget: { contentMb: 900, assetMb: 320 },
     refuses: {
       alpine: "many of its Python dependencies are manylinux (glibc) wheels only",
       debian: "it is installed with uv, which the Debian base does not have",

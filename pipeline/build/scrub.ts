@@ -25,6 +25,10 @@ const FILES = [
   /^etc\/(machine-id|resolv\.conf|\.pwd\.lock)$/,
   /^var\/lib\/dbus\/machine-id$/,
   /^usr\/share\/doc\/(?!.*\/copyright$)/,
+  // For compilers and debuggers. TypeScript reads its own declarations when it runs.
+  /^usr\/(local\/)?include\//,
+  /^usr\/lib\/.*\/perl\/.*\/CORE\/.*\.h$/,
+  /^opt\/.*\/node_modules\/(?!(.*\/)?typescript\/lib\/).*\.(d\.[cm]?ts|([cm]?[jt]s|css)\.map)$/,
 ];
 
 /** Whether the file or directory at `path` is left out, because of itself or of what it lies in. */

@@ -20,6 +20,7 @@ export const cellCommand = withBuildOptions(
     .option("--store <dir:PATH>", "where finished cells go (default: dir:out/release/<tag>)", parseStore)
     .option("--level <1-19>", "zstd level: a low one for quick work", parseLevel, DEFAULT_LEVEL)
     .option("--no-cache", "build every step anew, also what is staged already")
+    .option("--record", "write what is in each image to listings/, for later ones to be compared with")
     .option("--kernel <path>", "boot with this kernel")
     .option("--initrd <path>", "and this initial ramdisk")
     .option("--boot-timeout <s>", "how long a machine has until it lets us in", parseSeconds)

@@ -1,7 +1,7 @@
 import * as actions from "@actions/core";
 import { Command } from "commander";
 import { readCells } from "../runtime/cells.ts";
-import { matrixOf, type PlannedCell, plan } from "../runtime/plan.ts";
+import { attestations, matrixOf, type PlannedCell, plan } from "../runtime/plan.ts";
 import { table } from "./table.ts";
 import { root } from "./tree.ts";
 
@@ -12,6 +12,7 @@ export const planCommand = new Command("plan")
     const cells = readCells(root());
     const planned = await plan(cells, root());
     if (process.env.GITHUB_OUTPUT) {
+      actions.setOutput("attestations", attestations(cells, planned));
       actions.setOutput("kernels", matrixOf(cells, planned, "kernel"));
       actions.setOutput("bases", matrixOf(cells, planned, "base"));
       actions.setOutput("presets", matrixOf(cells, planned, "preset"));

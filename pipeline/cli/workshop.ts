@@ -22,6 +22,7 @@ export interface BuildFlags {
   readonly initrd?: string;
   readonly bootTimeout?: number;
   readonly bases?: string;
+  readonly record?: true;
   readonly aptMirror?: string;
   readonly apkMirror?: string;
   readonly npmRegistry?: string;
@@ -68,6 +69,7 @@ export function toOptions(flags: BuildFlags): CellOptions {
   return {
     root: root(),
     network,
+    record: flags.record,
     level: flags.level ?? DEFAULT_LEVEL,
     noCache: flags.cache === false,
     store: flags.store,

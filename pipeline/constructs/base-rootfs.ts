@@ -7,6 +7,12 @@ import { Release } from "./release.ts";
 /** The lockfile of the container image in which images are made; also where Node for glibc comes from. */
 export const TOOLS_LOCK = "dockerfiles/tools/package-lock.json";
 
+/** How large an image may be, in decimal megabytes: all its files, and the compressed asset of a release. */
+export interface Budget {
+  readonly contentMb: number;
+  readonly assetMb: number;
+}
+
 export interface BaseRootfsProps {
   readonly flavor: Flavor;
   /** The distribution's packages to install. */
@@ -21,6 +27,8 @@ export interface BaseRootfsProps {
   readonly uv?: string;
   /** Size of the ext4 file system, MiB; a user can grow it. */
   readonly diskMib: number;
+  /** How large it may be. @default as large as it likes */
+  readonly budget?: Budget;
   /** Whether the release carries it and the presets on it. @default true */
   readonly published?: boolean;
 }
@@ -32,6 +40,7 @@ export class BaseRootfs extends Construct {
   readonly nodeVersion: string | undefined;
   readonly uv: string | undefined;
   readonly diskMib: number;
+  readonly budget: Budget | undefined;
   readonly published: boolean;
 
   constructor(scope: Construct, id: string, props: BaseRootfsProps) {
@@ -44,6 +53,7 @@ export class BaseRootfs extends Construct {
     this.nodeVersion = props.node;
     this.uv = props.uv;
     this.diskMib = props.diskMib;
+    this.budget = props.budget;
     this.published = props.published ?? true;
     this.node.addValidation({ validate: () => this.#validate() });
     Release.of(this).bases.push(this);

@@ -2,7 +2,7 @@ import { Construct } from "constructs";
 import { satisfies } from "semver";
 import { PipelineError, unknownName } from "../schema/error.ts";
 import { checkName } from "../schema/names.ts";
-import type { BaseRootfs } from "./base-rootfs.ts";
+import type { BaseRootfs, Budget } from "./base-rootfs.ts";
 import type { Install } from "./install.ts";
 import { lockedVersion, lockfileErrors, lockfileOf, nodeRange } from "./lockfile.ts";
 import { Release } from "./release.ts";
@@ -11,6 +11,8 @@ export interface PresetLayerProps {
   readonly install: Install;
   /** The command that proves the preset works; its first word is the program that users type. */
   readonly check: readonly string[];
+  /** How much it may add to the budget of each base. @default as much as it likes */
+  readonly budget?: Budget;
   /** Flavors on which it is not offered, each with the reason that users are told. @default none */
   readonly refuses?: Readonly<Record<string, string>>;
 }
@@ -20,6 +22,7 @@ export class PresetLayer extends Construct {
   readonly preset: string;
   readonly install: Install;
   readonly check: readonly string[];
+  readonly budget: Budget | undefined;
   readonly refuses: Readonly<Record<string, string>>;
 
   constructor(scope: Construct, id: string, props: PresetLayerProps) {
@@ -31,6 +34,7 @@ export class PresetLayer extends Construct {
     this.preset = checkName("preset", id);
     this.install = props.install;
     this.check = props.check;
+    this.budget = props.budget;
     this.refuses = props.refuses ?? {};
     this.node.addValidation({ validate: () => this.#validate() });
     Release.of(this).presets.push(this);

@@ -1,12 +1,15 @@
 import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { z } from "zod";
-import { compress } from "../build/compress.ts";
+import { checkBudget } from "../build/budget.ts";
+import { compress, DEFAULT_LEVEL } from "../build/compress.ts";
+import { sbomFacts } from "../build/sbom.ts";
 import type { BaseCell, PresetCell } from "../schema/cells.ts";
 import { errorCode } from "../schema/error.ts";
 import { RootfsFacts } from "../schema/facts.ts";
 import { type Base, ensureBase } from "./base.ts";
 import { baseOf } from "./cells.ts";
+import { checkVersions, readListing, recordListing } from "./listing.ts";
 import { IMAGE, makeRootfs } from "./rootfs-image.ts";
 import {
   APT_LIVE,
@@ -23,19 +26,20 @@ import {
 export const BuildFacts = RootfsFacts.omit({ boot: true });
 export type BuildFacts = z.infer<typeof BuildFacts>;
 
+export const SBOM = "sbom.cdx.json";
 export const BUILD_FACTS = "build.json";
 
 /** docker build -> tar -> ext4 -> zst, into `out/images/<id>/`. @throws PipelineError */
 export async function buildStage(workshop: Workshop, cell: BaseCell | PresetCell): Promise<BuildFacts> {
   const base = await ensureBase(workshop, cell.kind === "base" ? cell : baseOf(workshop.cells, cell));
-  const image = cell.kind === "base" ? base.image : await buildPreset(workshop, cell, base);
+  const image = await containerImage(workshop, cell, base);
   return await inWorkDirectory(workshop, cell, async (directory) => {
     const facts = await pack(workshop, cell, base, image, directory);
     await writeFile(join(directory, BUILD_FACTS), JSON.stringify(facts));
     const target = cellDirectory(workshop, cell);
     await rm(target, { recursive: true, force: true });
     await mkdir(target, { recursive: true });
-    for (const name of [IMAGE, `${IMAGE}.zst`, BUILD_FACTS])
+    for (const name of [IMAGE, `${IMAGE}.zst`, SBOM, BUILD_FACTS])
       await rename(join(directory, name), join(target, name));
     return facts;
   });
@@ -52,7 +56,13 @@ export async function readBuildFacts(workshop: Workshop, cell: BaseCell | Preset
   }
 }
 
-async function buildPreset(workshop: Workshop, cell: PresetCell, base: Base): Promise<string> {
+/** The container image of a cell on its base: the base's own, or a preset's, which is built. */
+export async function containerImage(
+  workshop: Workshop,
+  cell: BaseCell | PresetCell,
+  base: Base,
+): Promise<string> {
+  if (cell.kind === "base") return base.image;
   const image = `smolvm/${cell.id}:${cell.inputs.slice(0, 12)}`;
   await buildRecipe(workshop, cell, image, { BASE: base.image });
   return image;
@@ -66,11 +76,22 @@ async function pack(
   directory: string,
 ): Promise<BuildFacts> {
   const { docker, options, run, tools } = workshop;
-  const packages = await makeRootfs(workshop, cell, base, image, directory);
+  const contents = await makeRootfs(workshop, cell, base, image, directory);
+  const { packages, sbom, size, files } = contents;
+  await writeFile(join(directory, SBOM), sbom);
+  if (options.record) await recordListing(options.root, cell.id, contents);
+  const listing = await readListing(options.root, cell.id);
+  const recorded = cell.kind === "preset" || checkVersions(cell, contents, listing);
+  const { budget } = cell;
+  if (budget) checkBudget({ what: "its files", bytes: size, limit: budget.content, files }, listing);
   run.progress.step(`compress (zstd -${options.level} --long=27)`);
   const result = await compress(docker, join(directory, IMAGE), { tools, level: options.level }, run);
+  if (budget && options.level === DEFAULT_LEVEL) {
+    checkBudget({ what: "its compressed bytes", bytes: result.size, limit: budget.asset, files }, listing);
+  }
   const overrides = [
     ...overridesOf(workshop.cells, options),
+    ...(recorded ? [] : ["apk=unrecorded"]),
     ...(base.live || workshop.toolsLive ? [APT_LIVE] : []),
     ...(base.fallback ? [`source=${base.source}`] : []),
   ];
@@ -90,6 +111,8 @@ async function pack(
     overrides,
     source: base.source,
     zstd_level: options.level,
-    packages,
+    content_size: size,
+    sbom: sbomFacts(cell.assets[0]!, sbom, packages),
+    packages: packages.map(({ type, name, version }) => ({ type, name, version })),
   };
 }

@@ -9,7 +9,7 @@ import { probeKernel } from "../vm/probe.ts";
 import type { Bus } from "../vm/qemu.ts";
 import { verifyBoot } from "../vm/verify.ts";
 import { ensureBase } from "./base.ts";
-import { type BuiltKernel, kernelDirectory } from "./kernel.ts";
+import { type BuiltKernel, kernelDirectory, kernelSbom } from "./kernel.ts";
 import { withBaseImage } from "./rootfs-image.ts";
 import { cellDirectory, inWorkDirectory, type Workshop } from "./workshop.ts";
 
@@ -51,7 +51,7 @@ export async function verifyKernel(
     for (const each of facts) {
       const copy = join(directory, each.asset);
       await copyFile(join(kernel.directory, each.format), copy);
-      await workshop.store.put(copy, each);
+      await workshop.store.put(copy, each, kernelSbom(cell, each.packages));
     }
   });
   const config = join(workshop.store.directory, `vmlinux-${cell.arch}.config`);

@@ -4,9 +4,11 @@ import { join } from "node:path";
 import { z } from "zod";
 import { sha256File } from "../build/hash.ts";
 import { buildKernel, sourceVersion } from "../build/kernel.ts";
+import type { LicensedPackage } from "../build/packages.ts";
+import { sbom, sbomFacts } from "../build/sbom.ts";
 import type { KernelCell } from "../schema/cells.ts";
 import { errorCode, PipelineError } from "../schema/error.ts";
-import { KernelFacts } from "../schema/facts.ts";
+import { KernelFacts, type Package } from "../schema/facts.ts";
 import { type Arch, KERNEL_FORMATS, kernelAsset } from "../schema/names.ts";
 import { APT_LIVE, inputsWith, notBuilt, type Workshop } from "./workshop.ts";
 
@@ -91,6 +93,7 @@ export async function compileKernel(
   if (version !== meant) {
     run.progress.warn(`Debian's archive has no ${name} ${meant} now; ${cell.id} is made from ${version}`);
   }
+  const text = kernelSbom(cell, packages);
   return await Promise.all(
     KERNEL_FORMATS.map(async (format) => {
       const path = join(directory, format);
@@ -109,11 +112,22 @@ export async function compileKernel(
         inputs: inputsWith(cell, overrides),
         overrides,
         source: `${name} ${version}`,
+        sbom: sbomFacts(kernelAsset(cell.arch, format), text, packages),
         packages,
       };
     }),
   );
 }
+
+/** What a kernel was made with: its source and its toolchain, which are Debian's. */
+export const kernelSbom = (cell: KernelCell, packages: readonly Package[]): string =>
+  sbom(
+    { name: cell.id, type: "kernel", arch: cell.arch, distribution: { id: "debian", version: "" } },
+    licensed(packages),
+  );
+
+const licensed = (packages: readonly Package[]): LicensedPackage[] =>
+  packages.map((each) => ({ ...each, license: undefined }));
 
 /** The kernel that an earlier build stage left. @throws PipelineError where there is none */
 export async function builtKernel(workshop: Workshop, cell: KernelCell): Promise<BuiltKernel> {

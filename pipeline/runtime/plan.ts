@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { DirectoryStore } from "../release/directory-store.ts";
 import type { Cell, Cells } from "../schema/cells.ts";
-import { cellId } from "../schema/names.ts";
+import { cellId, sbomAsset } from "../schema/names.ts";
 
 /** What is to be done about one published cell, and why. */
 export interface PlannedCell {
@@ -26,6 +26,19 @@ export async function plan(cells: Cells, root: string): Promise<PlannedCell[]> {
         : { id, action: "build" as const, why: "staged with other inputs" };
     }),
   );
+}
+
+/** The entries of the matrix that attests: what each built cell has staged, below the directory `staged`. */
+export function attestations(cells: Cells, planned: readonly PlannedCell[]): object[] {
+  const build = new Set(planned.filter(({ action }) => action === "build").map(({ id }) => id));
+  const path = (asset: string) => `staged/${cells.tag}/${asset}`;
+  return cells.cells
+    .filter(({ id }) => build.has(id))
+    .map(({ id, assets }) => ({
+      cell: id,
+      subjects: assets.map(path).join("\n"),
+      sbom: path(sbomAsset(assets[0]!)),
+    }));
 }
 
 /** The entries of a workflow's matrix: the cells of one kind that are to be built. */

@@ -7,11 +7,12 @@ import { foreignPrebuilts } from "../build/binaries.ts";
 import { makeExt4 } from "../build/ext4.ts";
 import { exportImage } from "../build/image.ts";
 import { normalise, type Rootfs, toTar } from "../build/normalise.ts";
-import { listPackages } from "../build/packages.ts";
+import { type LicensedPackage, listPackages } from "../build/packages.ts";
+import { sbom } from "../build/sbom.ts";
 import { indexTar, type TarIndex } from "../build/tar-index.ts";
 import type { BaseCell, PresetCell } from "../schema/cells.ts";
 import { PipelineError } from "../schema/error.ts";
-import type { Package } from "../schema/facts.ts";
+import { LISTED } from "../schema/listing.ts";
 import { type Base, ensureBase } from "./base.ts";
 import { inWorkDirectory, type Workshop } from "./workshop.ts";
 
@@ -21,8 +22,20 @@ export const IMAGE = "rootfs.ext4";
 /** Findings shown when an audit refuses a cell. */
 const SHOWN_FINDINGS = 20;
 
+/** What is in a finished root file system. */
+export interface Contents {
+  readonly packages: readonly LicensedPackage[];
+  /** Its inventory, CycloneDX JSON. */
+  readonly sbom: string;
+  /** The bytes of all files. */
+  readonly size: number;
+  /** The larger files, bytes by path. */
+  readonly files: Readonly<Record<string, number>>;
+}
+
 /**
- * container image -> tar, normalised and audited -> `rootfs.ext4` in `directory`. Returns the packages in it.
+ * container image -> tar, normalised and audited -> `rootfs.ext4` in `directory`. Returns what is in it; `look`
+ * is given the root file system while its bytes are at hand.
  * @throws PipelineError with what the audit found
  */
 export async function makeRootfs(
@@ -31,7 +44,8 @@ export async function makeRootfs(
   base: Base,
   image: string,
   directory: string,
-): Promise<Package[]> {
+  look: (rootfs: Rootfs) => Promise<void> = async () => {},
+): Promise<Contents> {
   const { docker, run, epoch } = workshop;
   run.progress.step("export the container's file system");
   const spoolPath = join(directory, "export.tar");
@@ -45,12 +59,39 @@ export async function makeRootfs(
     const rootfs = await normalise(useful, spoolFile, { baseOrder, epoch });
     const packages = await listPackages(rootfs);
     await makeImage(workshop, cell, rootfs, directory);
-    return packages;
+    await look(rootfs);
+    const distribution = distributionOf(
+      (await rootfs.read("etc/os-release")) ?? (await rootfs.read("usr/lib/os-release")),
+    );
+    const subject = { name: cell.id, type: "rootfs", arch: cell.arch, distribution } as const;
+    const { size, files } = sizesOf(rootfs);
+    return { packages, sbom: sbom(subject, packages), size, files };
   } finally {
     // The spool has served; what follows needs the space.
     await spoolFile.close();
     await rm(spoolPath);
   }
+}
+
+/** A hard link takes nothing that its file has not taken. */
+function sizesOf(rootfs: Rootfs): Pick<Contents, "size" | "files"> {
+  const files: Record<string, number> = {};
+  const seen = new Set<object>();
+  let size = 0;
+  for (const entry of rootfs.entries) {
+    if (!entry.content || seen.has(entry.content)) continue;
+    seen.add(entry.content);
+    const bytes = rootfs.sizeOf(entry);
+    size += bytes;
+    if (bytes >= LISTED) files[entry.path] = bytes;
+  }
+  return { size, files };
+}
+
+/** What a distribution calls itself, and its release. */
+function distributionOf(osRelease = ""): { id: string; version: string } {
+  const field = (name: string) => new RegExp(`^${name}="?([^"\n]+)"?$`, "m").exec(osRelease)?.[1];
+  return { id: field("ID") ?? "linux", version: field("VERSION_ID") ?? "" };
 }
 
 /** A base's ext4 image, not compressed, for as long as `use` takes. */

@@ -44,7 +44,8 @@ export async function runCells(
 
 async function runCell(workshop: Workshop, cell: Cell, stages: readonly Stage[]): Promise<Outcome> {
   const { id } = cell;
-  const kept = workshop.options.noCache ? undefined : await stagedBefore(workshop, cell);
+  const { noCache, record } = workshop.options;
+  const kept = noCache || record ? undefined : await stagedBefore(workshop, cell);
   if (kept) return { id, result: "kept", facts: kept };
   if (cell.kind === "kernel") return await runKernel(workshop, cell, stages);
 

@@ -1,10 +1,10 @@
-import { rm } from "node:fs/promises";
+import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { sha256File } from "../build/hash.ts";
 import type { BaseCell, PresetCell } from "../schema/cells.ts";
 import type { RootfsFacts } from "../schema/facts.ts";
 import { verifyBoot } from "../vm/verify.ts";
-import { BUILD_FACTS, type BuildFacts } from "./build-stage.ts";
+import { BUILD_FACTS, type BuildFacts, SBOM } from "./build-stage.ts";
 import { bootImage } from "./kernel.ts";
 import { IMAGE } from "./rootfs-image.ts";
 import { cellDirectory, type Workshop } from "./workshop.ts";
@@ -34,7 +34,8 @@ export async function verifyStage(
     run,
   );
   const facts: RootfsFacts = { ...built, boot: { ...boot, kernel_sha256: await sha256File(kernel.kernel) } };
-  await workshop.store.put(join(directory, `${IMAGE}.zst`), facts);
-  await Promise.all([IMAGE, BUILD_FACTS].map((name) => rm(join(directory, name), { force: true })));
+  const sbom = await readFile(join(directory, SBOM), "utf8");
+  await workshop.store.put(join(directory, `${IMAGE}.zst`), facts, sbom);
+  await Promise.all([IMAGE, SBOM, BUILD_FACTS].map((name) => rm(join(directory, name), { force: true })));
   return facts;
 }

@@ -30,6 +30,8 @@ export interface CellOptions {
   readonly rootfs?: { readonly from: string; readonly sha256: string | undefined } | undefined;
   /** Boot with this kernel instead of the pipeline's. */
   readonly kernel?: Kernel | undefined;
+  /** Record what is in each image, for later ones to be compared with. @default false */
+  readonly record?: boolean | undefined;
   /** How long a machine has until it lets us in, ms. @default by accelerator */
   readonly bootTimeoutMs?: number | undefined;
   /** A directory that container images of bases are taken from, and put into when they are built. */

@@ -36,6 +36,8 @@ const rootfs = {
   flavor: z.string(),
   /** Size of the ext4 file system, MiB. */
   disk_mib: z.int().positive(),
+  /** How large it may be, bytes: all its files, and its asset. No part of `inputs`; null: as large as it likes. */
+  budget: z.strictObject({ content: z.int().positive(), asset: z.int().positive() }).nullable(),
 };
 
 export const BaseCell = z.strictObject({
@@ -96,5 +98,5 @@ export const Cells = z.strictObject({
 });
 export type Cells = z.infer<typeof Cells>;
 /** Part of every cell's inputs: to be raised when `build/` begins to make other bytes of the same files. */
-export const RECIPE_VERSION = 1;
+export const RECIPE_VERSION = 2;
 export const CELLS_PATH = "out/cells.json";

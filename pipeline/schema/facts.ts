@@ -4,7 +4,7 @@ import { Arch, KernelFormat } from "./names.ts";
 const Sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 
 const Package = z.strictObject({
-  type: z.enum(["deb", "apk", "npm"]),
+  type: z.enum(["deb", "apk", "npm", "pypi"]),
   name: z.string(),
   version: z.string(),
 });
@@ -51,6 +51,15 @@ export const KernelBootFacts = z.strictObject({
 });
 export type KernelBootFacts = z.infer<typeof KernelBootFacts>;
 
+/** The inventory beside an asset, in short. */
+const SbomFacts = z.strictObject({
+  asset: z.string(),
+  sha256: Sha256,
+  size: z.int().positive(),
+  /** How many packages it names, by their type. */
+  components: z.record(z.string(), z.int().positive()),
+});
+
 const common = {
   schema_version: z.literal(1),
   id: z.string(),
@@ -68,6 +77,7 @@ const common = {
   overrides: z.array(z.string()),
   /** Where the base's first files came from; the source package of a kernel. */
   source: z.string(),
+  sbom: SbomFacts,
 };
 
 export const RootfsFacts = z.strictObject({
@@ -76,6 +86,8 @@ export const RootfsFacts = z.strictObject({
   flavor: z.string(),
   preset: z.string().nullable(),
   zstd_level: z.int(),
+  /** The bytes of all files. */
+  content_size: z.int().positive(),
   boot: BootFacts,
   packages: z.array(Package),
 });

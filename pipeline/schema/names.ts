@@ -65,6 +65,9 @@ export function assetNames(cell: Coordinates, defaultFlavor: string): string[] {
 
 export const kernelAsset = (arch: Arch, format: KernelFormat): string => `vmlinux-${arch}.${format}`;
 
+/** The name of an asset's inventory; the two formats of a kernel share one. */
+export const sbomAsset = (asset: string): string => asset.replace(/\.(ext4\.zst|elf|image)$/, ".cdx.json");
+
 /** Where an asset of a published release is downloaded from. */
 export function assetUrl(repository: string, tag: string, asset: string): string {
   return `https://github.com/${repository}/releases/download/${tag}/${asset}`;

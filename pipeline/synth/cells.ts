@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { type BaseRootfs, TOOLS_LOCK } from "../constructs/base-rootfs.ts";
+import { type BaseRootfs, type Budget, TOOLS_LOCK } from "../constructs/base-rootfs.ts";
 import type { Kernel } from "../constructs/kernel.ts";
 import type { PresetLayer } from "../constructs/preset-layer.ts";
 import type { Release } from "../constructs/release.ts";
@@ -11,6 +11,7 @@ import {
   RECIPE_VERSION,
 } from "../schema/cells.ts";
 import { PipelineError } from "../schema/error.ts";
+import { apkVersions, Listing, listingPath } from "../schema/listing.ts";
 import { type Arch, assetNames, type Coordinates, cellId } from "../schema/names.ts";
 import { baseDockerfile, type Dockerfile, kernelDockerfile, presetDockerfile } from "./dockerfile.ts";
 
@@ -76,13 +77,35 @@ function renderTools(release: Release): Cells["tools"] {
 }
 
 function baseCell(release: Release, base: BaseRootfs, arch: Arch, tools: string): BaseCell {
-  return finish(release, { kind: "base", arch, flavor: base.flavor.name }, baseDockerfile(base), tools, {
-    kind: "base",
+  const coordinates = { kind: "base", arch, flavor: base.flavor.name } as const;
+  const below = [tools, ...recordedVersions(release, base, cellId(coordinates))].join();
+  const cell = finish(release, coordinates, baseDockerfile(base), below, {
+    kind: "base" as const,
     published: base.published,
     flavor: base.flavor.name,
     disk_mib: base.diskMib,
     sources: [...base.flavor.sources(arch)],
   });
+  return { ...cell, budget: bytesOf(base.budget) };
+}
+
+/** Where there is no dated archive, the versions that were recorded are what fixes an image's packages. */
+function recordedVersions(release: Release, base: BaseRootfs, id: string): string[] {
+  const text = release.files(listingPath(id));
+  if (text === undefined || base.flavor.packageManager !== "apk") return [];
+  try {
+    return apkVersions(Listing.parse(JSON.parse(text)));
+  } catch (cause) {
+    throw new PipelineError(`${listingPath(id)} is no listing: restore it from git`, { cause });
+  }
+}
+
+/** What budgets allow together; nothing is limited where one of them is not. */
+function bytesOf(...budgets: readonly (Budget | undefined)[]): BaseCell["budget"] {
+  const known = budgets.filter((budget) => budget !== undefined);
+  if (known.length < budgets.length) return null;
+  const sum = (of: (budget: Budget) => number) => known.reduce((total, each) => total + of(each) * 1e6, 0);
+  return { content: sum(({ contentMb }) => contentMb), asset: sum(({ assetMb }) => assetMb) };
 }
 
 function presetCell(release: Release, preset: PresetLayer, base: BaseRootfs, below: BaseCell): PresetCell {
@@ -92,8 +115,8 @@ function presetCell(release: Release, preset: PresetLayer, base: BaseRootfs, bel
     arch: below.arch,
     flavor: below.flavor,
   } as const;
-  return finish(release, coordinates, presetDockerfile(preset, base), below.inputs, {
-    kind: "preset",
+  const cell = finish(release, coordinates, presetDockerfile(preset, base), below.inputs, {
+    kind: "preset" as const,
     published: base.published,
     preset: preset.preset,
     flavor: below.flavor,
@@ -101,6 +124,7 @@ function presetCell(release: Release, preset: PresetLayer, base: BaseRootfs, bel
     disk_mib: base.diskMib,
     check: { command: [...preset.check], expect: preset.lockedVersion ?? null },
   });
+  return { ...cell, budget: bytesOf(base.budget, preset.budget) };
 }
 
 /**

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import type { Server } from "node:http";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -89,7 +89,7 @@ describe.runIf(hasAlpine)("alpine, on real musl and busybox", () => {
     const built = await cli(project.root, ["cell", BASE, "--stage", "build", "--apk-mirror", mirror.url]);
     expect(built.exitCode, built.stderr).toBe(0);
     const facts = JSON.parse(readFileSync(join(project.root, "out/images", BASE, "build.json"), "utf8"));
-    expect(facts).toMatchObject({ zstd_level: 19, overrides: [] });
+    expect(facts).toMatchObject({ zstd_level: 19 });
     expect(facts.source).toContain(ALPINE_TARBALL.sha256);
   });
 
@@ -115,6 +115,126 @@ describe.runIf(hasAlpine)("alpine, on real musl and busybox", () => {
     );
     expect(refused.stderr).toContain("- etc/apk/repositories holds the address of a mirror");
     expect(refused.exitCode).toBe(2);
+  });
+
+  describe("what must not be published is refused by name, when it is planted", () => {
+    /** Builds the base with a line more in its Dockerfile, which may copy `file` in; says why that was refused. */
+    const refusal = async (line: string, args: readonly string[], file?: string) => {
+      const dockerfile = join(project.root, "dockerfiles/base-alpine.Dockerfile");
+      const cells = join(project.root, "out/cells.json");
+      const [recipe, declared] = [dockerfile, cells].map((path) => readFileSync(path, "utf8"));
+      writeFileSync(dockerfile, `${recipe}${line}\n`);
+      if (file) writeFileSync(cells, declared!.replaceAll('"init/init",', `"init/init", "${file}",`));
+      const refused = await cell(BASE, "--no-cache", ...args);
+      writeFileSync(dockerfile, recipe!);
+      writeFileSync(cells, declared!);
+      expect(refused.exitCode).toBe(2);
+      return refused.stderr;
+    };
+    const BUILD = ["--stage", "build"];
+
+    it.each([
+      [
+        "a builder's file",
+        "RUN touch /opt/mine && chown 1000:1000 /opt/mine",
+        "- opt/mine is owned by 1000:1000, which is no account of the image",
+      ],
+      [
+        "a setuid program",
+        "RUN cp /bin/busybox /bin/rooted && chmod 4755 /bin/rooted",
+        "- bin/rooted runs as its owner or group (mode 4755)",
+      ],
+      [
+        "a file for everybody",
+        "RUN touch /etc/open && chmod 666 /etc/open",
+        "- etc/open can be written by everybody (mode 666)",
+      ],
+      [
+        "a glibc program",
+        "COPY glibc-program /usr/bin/agent",
+        "- usr/bin/agent needs /lib64/ld-linux-x86-64.so.2, which is not there (it is built for glibc)",
+      ],
+      [
+        "a key to log in with",
+        "RUN mkdir -p /root/.ssh && touch /root/.ssh/authorized_keys",
+        "- root/.ssh/authorized_keys is somebody's SSH key",
+      ],
+      [
+        "an account without a password",
+        "RUN sed -i 's/^root:x:/root::/' /etc/passwd",
+        "- etc/passwd lets root in without a password",
+      ],
+    ])("%s", async (_, line, finding) => {
+      // The host's own program, which is Debian's.
+      const file = line.startsWith("COPY") ? "glibc-program" : undefined;
+      if (file) copyFileSync("/bin/true", join(project.root, file));
+      const said = await refusal(line, BUILD, file);
+      expect(said).toMatch(/^error: base-amd64-alpine: the audit refuses base-amd64-alpine: \d+ findings/m);
+      expect(said).toContain(finding);
+    });
+
+    it("a server that listens in the booted guest", async () => {
+      const said = await refusal(
+        "RUN sed -i 's|^stage ready$|nc -lk -p 8080 -e true \\& stage ready|' /init",
+        [],
+      );
+      expect(said).toContain("error: base-amd64-alpine: the audit refuses the booted guest: 2 findings");
+      expect(said).toContain("- something listens on tcp port 8080");
+      expect(said).toContain('- a process "nc" runs');
+    });
+
+    it("an image over its budget, with its largest files", async () => {
+      const path = join(project.root, "out/cells.json");
+      const text = readFileSync(path, "utf8");
+      writeFileSync(
+        path,
+        text.replaceAll('"budget": null', '"budget": { "content": 1000000, "asset": 1000000 }'),
+      );
+      const failed = await cell(BASE, ...BUILD);
+      writeFileSync(path, text);
+      expect(failed.stderr).toMatch(
+        /^error: base-amd64-alpine: its files take [\d.]+ MB, and its budget is 1\.0 MB: /m,
+      );
+      expect(failed.stderr).toMatch(/^- +[\d.]+ MB {2}\S*libcrypto/m);
+      expect(failed.exitCode).toBe(2);
+    });
+
+    it("another version than the recorded one", async () => {
+      const recorded = await cell(BASE, ...BUILD, "--record");
+      expect(recorded.exitCode, recorded.stderr).toBe(0);
+      const path = join(project.root, `listings/${BASE}.json`);
+      const text = readFileSync(path, "utf8");
+      writeFileSync(path, text.replace(/"apk musl \S+"/, '"apk musl 1.2.4-r0"'));
+      const failed = await cell(BASE, ...BUILD);
+      writeFileSync(path, text);
+      expect(failed.stderr).toContain(
+        "apk has resolved other versions than listings/base-amd64-alpine.json records",
+      );
+      expect(failed.stderr).toMatch(/^- recorded: apk musl 1\.2\.4-r0\n- resolved: apk musl 1\.2\.4_git/m);
+      expect(failed.exitCode).toBe(2);
+      // And what agrees with the record is as declared.
+      project.synth();
+      const agreed = await cell(BASE, ...BUILD);
+      expect(agreed.exitCode, agreed.stderr).toBe(0);
+      const facts = JSON.parse(readFileSync(join(project.root, "out/images", BASE, "build.json"), "utf8"));
+      expect(facts.overrides).not.toContain("apk=unrecorded");
+    });
+  });
+
+  it("is built twice from nothing with the same bytes, and what a clock leaves is named", async () => {
+    const repro = () => cli(project.root, ["repro", BASE, "--apk-mirror", mirror.url]);
+    const same = await repro();
+    expect(same.exitCode, same.stderr).toBe(0);
+    expect(JSON.parse(same.stdout)[0]).toMatchObject({ id: BASE, same: true, differences: [] });
+
+    const dockerfile = join(project.root, "dockerfiles/base-alpine.Dockerfile");
+    const text = readFileSync(dockerfile, "utf8");
+    writeFileSync(dockerfile, `${text}RUN cat /proc/uptime > /etc/when\n`);
+    const differs = await repro();
+    writeFileSync(dockerfile, text);
+    expect(differs.stderr).toMatch(/^base-amd64-alpine: two builds differ$/m);
+    expect(differs.stderr).toMatch(/^ {2}- etc\/when: content [0-9a-f]{16} and then [0-9a-f]{16}$/m);
+    expect(differs.exitCode).toBe(1);
   });
 
   it("keeps the base of the build stage while all that went wrong", () => {

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { baseOf, readCells, selectCells } from "../../pipeline/runtime/cells.ts";
-import { matrixOf, plan } from "../../pipeline/runtime/plan.ts";
+import { attestations, matrixOf, plan } from "../../pipeline/runtime/plan.ts";
 import { CELLS_PATH } from "../../pipeline/schema/cells.ts";
 import { PipelineError } from "../../pipeline/schema/error.ts";
 import { cellsOf, synth } from "../../pipeline/synth/synth.ts";
@@ -102,6 +102,21 @@ describe("reading cells", () => {
 });
 
 describe("planning", () => {
+  it("has every cell's assets attested together with their inventory", async () => {
+    const entries = attestations(cells, await plan(cells, root));
+    expect(entries).toHaveLength(22);
+    expect(entries).toContainEqual({
+      cell: "kernel-arm64",
+      subjects: `staged/${cells.tag}/vmlinux-arm64.elf\nstaged/${cells.tag}/vmlinux-arm64.image`,
+      sbom: `staged/${cells.tag}/vmlinux-arm64.cdx.json`,
+    });
+    expect(entries).toContainEqual({
+      cell: "base-amd64-ubuntu",
+      subjects: `staged/${cells.tag}/base-amd64-rootfs.ext4.zst`,
+      sbom: `staged/${cells.tag}/base-amd64-rootfs.cdx.json`,
+    });
+  });
+
   it("builds every published cell that is not staged, each on a machine of its arch", async () => {
     const planned = await plan(cells, root);
     expect(planned).toHaveLength(22);

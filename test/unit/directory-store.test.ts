@@ -1,3 +1,5 @@
+import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync, watch, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
@@ -5,6 +7,7 @@ import { DirectoryStore } from "../../pipeline/release/directory-store.ts";
 import { Facts } from "../../pipeline/schema/facts.ts";
 import { tempDirectory } from "../support/run.ts";
 
+const SBOM = "{}\n";
 const ASSET = "codex-amd64-debian-rootfs.ext4.zst";
 
 const facts = (sha256 = "a".repeat(64)): Facts =>
@@ -23,7 +26,14 @@ const facts = (sha256 = "a".repeat(64)): Facts =>
     inputs: "c".repeat(64),
     overrides: [],
     source: "mmdebstrap trixie",
+    sbom: {
+      asset: "codex-amd64-debian-rootfs.cdx.json",
+      sha256: createHash("sha256").update(SBOM).digest("hex"),
+      size: SBOM.length,
+      components: { deb: 1 },
+    },
     zstd_level: 3,
+    content_size: 4000,
     boot: {
       vmm: "qemu",
       accel: "tcg",
@@ -51,12 +61,35 @@ describe("the directory store", () => {
   it("has an asset with its facts beside it, and nothing else", async () => {
     const { store: target, file } = store();
     const source = file("bytes");
-    expect(await target.put(source, facts())).toBe(join(target.directory, ASSET));
-    expect(readdirSync(target.directory).sort()).toEqual([ASSET, `${ASSET}.json`]);
+    expect(await target.put(source, facts(), SBOM)).toBe(join(target.directory, ASSET));
+    expect(readdirSync(target.directory).sort()).toEqual([
+      "SHA256SUMS",
+      "codex-amd64-debian-rootfs.cdx.json",
+      ASSET,
+      `${ASSET}.json`,
+    ]);
     expect(readFileSync(join(target.directory, ASSET), "utf8")).toBe("bytes");
     expect(await target.facts(ASSET)).toEqual(facts());
     // Moved, not copied: an image is large.
     expect(existsSync(source)).toBe(false);
+  });
+
+  it("has sums of every asset and inventory, for sha256sum", async () => {
+    const { store: target, file } = store();
+    const sum = (text: string) => createHash("sha256").update(text).digest("hex");
+    await target.put(file("first"), facts(sum("first")), SBOM);
+    const other = { ...facts(sum("other")), asset: "pi.ext4.zst" };
+    await target.put(file("other"), { ...other, sbom: { ...other.sbom, asset: "pi.cdx.json" } }, SBOM);
+    const { status, stdout } = spawnSync("sha256sum", ["-c", "SHA256SUMS"], {
+      cwd: target.directory,
+      encoding: "utf8",
+    });
+    expect(status).toBe(0);
+    expect(stdout.trim().split("\n")).toEqual(
+      ["codex-amd64-debian-rootfs.cdx.json", ASSET, "pi.cdx.json", "pi.ext4.zst"].map(
+        (name) => `${name}: OK`,
+      ),
+    );
   });
 
   it("knows nothing of an asset that is not staged", async () => {
@@ -65,12 +98,12 @@ describe("the directory store", () => {
 
   it("never has facts beside other bytes while an asset is replaced", async () => {
     const { store: target, file } = store();
-    await target.put(file("old"), facts());
+    await target.put(file("old"), facts(), SBOM);
     const seen: string[] = [];
     const watcher = watch(target.directory, (_, name) => seen.push(String(name)));
     onTestFinished(() => watcher.close());
 
-    await target.put(file("new"), facts("e".repeat(64)));
+    await target.put(file("new"), facts("e".repeat(64)), SBOM);
     // The kernel tells of changes in their order; the facts' second change is the last one.
     await expect.poll(() => seen.filter((name) => name === `${ASSET}.json`).length).toBeGreaterThan(1);
     const [removed, moved, written] = [`${ASSET}.json`, ASSET, `${ASSET}.json`].map((name, index) =>
@@ -84,11 +117,11 @@ describe("the directory store", () => {
 
   it("has no facts any more when an asset could not be replaced", async () => {
     const { store: target, file } = store();
-    await target.put(file("old"), facts());
-    await expect(target.put(join(target.directory, "missing"), facts())).rejects.toThrow("ENOENT");
+    await target.put(file("old"), facts(), SBOM);
+    await expect(target.put(join(target.directory, "missing"), facts(), SBOM)).rejects.toThrow("ENOENT");
     // What is there is not vouched for until a cell has proven it again.
     expect(await target.facts(ASSET)).toBeUndefined();
-    expect(readdirSync(target.directory)).toEqual([ASSET]);
+    expect(readdirSync(target.directory)).not.toContain(`${ASSET}.json`);
   });
 
   it.each([
@@ -98,7 +131,7 @@ describe("the directory store", () => {
     ["with a field that nobody knows", JSON.stringify({ ...facts(), extra: 1 })],
   ])("says what to do about facts that are %s", async (_, text) => {
     const { store: target, file } = store();
-    await target.put(file("bytes"), facts());
+    await target.put(file("bytes"), facts(), SBOM);
     const path = join(target.directory, `${ASSET}.json`);
     writeFileSync(path, text);
     await expect(target.facts(ASSET)).rejects.toThrow(

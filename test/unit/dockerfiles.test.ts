@@ -59,6 +59,18 @@ const RULES: Record<string, (text: string) => string[]> = {
       .filter((command) => !/\bnpm ci\b.* --ignore-scripts\b/.test(command)),
   "apt-get installs without recommendations": (text) =>
     commands(text).filter((command) => /\bapt(-get)? install\b(?!.*--no-install-recommends)/.test(command)),
+  "apt finds the versions of one instant": (text) =>
+    argumentsOf(text, "RUN")
+      .filter((script) => /\bapt(-get)? (update|install)\b|\bapt_update\b/.test(script))
+      .filter((script) => !/\bapt_update \d{8}T\d{6}Z;/.test(script) || /\bapt(-get)? update\b/.test(script)),
+  "nothing is downloaded but by a package manager": (text) =>
+    commands(text).filter((command) => /^(curl|wget|fetch|nc|scp|rsync)\b/.test(command)),
+  "git fetches one commit": (text) =>
+    commands(text).filter((command) => /^git (clone|pull|fetch)\b(?!.* [0-9a-f]{40}$)/.test(command)),
+  "Python packages are those of a lockfile with hashes": (text) =>
+    commands(text)
+      .filter((command) => /\b(uv (sync|pip|tool|add)|uvx|pip3?|pipx) /.test(command))
+      .filter((command) => !/\buv sync --frozen /.test(command)),
   "apk leaves no cache": (text) =>
     commands(text).filter((command) => /\bapk\b.*\badd\b(?!.*--no-cache)/.test(command)),
   "nothing is added from an address": (text) => argumentsOf(text, "ADD"),
@@ -102,6 +114,23 @@ it.each([
     "apt-get installs without recommendations",
     "RUN apt-get update; \\\n    apt-get install -y \\\n      git",
   ],
+  [
+    "apt finds the versions of one instant",
+    "RUN apt-get update; apt-get install --no-install-recommends git",
+  ],
+  [
+    "apt finds the versions of one instant",
+    "RUN apt_update today; apt-get install --no-install-recommends git",
+  ],
+  [
+    "apt finds the versions of one instant",
+    "RUN apt_update 20261120T000000Z; apt-get update; apt-get install --no-install-recommends git",
+  ],
+  ["nothing is downloaded but by a package manager", "RUN set -eu; curl -o /x https://example.com/x"],
+  ["git fetches one commit", "RUN git clone --depth 1 https://example.com/agent"],
+  ["git fetches one commit", "RUN cd /opt; git fetch -q https://example.com/agent main"],
+  ["Python packages are those of a lockfile with hashes", "RUN uv sync --no-dev"],
+  ["Python packages are those of a lockfile with hashes", "RUN python3 -m pip install agent"],
   ["apk leaves no cache", "RUN apk add git"],
   ["nothing is added from an address", "ADD https://example.com/x /x"],
   ["COPY --from names an earlier stage of the file", "FROM a AS tool\nCOPY --from=tools /a /b"],

@@ -19,8 +19,10 @@ function tree(files: Readonly<Record<string, string>>): TestEntry[] {
   ];
 }
 
-const packagesOf = (files: Readonly<Record<string, string>>) =>
+const licensedOf = (files: Readonly<Record<string, string>>) =>
   normalised(join(tempDirectory(), "spool.tar"), tree(files), listPackages);
+const packagesOf = async (files: Readonly<Record<string, string>>) =>
+  (await licensedOf(files)).map(({ type, name, version }) => ({ type, name, version }));
 
 const DPKG = `Package: zlib1g
 Status: install ok installed
@@ -101,6 +103,26 @@ describe("the packages of an image", () => {
       "deb bash",
       "deb zlib1g",
       "npm shared",
+    ]);
+  });
+
+  it("are those of Python, and all state their licences in their own way", async () => {
+    const lock = { packages: { "node_modules/a": { version: "1.0.0", license: "(MIT OR Apache-2.0)" } } };
+    const all = await licensedOf({
+      "var/lib/dpkg/status": DPKG,
+      "usr/share/doc/bash/copyright":
+        "Format: DEP-5\n\nFiles: *\nLicense: GPL-3+\n\nFiles: x\nLicense: BSD-3-clause \nLicense: GPL-3+\n",
+      "usr/lib/apk/db/installed": "P:musl\nV:1.2.5-r9\nL:MIT\n",
+      "opt/agent/node_modules/.package-lock.json": JSON.stringify(lock),
+      "opt/agent/.venv/lib/python3.13/site-packages/rich-14.1.0.dist-info/METADATA":
+        "Metadata-Version: 2.4\nName: rich\nVersion: 14.1.0\nLicense-Expression: MIT\n\nName: not-a-field\n",
+    });
+    expect(all.map(({ type, name, license }) => [type, name, license])).toEqual([
+      ["apk", "musl", "MIT"],
+      ["deb", "bash", "BSD-3-clause, GPL-3+"],
+      ["deb", "zlib1g", undefined],
+      ["npm", "a", "(MIT OR Apache-2.0)"],
+      ["pypi", "rich", "MIT"],
     ]);
   });
 

@@ -48,6 +48,11 @@ describe("scrubbing", () => {
     "usr/share/info/dir",
     "usr/share/lintian/overrides/bash",
     "usr/share/doc/bash/README",
+    // For compilers and debuggers.
+    "usr/local/include/node/node.h",
+    "usr/lib/x86_64-linux-gnu/perl/5.40.1/CORE/perl.h",
+    "opt/agent/node_modules/@scope/a/dist/index.d.mts",
+    "opt/agent/node_modules/a/index.js.map",
   ])("leaves out %s", (path) => {
     expect(isScrubbed(path, "file")).toBe(true);
   });
@@ -57,6 +62,9 @@ describe("scrubbing", () => {
     ["tmp/network", "directory"],
     ["usr/lib/python3/__pycache__", "directory"],
     // Where /etc/resolv.conf is a link, it points into the builder's /run.
+    // TypeScript reads them when it runs; and a map can be a program's own data.
+    ["opt/agent/node_modules/typescript/lib/lib.es5.d.ts", "file"],
+    ["opt/agent/node_modules/a/world.map", "file"],
     ["etc/resolv.conf", "symlink"],
   ])("leaves out %s though it is a %s", (path, type) => {
     expect(isScrubbed(path, type)).toBe(true);

@@ -74,6 +74,7 @@ describe.concurrent("a command that changes nothing", () => {
       Object.keys(matrices).map((name) => `\${{ steps.plan.outputs.${name} }}`),
     );
     expect([matrices.kernels.length, matrices.bases.length, matrices.presets.length]).toEqual([2, 4, 16]);
+    expect(matrices.attestations).toHaveLength(22);
     for (const job of ["kernel", "base", "preset"]) {
       const fields = [...JSON.stringify(jobs[job]).matchAll(/matrix\.(\w+)/g)].map(([, field]) => field!);
       expect(fields).toContain("cell");

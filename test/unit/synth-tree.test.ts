@@ -1,11 +1,15 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { BaseRootfs } from "../../pipeline/constructs/base-rootfs.ts";
 import { Flavor } from "../../pipeline/constructs/flavor.ts";
 import { type Install, npm, uv } from "../../pipeline/constructs/install.ts";
 import { PresetLayer, type PresetLayerProps } from "../../pipeline/constructs/preset-layer.ts";
 import { Release } from "../../pipeline/constructs/release.ts";
+import { APT_SNAPSHOT } from "../../pipeline/images.ts";
 import { PipelineError } from "../../pipeline/schema/error.ts";
 import { cellsOf, synth } from "../../pipeline/synth/synth.ts";
+import { REPOSITORY } from "../support/project.ts";
 import { lockfile, publishedApp, testApp, testRelease, ubuntuBase } from "../support/tree.ts";
 
 /** Everything that synth says is wrong with a tree. */
@@ -61,6 +65,16 @@ describe("the published tree", () => {
       ["amd64", "arm64"].map((arch) => `${preset} ${arch} ${onRelease}`),
     );
     expect(offered.sort()).toEqual(expected);
+  });
+
+  it("has one date for what comes from apt, also for the container in which images are made", () => {
+    const tools = readFileSync(join(REPOSITORY, "dockerfiles/tools/Dockerfile"), "utf8");
+    expect(tools).toContain(`apt_update ${APT_SNAPSHOT};`);
+  });
+
+  it("limits the size of everything that is published", () => {
+    const unlimited = published.filter((cell) => cell.kind !== "kernel" && cell.budget === null);
+    expect(unlimited.map(({ id }) => id)).toEqual([]);
   });
 
   it("gives a reason wherever a preset is refused", () => {

@@ -42,8 +42,12 @@ const RULES: Record<string, (text: string) => string[]> = {
   "every job is bounded in time": (text) => namesOf(text, (job) => !(job["timeout-minutes"] > 0)),
   "no matrix stops at the first cell that fails": (text) =>
     namesOf(text, ({ strategy }) => strategy !== undefined && strategy["fail-fast"] !== false),
-  "a job may read the code and nothing else": (text) =>
-    namesOf(text, ({ permissions }) => JSON.stringify(permissions) !== '{"contents":"read"}'),
+  "a job may read the code and nothing else, and what may sign runs none of it": (text) =>
+    namesOf(text, ({ permissions, steps }) => {
+      const allowed = JSON.stringify(permissions);
+      const signs = allowed === '{"id-token":"write","attestations":"write"}';
+      return signs ? steps.some(({ run }) => run !== undefined) : allowed !== '{"contents":"read"}';
+    }),
   "what no job asks for is granted to none": (text) => {
     const { permissions } = parse(text) as Workflow;
     return JSON.stringify(permissions) === "{}" ? [] : [`permissions: ${JSON.stringify(permissions)}`];
@@ -78,7 +82,7 @@ describe("build-published-images", () => {
   const { jobs } = parse(published) as Workflow;
 
   it("plans first, then builds the kernels, then the bases, then the presets on them", () => {
-    expect(Object.keys(jobs)).toEqual(["plan", "kernel", "base", "preset"]);
+    expect(Object.keys(jobs)).toEqual(["plan", "kernel", "base", "preset", "attest"]);
     expect(jobs.plan?.needs).toBeUndefined();
     expect(jobs.kernel?.needs).toEqual(["plan"]);
     expect(jobs.base?.needs).toEqual(["plan", "kernel"]);
@@ -90,7 +94,7 @@ describe("build-published-images", () => {
     expect(matrixOf(jobs.kernel)).toBe("${{ fromJSON(needs.plan.outputs.kernels) }}");
     expect(matrixOf(jobs.base)).toBe("${{ fromJSON(needs.plan.outputs.bases) }}");
     expect(matrixOf(jobs.preset)).toBe("${{ fromJSON(needs.plan.outputs.presets) }}");
-    expect(Object.keys(jobs.plan?.outputs ?? {})).toEqual(["kernels", "bases", "presets"]);
+    expect(Object.keys(jobs.plan?.outputs ?? {})).toEqual(["attestations", "kernels", "bases", "presets"]);
   });
 
   it("refuses a stale tree before anything is built", () => {
@@ -115,6 +119,19 @@ describe("build-published-images", () => {
     const [cache] = withOf(jobs.kernel, "actions/cache");
     expect(cache).toEqual({ path: "out/cache/kernels", key: "${{ matrix.cell }}-${{ matrix.inputs }}" });
     expect(cache?.path).toBe(withOf(jobs.kernel, "actions/upload-artifact")[0]?.path);
+  });
+
+  it("attests the origin and the inventory of what every cell staged, in a job that alone may sign", () => {
+    const signing = Object.entries(jobs).filter(([, { permissions }]) => permissions["id-token"] === "write");
+    expect(signing.map(([name]) => name)).toEqual(["attest"]);
+    expect(jobs.attest?.needs).toEqual(["plan", "kernel", "base", "preset"]);
+    const [staged] = withOf(jobs.base, "actions/upload-artifact").slice(-2);
+    const [taken] = withOf(jobs.attest, "actions/download-artifact");
+    expect(taken).toEqual({ name: staged?.name, path: "staged" });
+    expect(withOf(jobs.attest, "actions/attest")).toEqual([
+      { "subject-path": "${{ matrix.subjects }}" },
+      { "subject-path": "${{ matrix.subjects }}", "sbom-path": "${{ matrix.sbom }}" },
+    ]);
   });
 
   it("takes the cell into its script from the environment alone", () => {
@@ -155,9 +172,18 @@ it.each([
   ["no script holds an expression", '"$CELL"', "${{ matrix.cell }}"],
   ["every job is bounded in time", /^ {4}timeout-minutes: 15\n/m, ""],
   ["no matrix stops at the first cell that fails", "fail-fast: false", "fail-fast: true"],
-  ["a job may read the code and nothing else", "contents: read", "contents: write"],
+  [
+    "a job may read the code and nothing else, and what may sign runs none of it",
+    "contents: read",
+    "contents: write",
+  ],
   ["what no job asks for is granted to none", "permissions: {}", "permissions: write-all"],
   ["no checkout leaves a token behind", "persist-credentials: false", "fetch-depth: 0"],
+  [
+    "a job may read the code and nothing else, and what may sign runs none of it",
+    "name: cell-${{ matrix.cell }}\n          path: staged",
+    "name: x\n      - run: npm ci",
+  ],
   ["no step is given a token", "CELL: ${{ matrix.cell }}", "CELL: ${{ secrets.GITHUB_TOKEN }}"],
 ])("the rule that %s catches its opposite", (rule, right, wrong) => {
   expect(RULES[rule]!(planted(right, wrong))).toHaveLength(1);

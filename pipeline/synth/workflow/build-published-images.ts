@@ -1,4 +1,5 @@
 import { uses } from "./actions.ts";
+import { attest } from "./attest.ts";
 import type { Job, Step, Workflow } from "./model.ts";
 import { installTools, prepare } from "./steps.ts";
 
@@ -11,7 +12,7 @@ const KERNELS = "out/cache/kernels";
 const CELL_MINUTES = 90;
 
 /**
- * plan -> kernel -> base -> preset. `plan` refuses a stale tree and says which cells must be built; every
+ * plan -> kernel -> base -> preset -> attest. `plan` refuses a stale tree and says which cells must be built; every
  * cell is then built, packed and boot-verified by the command that a laptop runs, without a token.
  */
 export function buildPublishedImages(tag: string): Workflow {
@@ -26,6 +27,7 @@ export function buildPublishedImages(tag: string): Workflow {
         "timeout-minutes": 15,
         permissions: { contents: "read" },
         outputs: {
+          attestations: "${{ steps.plan.outputs.attestations }}",
           kernels: "${{ steps.plan.outputs.kernels }}",
           bases: "${{ steps.plan.outputs.bases }}",
           presets: "${{ steps.plan.outputs.presets }}",
@@ -67,6 +69,7 @@ export function buildPublishedImages(tag: string): Workflow {
           runCell(`--bases ${BASES}`),
         ],
       ),
+      attest,
     },
   };
 }

@@ -1,0 +1,64 @@
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import type { BaseCell, PresetCell } from "../schema/cells.ts";
+import { errorCode, PipelineError } from "../schema/error.ts";
+import { apkVersions, Listing, listingPath } from "../schema/listing.ts";
+import type { Contents } from "./rootfs-image.ts";
+
+/** What was last recorded of a cell; undefined where nothing was. @throws PipelineError when it is damaged */
+export async function readListing(root: string, id: string): Promise<Listing | undefined> {
+  const path = listingPath(id);
+  try {
+    return Listing.parse(JSON.parse(await readFile(join(root, path), "utf8")));
+  } catch (cause) {
+    if (errorCode(cause) === "ENOENT") return undefined;
+    throw new PipelineError(`${path} is no listing: restore it from git, or record it anew with --record`, {
+      cause,
+    });
+  }
+}
+
+/** Records what is in a root file system, for the next one to be compared with. */
+export async function recordListing(root: string, id: string, contents: Contents): Promise<void> {
+  const { size, packages } = contents;
+  const files = Object.fromEntries(Object.entries(contents.files).sort(([a], [b]) => (a < b ? -1 : 1)));
+  const listing: Listing = {
+    schema_version: 1,
+    id,
+    content_size: size,
+    packages: versionsOf(packages),
+    files,
+  };
+  const path = join(root, listingPath(id));
+  await mkdir(dirname(path), { recursive: true });
+  await writeFile(path, `${JSON.stringify(listing, null, 2)}\n`);
+}
+
+/**
+ * Compares the versions that apk has resolved with the recorded ones. Returns whether any are recorded.
+ * @throws PipelineError that names those that differ
+ */
+export function checkVersions(
+  cell: BaseCell | PresetCell,
+  contents: Contents,
+  listing: Listing | undefined,
+): boolean {
+  const now = apkVersions({ packages: versionsOf(contents.packages) });
+  if (now.length === 0) return true;
+  if (!listing) return false;
+  const then = new Set(apkVersions(listing));
+  const missing = new Set(now);
+  const differences = [
+    ...[...then].filter((each) => !missing.has(each)).map((each) => `- recorded: ${each}`),
+    ...now.filter((each) => !then.has(each)).map((each) => `- resolved: ${each}`),
+  ];
+  if (differences.length === 0) return true;
+  throw new PipelineError(
+    `apk has resolved other versions than ${listingPath(cell.id)} records: look at them, and accept them with ` +
+      `\`npm run cell -- ${cell.id} --record\` and \`npm run synth\``,
+    { details: differences },
+  );
+}
+
+const versionsOf = (packages: Contents["packages"]) =>
+  packages.map(({ type, name, version }) => `${type} ${name} ${version}`);
