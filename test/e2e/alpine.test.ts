@@ -1,5 +1,6 @@
+import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { copyFileSync, existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import type { Server } from "node:http";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -151,7 +152,7 @@ describe.runIf(hasAlpine)("alpine, on real musl and busybox", () => {
       ],
       [
         "a glibc program",
-        "COPY glibc-program /usr/bin/agent",
+        "COPY glibc-program /usr/bin/agent\nRUN chmod 755 /usr/bin/agent",
         "- usr/bin/agent needs /lib64/ld-linux-x86-64.so.2, which is not there (it is built for glibc)",
       ],
       [
@@ -219,6 +220,40 @@ describe.runIf(hasAlpine)("alpine, on real musl and busybox", () => {
       const facts = JSON.parse(readFileSync(join(project.root, "out/images", BASE, "build.json"), "utf8"));
       expect(facts.overrides).not.toContain("apk=unrecorded");
     });
+  });
+
+  it("has the same bytes when another user builds it, under another umask, host name, time zone and locale", async () => {
+    const facts = (root: string) =>
+      JSON.parse(readFileSync(join(root, "out/images", BASE, "build.json"), "utf8"));
+    const elsewhere = new Project(declareAlpine);
+    try {
+      const socket = statSync("/var/run/docker.sock");
+      spawnSync("chown", ["-R", "12345:12345", elsewhere.root]);
+      const args = [
+        "cell",
+        BASE,
+        "--stage",
+        "build",
+        "--no-cache",
+        "--level",
+        "1",
+        "--apk-mirror",
+        mirror.url,
+      ];
+      const again = await cli(elsewhere.root, args, {
+        env: { TZ: "Pacific/Auckland", LC_ALL: "C", HOME: elsewhere.root, NO_UPDATE_NOTIFIER: "1" },
+        within: [
+          ...["unshare", "--uts", "sh", "-ec", 'hostname elsewhere; umask 077; exec "$@"', "sh"],
+          ...["setpriv", "--reuid=12345", "--regid=12345", `--groups=${socket.gid}`],
+        ],
+      });
+      expect(again.exitCode, again.stderr).toBe(0);
+      const here = await cell(BASE, "--stage", "build", "--no-cache");
+      expect(here.exitCode, here.stderr).toBe(0);
+      expect(facts(elsewhere.root).image_sha256).toBe(facts(project.root).image_sha256);
+    } finally {
+      elsewhere.remove();
+    }
   });
 
   it("is built twice from nothing with the same bytes, and what a clock leaves is named", async () => {

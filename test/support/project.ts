@@ -60,6 +60,8 @@ export class Project {
 
 export interface CliOptions {
   readonly env?: NodeJS.ProcessEnv;
+  /** A command that runs the command line: another user, another host name. */
+  readonly within?: readonly string[];
   /** Called with all of stderr so far, each time there is more. */
   readonly onStderr?: (text: string, pid: number) => void;
 }
@@ -67,7 +69,15 @@ export interface CliOptions {
 /** Runs the command line in a project's directory, as npm does. */
 export function cli(root: string, args: readonly string[], options: CliOptions = {}): Promise<Ended> {
   const main = join(REPOSITORY, "pipeline/cli/main.ts");
-  const child = spawn(process.execPath, ["--import", "tsx", main, ...args], {
+  const [program = "", ...words] = [
+    ...(options.within ?? []),
+    process.execPath,
+    "--import",
+    "tsx",
+    main,
+    ...args,
+  ];
+  const child = spawn(program, words, {
     cwd: root,
     env: { ...process.env, ...options.env },
     stdio: ["ignore", "pipe", "pipe"],
