@@ -1,5 +1,7 @@
+import { createHash, type Hash } from "node:crypto";
 import type { Arch } from "../schema/names.ts";
 import { elfFiles, whyNotLoadable } from "./binaries.ts";
+import { isElf } from "./elf.ts";
 import { FileTree } from "./file-tree.ts";
 import type { Rootfs } from "./normalise.ts";
 import type { Entry } from "./tar-index.ts";
@@ -37,6 +39,9 @@ const SETUID = new Set([
   ...["bbsuid", "unix_chkpwd", "ssh-keysign"],
 ]);
 
+/** A smaller program may be there twice, bytes. */
+const LARGE_PROGRAM = 1 << 20;
+
 /** What an image is meant to be. */
 export interface Meant {
   readonly arch: Arch;
@@ -56,6 +61,8 @@ export class Audit {
   readonly #found: Finding[] = [];
   #path = "";
   #tail: Buffer = Buffer.alloc(0);
+  /** Of the large programs, whose content is compared; by path. */
+  readonly #programs = new Map<string, Hash>();
 
   readonly #meant: Meant;
 
@@ -68,6 +75,7 @@ export class Audit {
   }
 
   chunk(entry: Entry, chunk: Buffer): void {
+    this.#hashProgram(entry, chunk);
     if (this.#secrets.length === 0) return;
     // A value may straddle two chunks: the end of the one before is looked at again.
     const bytes = entry.path === this.#path ? Buffer.concat([this.#tail, chunk]) : chunk;
@@ -78,9 +86,34 @@ export class Audit {
     this.#tail = bytes.subarray(Math.max(0, bytes.length - this.#overlap));
   }
 
+  #hashProgram({ path, content }: Entry, chunk: Buffer): void {
+    if (!content || content.size < LARGE_PROGRAM) return;
+    let hash = this.#programs.get(path);
+    if (!hash) {
+      if (!isElf(chunk)) return;
+      hash = createHash("sha256");
+      this.#programs.set(path, hash);
+    }
+    hash.update(chunk);
+  }
+
+  /** A preset brings no program that is there already. Hard links to one file pass by as one. */
+  #secondCopies(): Finding[] {
+    const first = new Map<string, string>();
+    return [...this.#programs].flatMap(([path, hash]) => {
+      const digest = hash.digest("hex");
+      const other = first.get(digest);
+      if (other === undefined) first.set(digest, path);
+      return other !== undefined && path.startsWith("opt/")
+        ? [{ path, what: `is a second copy of ${other}` }]
+        : [];
+    });
+  }
+
   async findings(rootfs: Rootfs): Promise<Finding[]> {
     const all = [
       ...this.#found,
+      ...this.#secondCopies(),
       ...forbiddenPaths(rootfs),
       ...(await accounts(rootfs)),
       ...(await owners(rootfs)),

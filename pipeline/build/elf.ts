@@ -24,10 +24,12 @@ interface Segment {
   readonly size: number;
 }
 
+export const isElf = (head: Buffer): boolean => head.length >= 4 && head.readUInt32BE(0) === 0x7f454c46;
+
 /** Reads the head of a file; undefined where it is no 64-bit little-endian ELF file, or a damaged one. */
 export async function parseElf(readAt: ReadAt): Promise<Elf | undefined> {
   const header = await readAt(0, 64);
-  if (header.length < 64 || header.readUInt32BE(0) !== 0x7f454c46) return undefined;
+  if (header.length < 64 || !isElf(header)) return undefined;
   const machine = header.readUInt16LE(18);
   const arch = MACHINES[machine] ?? `machine ${machine}`;
   // 64 bits, little-endian: what both of our archs are. Another one is named all the same.

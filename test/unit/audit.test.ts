@@ -274,6 +274,20 @@ describe("the audit of programs", () => {
     ).toEqual([]);
   });
 
+  it("finds a large program that a preset brings a second time, and no hard link to one", async () => {
+    const program = Buffer.concat([elfFile({}), Buffer.alloc(1 << 20, "x")]);
+    const other = Buffer.concat([elfFile({}), Buffer.alloc(1 << 20, "y")]);
+    const entries: TestEntry[] = [
+      ...[...CLEAN, { name: "opt/" }, { name: "bin/node", body: program, mode: 0o755 }],
+      ...[
+        { name: "opt/node", body: program, mode: 0o755 },
+        { name: "opt/other", body: other, mode: 0o755 },
+      ],
+      { name: "opt/same", type: "link", linkname: "opt/other" },
+    ];
+    expect(await audited(entries)).toEqual([{ path: "opt/node", what: "is a second copy of bin/node" }]);
+  });
+
   const LOCAL = ["usr/", "usr/local/", "usr/local/bin/", "opt/"].map((name) => ({ name }));
   const typed = (body: string, ...more: TestEntry[]) => [
     ...[...CLEAN, ...LOCAL, ...more, { name: "opt/agent.js", body, mode: 0o755 }],

@@ -1,0 +1,70 @@
+import { open, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { expect, it } from "vitest";
+import { foreignPrebuilts } from "../../pipeline/build/binaries.ts";
+import { elfFile } from "../support/elf.ts";
+import { tempDirectory } from "../support/run.ts";
+import { indexOf, type TestEntry, tarOf } from "../support/tar.ts";
+
+const MODULES = "opt/agent/node_modules/native";
+const glibc = elfFile({ needed: ["libc.so.6"] });
+const musl = elfFile({ needed: ["libc.musl-x86_64.so.1"] });
+const ANY = Buffer.alloc(64);
+
+const FILES: Record<string, Buffer> = {
+  "prebuilds/linux-x64/native.glibc.node": glibc,
+  "prebuilds/linux-x64/native.musl.node": musl,
+  "prebuilds/linux-arm64/native.node": elfFile({ machine: 183, needed: ["libc.so.6"] }),
+  "prebuilds/darwin-arm64/native.node": Buffer.concat([Buffer.from("cffaedfe", "hex"), ANY]),
+  "prebuilds/win32-x64/native.node": Buffer.concat([Buffer.from("MZ"), ANY]),
+  "bin/helper": elfFile({}),
+  "README.exe.md": Buffer.concat([Buffer.from("MZ"), ANY]),
+  "index.js": ANY,
+};
+
+/** What is left out of a package on a root file system that has this libc. */
+async function leftOut(libc: string): Promise<string[]> {
+  const directories = [
+    ...new Set([
+      "opt/agent/node_modules",
+      ...Object.keys(FILES).map((file) => `${MODULES}/${file}`.replace(/\/[^/]+$/, "")),
+    ]),
+  ];
+  const parents = new Set(
+    directories.flatMap((path) =>
+      path.split("/").map((_, depth, parts) => `${parts.slice(0, depth + 1).join("/")}/`),
+    ),
+  );
+  const entries: TestEntry[] = [
+    ...[{ name: "lib/" }, { name: `lib/${libc}` }],
+    ...[...parents].sort().map((name) => ({ name })),
+    ...Object.entries(FILES).map(([name, body]) => ({ name: `${MODULES}/${name}`, body, mode: 0o755 })),
+    // Not the package's: the audit decides about it.
+    { name: "opt/tool", body: elfFile({ machine: 183 }), mode: 0o755 },
+  ];
+  const tar = await tarOf(entries);
+  const path = join(tempDirectory(), "spool.tar");
+  await writeFile(path, tar);
+  const spool = await open(path);
+  try {
+    const foreign = await foreignPrebuilts(await indexOf(tar), spool, "amd64");
+    return [...foreign].map((each) => each.slice(MODULES.length + 1)).sort();
+  } finally {
+    await spool.close();
+  }
+}
+
+const OTHERS = ["prebuilds/darwin-arm64/native.node", "prebuilds/linux-arm64/native.node"];
+
+it("leaves out of a package what is built for another system, arch or libc", async () => {
+  expect(await leftOut("libc.so.6")).toEqual([
+    ...OTHERS,
+    "prebuilds/linux-x64/native.musl.node",
+    "prebuilds/win32-x64/native.node",
+  ]);
+  expect(await leftOut("libc.musl-x86_64.so.1")).toEqual([
+    ...OTHERS,
+    "prebuilds/linux-x64/native.glibc.node",
+    "prebuilds/win32-x64/native.node",
+  ]);
+});
