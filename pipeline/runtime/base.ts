@@ -1,8 +1,9 @@
 import { createReadStream, createWriteStream } from "node:fs";
-import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
+import { z } from "zod";
 import { DEFAULT_LEVEL } from "../build/compress.ts";
 import { follow, hasImage } from "../build/docker.ts";
 import { exportImage, hasFile } from "../build/image.ts";
@@ -10,19 +11,26 @@ import { order } from "../build/normalise.ts";
 import { importRootfs } from "../build/rootfs-source.ts";
 import { indexTar } from "../build/tar-index.ts";
 import type { BaseCell, RootfsSource } from "../schema/cells.ts";
-import { errorCode, PipelineError } from "../schema/error.ts";
+import { PipelineError } from "../schema/error.ts";
+import { readRecord } from "./record.ts";
 import { buildRecipe, inputsWith, LIVE, overridesOf, type Workshop } from "./workshop.ts";
 
-/** A base as presets need it: its container image, and its paths in the order that they keep. */
-export interface Base {
-  readonly image: string;
-  readonly paths: readonly string[];
+/** What is kept of a base beside its container image. */
+const BaseRecord = z.strictObject({
+  /** Its paths, in the order that presets keep. */
+  paths: z.array(z.string()),
   /** Where its first files came from. */
-  readonly source: string;
+  source: z.string(),
   /** Whether that was another source than the one it declares first. */
-  readonly fallback: boolean;
+  fallback: z.boolean(),
   /** Whether its packages are those of the day of the build. */
-  readonly live: boolean;
+  live: z.boolean(),
+});
+
+/** A base as presets need it. */
+export interface Base extends z.infer<typeof BaseRecord> {
+  /** The container image. */
+  readonly image: string;
 }
 
 /** A base's container image: the one that this run has, or has found for the same inputs, or a new one. */
@@ -44,7 +52,7 @@ async function findOrBuild(workshop: Workshop, cell: BaseCell): Promise<Base> {
   const saved = join(directory, `${cell.id}-${inputs}.tar`);
 
   if (!options.noCache) {
-    const known = await readRecord(record);
+    const known = await readRecord(record, BaseRecord);
     const there = known && ((await hasImage(docker, image)) || (await load(workshop, saved)));
     if (there) return { image, ...known };
   }
@@ -96,15 +104,6 @@ function sourcesOf(workshop: Workshop, cell: BaseCell): readonly RootfsSource[] 
     );
   }
   return [{ from: "tarball", url: rootfs.from, sha256 }];
-}
-
-async function readRecord(path: string): Promise<Omit<Base, "image"> | undefined> {
-  try {
-    return JSON.parse(await readFile(path, "utf8"));
-  } catch (error) {
-    if (errorCode(error) === "ENOENT" || error instanceof SyntaxError) return undefined;
-    throw error;
-  }
 }
 
 /** Loads a saved container image into Docker; false where there is none. */

@@ -1,8 +1,8 @@
-import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import type { BaseCell, KernelCell } from "../schema/cells.ts";
-import { errorCode, PipelineError } from "../schema/error.ts";
+import { PipelineError } from "../schema/error.ts";
 import { KernelBootFacts, type KernelFacts } from "../schema/facts.ts";
 import { KERNEL_FORMATS, type KernelFormat } from "../schema/names.ts";
 import { probeKernel } from "../vm/probe.ts";
@@ -10,6 +10,7 @@ import type { Bus } from "../vm/qemu.ts";
 import { verifyBoot } from "../vm/verify.ts";
 import { ensureBase } from "./base.ts";
 import { type BuiltKernel, kernelDirectory, kernelSbom } from "./kernel.ts";
+import { readRecord } from "./record.ts";
 import { withBaseImage } from "./rootfs-image.ts";
 import { cellDirectory, inWorkDirectory, type Workshop } from "./workshop.ts";
 
@@ -26,7 +27,7 @@ type Proof = z.infer<typeof Proof>;
 
 /** Makes sure of what a kernel will be booted with, before minutes go into compiling it. */
 export async function prepareBoots(workshop: Workshop, cell: KernelCell): Promise<void> {
-  const proof = await readProof(proofPath(kernelDirectory(workshop, cell)));
+  const proof = await readRecord(proofPath(kernelDirectory(workshop, cell)), Proof);
   if (proof && covers(workshop, cell, proof)) return;
   for (const base of basesFor(workshop, cell)) await ensureBase(workshop, base);
 }
@@ -42,7 +43,7 @@ export async function verifyKernel(
   again: boolean,
 ): Promise<KernelFacts[]> {
   const path = proofPath(kernel.directory);
-  const known = again ? undefined : await readProof(path);
+  const known = again ? undefined : await readRecord(path, Proof);
   const proof = known && covers(workshop, cell, known) ? known : await prove(workshop, cell, kernel);
   await writeFile(path, JSON.stringify(proof));
 
@@ -153,12 +154,3 @@ async function probe(workshop: Workshop, cell: KernelCell, kernel: BuiltKernel):
 /** Beside the cell's other leavings, where a failed boot is looked for. */
 const consoleLog = (workshop: Workshop, cell: KernelCell, format: KernelFormat) =>
   join(cellDirectory(workshop, cell), `console-${format}.log`);
-
-async function readProof(path: string): Promise<Proof | undefined> {
-  try {
-    return Proof.parse(JSON.parse(await readFile(path, "utf8")));
-  } catch (error) {
-    if (errorCode(error) === "ENOENT" || error instanceof SyntaxError || error instanceof z.ZodError) return;
-    throw error;
-  }
-}

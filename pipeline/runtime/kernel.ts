@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { mkdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { sha256File } from "../build/hash.ts";
@@ -7,9 +7,10 @@ import { buildKernel, sourceVersion } from "../build/kernel.ts";
 import type { LicensedPackage } from "../build/packages.ts";
 import { sbom, sbomFacts } from "../build/sbom.ts";
 import type { KernelCell } from "../schema/cells.ts";
-import { errorCode, PipelineError } from "../schema/error.ts";
+import { PipelineError } from "../schema/error.ts";
 import { KernelFacts, type Package } from "../schema/facts.ts";
 import { type Arch, KERNEL_FORMATS, kernelAsset } from "../schema/names.ts";
+import { readRecord } from "./record.ts";
 import { APT_LIVE, inputsWith, notBuilt, type Workshop } from "./workshop.ts";
 
 /** What is known of a kernel before it is booted: the facts of each of its assets. */
@@ -44,7 +45,7 @@ export async function ensureKernel(
   noCache = false,
 ): Promise<BuiltKernel> {
   const directory = kernelDirectory(workshop, cell);
-  const known = noCache ? undefined : await readFacts(join(directory, FACTS));
+  const known = noCache ? undefined : await readRecord(join(directory, FACTS), BuiltFacts);
   if (known) return { directory, facts: known };
 
   // It appears in the cache as a whole.
@@ -132,17 +133,7 @@ const licensed = (packages: readonly Package[]): LicensedPackage[] =>
 /** The kernel that an earlier build stage left. @throws PipelineError where there is none */
 export async function builtKernel(workshop: Workshop, cell: KernelCell): Promise<BuiltKernel> {
   const directory = kernelDirectory(workshop, cell);
-  const facts = await readFacts(join(directory, FACTS));
+  const facts = await readRecord(join(directory, FACTS), BuiltFacts);
   if (facts) return { directory, facts };
   throw notBuilt(cell);
-}
-
-async function readFacts(path: string): Promise<BuiltFacts | undefined> {
-  try {
-    return BuiltFacts.parse(JSON.parse(await readFile(path, "utf8")));
-  } catch (error) {
-    // What another version has written is as good as nothing.
-    if (errorCode(error) === "ENOENT" || error instanceof SyntaxError || error instanceof z.ZodError) return;
-    throw error;
-  }
 }

@@ -62,6 +62,8 @@ export interface CliOptions {
   readonly env?: NodeJS.ProcessEnv;
   /** A command that runs the command line: another user, another host name. */
   readonly within?: readonly string[];
+  /** Called with its process id, as soon as it has one. */
+  readonly onStart?: (pid: number) => void;
   /** Called with all of stderr so far, each time there is more. */
   readonly onStderr?: (text: string, pid: number) => void;
 }
@@ -82,6 +84,7 @@ export function cli(root: string, args: readonly string[], options: CliOptions =
     env: { ...process.env, ...options.env },
     stdio: ["ignore", "pipe", "pipe"],
   });
+  if (child.pid !== undefined) options.onStart?.(child.pid);
   let stdout = "";
   let stderr = "";
   child.stdout.on("data", (chunk: Buffer) => {

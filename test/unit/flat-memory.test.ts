@@ -58,7 +58,7 @@ import { indexTar } from "./pipeline/build/tar-index.ts";
 const index = await indexTar(createReadStream(process.env.SPOOL), new AbortController().signal);
 const spool = await open(process.env.SPOOL);
 const rootfs = await normalise(index, spool, { baseOrder: [], epoch: 1_700_000_000 });
-const audit = new Audit([{ name: "a token", value: "not-in-any-of-these-files" }]);
+const audit = new Audit({ arch: "amd64", program: null, secrets: [{ name: "a token", value: "not-in-any-of-these-files" }] });
 let read = 0;
 const tar = toTar(rootfs, (entry, chunk) => {
   read += chunk.length;

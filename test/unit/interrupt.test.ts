@@ -33,9 +33,8 @@ describe("a command that is interrupted", () => {
     const root = checkout();
     const { exitCode, stdout, stderr } = await cli(root, ["cell", "codex-amd64-debian"], {
       env: { DOCKER_HOST: engine.host, GITHUB_ACTIONS: undefined, NODE_EXTRA_CA_CERTS: undefined },
-      // The first thing that it says is that it pulls; then the engine is asked to.
-      onStderr: (_, from) => {
-        pid = from;
+      onStart: (child) => {
+        pid = child;
       },
     });
     const said = stderr.trim().split("\n");

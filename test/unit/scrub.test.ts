@@ -62,9 +62,6 @@ describe("scrubbing", () => {
     ["tmp/network", "directory"],
     ["usr/lib/python3/__pycache__", "directory"],
     // Where /etc/resolv.conf is a link, it points into the builder's /run.
-    // TypeScript reads them when it runs; and a map can be a program's own data.
-    ["opt/agent/node_modules/typescript/lib/lib.es5.d.ts", "file"],
-    ["opt/agent/node_modules/a/world.map", "file"],
     ["etc/resolv.conf", "symlink"],
   ])("leaves out %s though it is a %s", (path, type) => {
     expect(isScrubbed(path, type)).toBe(true);
@@ -89,6 +86,9 @@ describe("scrubbing", () => {
     "opt/codex/node_modules/x/dev/y.js",
     "opt/codex/node_modules/x/var/log/y",
     "usr/lib/node_modules/npm/man/man1/npm.1",
+    // TypeScript reads them when it runs; and a map can be a program's own data.
+    "opt/agent/node_modules/typescript/lib/lib.es5.d.ts",
+    "opt/agent/node_modules/a/world.map",
   ])("keeps %s", (path) => {
     expect(isScrubbed(path, "file")).toBe(false);
   });
