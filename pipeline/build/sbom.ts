@@ -11,7 +11,7 @@ export interface Subject {
   readonly name: string;
   readonly type: "rootfs" | "kernel";
   readonly arch: Arch;
-  /** Of the distribution, as in /etc/os-release: `debian` and `13`. */
+  /** Of the distribution, as in /etc/os-release: `debian` and `13`; an empty version is none. */
   readonly distribution: { readonly id: string; readonly version: string };
 }
 
@@ -45,14 +45,14 @@ function component(subject: Subject, each: LicensedPackage): Models.Component {
 /** https://github.com/package-url/purl-spec: what a vulnerability database knows a package by. */
 function purlOf({ arch, distribution: { id, version: release } }: Subject, each: Package): string {
   const { type, name, version } = each;
-  const distro = {
+  const qualifiers = {
     arch: type === "apk" ? { amd64: "x86_64", arm64: "aarch64" }[arch] : arch,
-    distro: `${id}-${release}`,
+    ...(release ? { distro: `${id}-${release}` } : {}),
   };
   switch (type) {
     case "deb":
     case "apk":
-      return new PackageURL(type, id, name, version, distro, undefined).toString();
+      return new PackageURL(type, id, name, version, qualifiers, undefined).toString();
     case "npm": {
       const [scope, bare] = name.startsWith("@") ? name.split("/") : [undefined, name];
       return new PackageURL(type, scope, bare!, version, undefined, undefined).toString();

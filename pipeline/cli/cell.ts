@@ -20,6 +20,7 @@ export const cellCommand = withBuildOptions(
     .option("--store <dir:PATH>", "where finished cells go (default: dir:out/release/<tag>)", parseStore)
     .option("--level <1-19>", "zstd level: a low one for quick work", parseLevel, DEFAULT_LEVEL)
     .option("--no-cache", "build every step anew, also what is staged already")
+    .option("--as-declared", "refuse what could not be had as declared, instead of saying so in its facts")
     .option("--record", "write what is in each image to listings/, for later ones to be compared with")
     .option("--kernel <path>", "boot with this kernel")
     .option("--initrd <path>", "and this initial ramdisk")

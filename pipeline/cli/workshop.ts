@@ -23,6 +23,7 @@ export interface BuildFlags {
   readonly bootTimeout?: number;
   readonly bases?: string;
   readonly record?: true;
+  readonly asDeclared?: true;
   readonly aptMirror?: string;
   readonly apkMirror?: string;
   readonly npmRegistry?: string;
@@ -69,6 +70,7 @@ export function toOptions(flags: BuildFlags): CellOptions {
   return {
     root: root(),
     network,
+    asDeclared: flags.asDeclared,
     record: flags.record,
     level: flags.level ?? DEFAULT_LEVEL,
     noCache: flags.cache === false,

@@ -81,7 +81,7 @@ function covers(workshop: Workshop, cell: KernelCell, proof: Proof): boolean {
 }
 
 async function prove(workshop: Workshop, cell: KernelCell, kernel: BuiltKernel): Promise<Proof> {
-  const { run, options } = workshop;
+  const { run } = workshop;
   await mkdir(cellDirectory(workshop, cell), { recursive: true });
   if (!isNative(workshop, cell)) {
     run.progress.warn(
@@ -93,41 +93,40 @@ async function prove(workshop: Workshop, cell: KernelCell, kernel: BuiltKernel):
   for (const base of basesFor(workshop, cell)) {
     await withBaseImage(workshop, base, async (disk, { source }) => {
       for (const format of KERNEL_FORMATS) {
-        const started = startable(cell, format);
-        const machine = BUSES[format];
-        run.progress.step(`boot ${base.id} with the kernel's ${started}, devices on ${machine}`);
-        const {
-          check: _,
-          ms,
-          ready_uptime_s,
-          ...boot
-        } = await verifyBoot(
-          {
-            arch: cell.arch,
-            disk,
-            kernel: { kernel: join(kernel.directory, started) },
-            bus: machine,
-            check: null,
-            consoleLog: consoleLog(workshop, cell, format),
-            timeoutMs: options.bootTimeoutMs,
-          },
-          run,
-        ).catch((error: unknown) => {
-          if (!(error instanceof PipelineError)) throw error;
-          throw new PipelineError(
-            `${base.id} with the kernel's ${started}, devices on ${machine}: ${error.message}`,
-            {
-              details: error.details,
-              cause: error,
-            },
-          );
-        });
-        const rootfs = { id: base.id, source, ms, ready_uptime_s };
-        proof[format].push({ ...boot, started, machine, rootfs });
+        const { rootfs, ...boot } = await bootWith(workshop, cell, kernel, format, { id: base.id, disk });
+        proof[format].push({ ...boot, rootfs: { ...rootfs, source } });
       }
     });
   }
   return proof;
+}
+
+/** Boots a root file system up to an SSH login. @throws PipelineError that says with what */
+async function bootWith(
+  workshop: Workshop,
+  cell: KernelCell,
+  kernel: BuiltKernel,
+  format: KernelFormat,
+  { id, disk }: { id: string; disk: string },
+) {
+  const { run, options } = workshop;
+  const started = startable(cell, format);
+  const machine = BUSES[format];
+  const title = `${id} with the kernel's ${started}, devices on ${machine}`;
+  run.progress.step(`boot ${title}`);
+  const machineOptions = {
+    ...{ arch: cell.arch, disk, bus: machine, check: null },
+    kernel: { kernel: join(kernel.directory, started) },
+    consoleLog: consoleLog(workshop, cell, format),
+    timeoutMs: options.bootTimeoutMs,
+  };
+  try {
+    const { check: _, ms, ready_uptime_s, ...boot } = await verifyBoot(machineOptions, run);
+    return { ...boot, started, machine, rootfs: { id, ms, ready_uptime_s } };
+  } catch (error) {
+    if (!(error instanceof PipelineError)) throw error;
+    throw new PipelineError(`${title}: ${error.message}`, { details: error.details, cause: error });
+  }
 }
 
 async function probe(workshop: Workshop, cell: KernelCell, kernel: BuiltKernel): Promise<Proof> {

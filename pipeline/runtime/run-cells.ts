@@ -6,7 +6,7 @@ import { buildStage, readBuildFacts } from "./build-stage.ts";
 import { builtKernel, ensureKernel } from "./kernel.ts";
 import { prepareBoots, verifyKernel } from "./kernel-stage.ts";
 import { verifyStage } from "./verify-stage.ts";
-import { checkArch, isCurrent, overridesOf, type Workshop } from "./workshop.ts";
+import { checkArch, checkDeclared, isCurrent, overridesOf, type Workshop } from "./workshop.ts";
 
 export const STAGES = ["build", "verify"] as const;
 export type Stage = (typeof STAGES)[number];
@@ -46,12 +46,14 @@ async function runCell(workshop: Workshop, cell: Cell, stages: readonly Stage[])
   const { id } = cell;
   const { noCache, record } = workshop.options;
   const kept = noCache || record ? undefined : await stagedBefore(workshop, cell);
+  for (const { overrides } of kept ?? []) checkDeclared(workshop, overrides);
   if (kept) return { id, result: "kept", facts: kept };
   if (cell.kind === "kernel") return await runKernel(workshop, cell, stages);
 
   const built = stages.includes("build")
     ? await buildStage(workshop, cell)
     : await readBuildFacts(workshop, cell);
+  checkDeclared(workshop, built.overrides);
   if (!stages.includes("verify")) return { id, result: "built", facts: [] };
   return { id, result: "staged", facts: [await verifyStage(workshop, cell, built)] };
 }
@@ -63,6 +65,7 @@ async function runKernel(workshop: Workshop, cell: KernelCell, stages: readonly 
   const kernel = build
     ? await ensureKernel(workshop, cell, workshop.options.noCache)
     : await builtKernel(workshop, cell);
+  checkDeclared(workshop, kernel.facts[0]!.overrides);
   if (!verify) return { id, result: "built", facts: [] };
   // Whoever asks for this stage alone wants to see it done.
   return { id, result: "staged", facts: await verifyKernel(workshop, cell, kernel, !build) };

@@ -30,6 +30,8 @@ export interface CellOptions {
   readonly rootfs?: { readonly from: string; readonly sha256: string | undefined } | undefined;
   /** Boot with this kernel instead of the pipeline's. */
   readonly kernel?: Kernel | undefined;
+  /** Refuse what could not be had as it is declared. @default false: it is made, and its facts say so */
+  readonly asDeclared?: boolean | undefined;
   /** Record what is in each image, for later ones to be compared with. @default false */
   readonly record?: boolean | undefined;
   /** How long a machine has until it lets us in, ms. @default by accelerator */
@@ -148,6 +150,15 @@ export function inputsWith(cell: Cell, overrides: readonly string[]): string {
   return createHash("sha256")
     .update(JSON.stringify([cell.inputs, overrides]))
     .digest("hex");
+}
+
+/** @throws PipelineError when something was overridden, and that was not to be */
+export function checkDeclared({ options }: Workshop, overrides: readonly string[]): void {
+  if (!options.asDeclared || overrides.length === 0) return;
+  throw new PipelineError(
+    `not as declared: ${overrides.join(", ")}; what is published is made from what is declared, so run it again ` +
+      "where that can be had",
+  );
 }
 
 /** For a stage that finds nothing of the stage before it. */

@@ -195,6 +195,9 @@ describe("a version that the archive no longer has", () => {
     const [facts] = JSON.parse(
       readFileSync(join(dirname(project.kernel("amd64").kernel), "facts.json"), "utf8"),
     );
+    const strict = await cell(project, "amd64", "--stage", "build", "--as-declared");
+    expect(strict.stderr).toMatch(/^error: kernel-amd64: not as declared: .*linux-source-6\.12=/m);
+    expect(strict.exitCode).toBe(2);
     expect(facts.overrides).toContain(`linux-source-6.12=${taken}`);
     expect(facts.inputs).not.toBe(readCells(project.root).cells[0]!.inputs);
   });

@@ -118,6 +118,7 @@ describe("build-published-images", () => {
   it("compiles no kernel twice for the same inputs: their hash is the key, whole and alone", () => {
     const [cache] = withOf(jobs.kernel, "actions/cache");
     expect(cache).toEqual({ path: "out/cache/kernels", key: "${{ matrix.cell }}-${{ matrix.inputs }}" });
+    expect(jobs.kernel?.steps.find(({ env }) => env?.CELL)?.run).toContain(" --as-declared");
     expect(cache?.path).toBe(withOf(jobs.kernel, "actions/upload-artifact")[0]?.path);
   });
 

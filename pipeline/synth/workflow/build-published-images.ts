@@ -47,7 +47,8 @@ export function buildPublishedImages(tag: string): Workflow {
             uses: uses("actions/cache"),
             with: { path: KERNELS, key: "${{ matrix.cell }}-${{ matrix.inputs }}" },
           },
-          runCell(),
+          // What is cached under the inputs' name is what they name.
+          runCell("--as-declared"),
           handOver("kernel", "${{ matrix.cell }}", KERNELS),
         ],
       ),
@@ -74,10 +75,10 @@ export function buildPublishedImages(tag: string): Workflow {
   };
 }
 
-const runCell = (flags?: string): Step => ({
+const runCell = (flags: string): Step => ({
   name: "Build, boot and stage",
   env: { CELL: "${{ matrix.cell }}" },
-  run: ['npm run -s cell -- "$CELL"', flags].filter(Boolean).join(" "),
+  run: `npm run -s cell -- "$CELL" ${flags}`,
 });
 
 /** What a cell leaves for the jobs after it, as an artifact of the run. */
