@@ -8,12 +8,17 @@ export interface KeyPair {
   readonly publicKey: string;
 }
 
-/** A fresh ed25519 key pair for one machine. */
+/**
+ * A fresh ed25519 key pair for one machine. One in two hundred that ssh2 1.17 makes is malformed by its own
+ * reading (16 of 3,000), and nobody could log in with it: such a pair is thrown away.
+ */
 export function generateKey(): KeyPair {
-  const { private: privateKey, public: publicKey } = ssh2.utils.generateKeyPairSync("ed25519", {
-    comment: "smolvm",
-  });
-  return { privateKey, publicKey };
+  for (;;) {
+    const { private: privateKey, public: publicKey } = ssh2.utils.generateKeyPairSync("ed25519", {
+      comment: "smolvm",
+    });
+    if (!(ssh2.utils.parseKey(privateKey) instanceof Error)) return { privateKey, publicKey };
+  }
 }
 
 /** The kernel parameter by which `/init` is given a user's key. */
