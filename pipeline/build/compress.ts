@@ -2,9 +2,9 @@ import { rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type Docker from "dockerode";
 import { PipelineError } from "../schema/error.ts";
+import { sha256File } from "../schema/hash.ts";
 import type { Run } from "../schema/progress.ts";
 import { noSpace } from "./ext4.ts";
-import { sha256File } from "./hash.ts";
 import { runTool } from "./tool.ts";
 
 export const DEFAULT_LEVEL = 19;

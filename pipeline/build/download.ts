@@ -5,8 +5,8 @@ import { join } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { PipelineError } from "../schema/error.ts";
+import { tap } from "../schema/hash.ts";
 import type { Run } from "../schema/progress.ts";
-import { tap } from "./hash.ts";
 
 /**
  * Brings a file (a path or an http(s) address) into the cache by its content and returns where it lies.

@@ -1,23 +1,29 @@
-import { relative, resolve } from "node:path";
+import { relative } from "node:path";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { DEFAULT_LEVEL } from "../build/compress.ts";
+import { DirectoryStore } from "../release/directory-store.ts";
 import { readCells, selectCells } from "../runtime/cells.ts";
 import { type Outcome, runCells, STAGES, type Stage } from "../runtime/run-cells.ts";
+import { uploadCell } from "../runtime/upload-stage.ts";
+import type { Cell, Cells } from "../schema/cells.ts";
 import type { KernelFacts, RootfsFacts } from "../schema/facts.ts";
 import { humanBytes } from "./progress.ts";
+import { inRun } from "./run.ts";
+import { openReleases, RELEASE_ID, STORE, type StoreFlags, stagingDirectory, theRelease } from "./store.ts";
 import { root } from "./tree.ts";
 import { type BuildFlags, inWorkshop, toOptions, withBuildOptions } from "./workshop.ts";
 
-interface Flags extends BuildFlags {
-  readonly stage?: Stage;
+interface Flags extends Omit<BuildFlags, "store">, StoreFlags {
+  readonly stage?: Stage | "upload";
 }
 
 export const cellCommand = withBuildOptions(
   new Command("cell")
     .description("build cells, boot them, and stage what has proven to work")
     .argument("<id...>", "cells, as `npm run list` shows them: codex-amd64-debian")
-    .addOption(new Option("--stage <stage>", "run one stage alone").choices(STAGES))
-    .option("--store <dir:PATH>", "where finished cells go (default: dir:out/release/<tag>)", parseStore)
+    .addOption(new Option("--stage <stage>", "run one stage alone").choices([...STAGES, "upload"]))
+    .option(...STORE)
+    .option(...RELEASE_ID)
     .option("--level <1-19>", "zstd level: a low one for quick work", parseLevel, DEFAULT_LEVEL)
     .option("--no-cache", "build every step anew, also what is staged already")
     .option("--as-declared", "refuse what could not be had as declared, instead of saying so in its facts")
@@ -29,13 +35,40 @@ export const cellCommand = withBuildOptions(
 ).action(async (ids: string[], flags: Flags) => {
   const cells = readCells(root());
   const selected = selectCells(cells, ids);
-  await inWorkshop(cells, toOptions(flags), async (workshop, progress) => {
-    await runCells(workshop, selected, flags.stage ? [flags.stage] : STAGES, (outcome) => {
-      progress.end();
-      report(outcome, workshop.store.directory);
+  const { stage, store } = flags;
+  if (stage !== "upload") {
+    const directory = store?.kind === "dir" ? store.path : undefined;
+    await inWorkshop(cells, toOptions({ ...flags, store: directory }), async (workshop, progress) => {
+      await runCells(workshop, selected, stage ? [stage] : STAGES, (outcome) => {
+        progress.end();
+        report(outcome, workshop.store.directory);
+      });
     });
-  });
+  }
+  if (stage === "upload" || (stage === undefined && store?.kind === "github")) {
+    await uploadCells(cells, selected, flags);
+  }
 });
+
+/** Sends what is staged to the chosen store; the name of each asset that is there then is data. */
+async function uploadCells(cells: Cells, selected: readonly Cell[], flags: Flags): Promise<void> {
+  await inRun(async (run) => {
+    const store = openReleases(cells, flags.store, run);
+    const release =
+      store.isPublic || flags.releaseId !== undefined
+        ? await theRelease(store, cells, flags)
+        : await store.prepare(cells.tag);
+    const staged = new DirectoryStore(stagingDirectory(cells));
+    for (const cell of selected) {
+      for (const { facts, sent } of await uploadCell({ cells, staged, store, release }, cell, run)) {
+        run.progress.end();
+        const how = sent === "sent" ? "sent" : "there already, with the same bytes";
+        process.stderr.write(`${facts.asset}: ${how} (${humanBytes(facts.size)}, sha256 ${facts.sha256})\n`);
+        process.stdout.write(`${facts.asset}\n`);
+      }
+    }
+  });
+}
 
 /** The path of each asset is data; what it is goes to the reader. */
 function report({ id, result, facts }: Outcome, store: string): void {
@@ -73,12 +106,6 @@ function kernelLines({ asset, size, source, boot }: KernelFacts): string[] {
         `${rootfs ? `, SSH login after ${(rootfs.ms / 1000).toFixed(1)} s: ${rootfs.id}` : ", no further"}`,
     ),
   ];
-}
-
-function parseStore(value: string): string {
-  const path = /^dir:(.+)$/.exec(value)?.[1];
-  if (!path) throw new InvalidArgumentError('Stores: "dir:PATH".');
-  return resolve(path);
 }
 
 function parseLevel(value: string): number {

@@ -6,6 +6,8 @@ import { diffCommand } from "./diff.ts";
 import { doctorCommand } from "./doctor.ts";
 import { listCommand } from "./list.ts";
 import { planCommand } from "./plan.ts";
+import { annotate } from "./progress.ts";
+import { releaseCommand } from "./release.ts";
 import { reproCommand } from "./repro.ts";
 import { synthCommand } from "./synth.ts";
 
@@ -17,10 +19,13 @@ const program = new Command("pipeline")
 
 const commands = [
   ...[synthCommand, diffCommand, listCommand, planCommand],
-  ...[cellCommand, reproCommand, doctorCommand],
+  ...[cellCommand, releaseCommand, reproCommand, doctorCommand],
 ];
 for (const command of commands) {
-  program.addCommand(command.exitOverride().option("--debug", "show the stack trace of an error"));
+  program.addCommand(command);
+  for (const each of [command, ...command.commands]) {
+    each.exitOverride().option("--debug", "show the stack trace of an error");
+  }
 }
 
 try {
@@ -37,9 +42,9 @@ function report(error: unknown): number {
     process.stderr.write(`error: Docker refuses: ${error.message}\n`);
     return 2;
   }
-  process.stderr.write(
-    `error: ${known ? error.message : `unexpected: ${String((error as Error)?.message ?? error)}`}\n`,
-  );
+  const message = known ? error.message : `unexpected: ${String((error as Error)?.message ?? error)}`;
+  process.stderr.write(`error: ${message}\n`);
+  if (process.env.GITHUB_ACTIONS) annotate("error", message);
   if (known) for (const line of error.details) process.stderr.write(`${line}\n`);
   if (process.argv.includes("--debug")) process.stderr.write(`${(error as Error)?.stack}\n`);
   else if (!known) process.stderr.write("(this is a defect; --debug shows where)\n");

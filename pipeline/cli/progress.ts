@@ -47,9 +47,20 @@ function groups(stream: NodeJS.WriteStream): CliProgress {
       stream.write(`::group::${title}\n`);
     },
     bytes() {},
-    warn: (line) => void stream.write(`::warning::${line.replaceAll("%", "%25").replaceAll("\n", "%0A")}\n`),
+    warn: (line) => annotate("warning", line, stream),
     end: close,
   };
+}
+
+/** What Actions shows on the page of the run. */
+export function annotate(
+  level: "warning" | "error",
+  line: string,
+  stream: NodeJS.WriteStream = process.stderr,
+): void {
+  stream.write(
+    `::${level}::${line.replaceAll("%", "%25").replaceAll("\r", "%0D").replaceAll("\n", "%0A")}\n`,
+  );
 }
 
 function liveLine(stream: NodeJS.WriteStream): CliProgress {

@@ -7,13 +7,14 @@ import { secretsOf } from "../runtime/secrets.ts";
 import { type CellOptions, openWorkshop, type Workshop } from "../runtime/workshop.ts";
 import type { Cells } from "../schema/cells.ts";
 import { PipelineError } from "../schema/error.ts";
-import { interruptible } from "./interrupt.ts";
-import { type CliProgress, createProgress } from "./progress.ts";
+import type { CliProgress } from "./progress.ts";
+import { inRun } from "./run.ts";
 import { root } from "./tree.ts";
 
 /** What the commands that build are given on the command line; each declares those that it has. */
 export interface BuildFlags {
-  readonly store?: string;
+  /** A directory. */
+  readonly store?: string | undefined;
   readonly level?: number;
   readonly cache?: boolean;
   readonly rootfs?: string;
@@ -46,17 +47,7 @@ export async function inWorkshop(
   options: CellOptions,
   work: (workshop: Workshop, progress: CliProgress) => Promise<void>,
 ): Promise<void> {
-  const progress = createProgress(process.env, process.stderr);
-  try {
-    await interruptible(async (signal) => {
-      await work(await openWorkshop(cells, options, { progress, signal }), progress);
-    });
-  } catch (error) {
-    process.exitCode = 2;
-    throw error;
-  } finally {
-    progress.end();
-  }
+  await inRun(async (run) => await work(await openWorkshop(cells, options, run), run.progress));
 }
 
 /** @throws PipelineError at flags that do not go together */

@@ -17,6 +17,11 @@ export interface ReleaseProps {
   readonly defaultFlavor: string;
   /** No file in an image is newer than this instant (ISO 8601, UTC). */
   readonly newestFile: string;
+  /**
+   * What of a published cell may be other than declared, as its facts name it under `overrides`: `apt=live` where
+   * no dated archive can be reached. @default nothing
+   */
+  readonly accepts?: readonly string[];
 }
 
 /** One release: its kernels, bases and presets are the constructs below it. */
@@ -28,6 +33,7 @@ export class Release extends Construct {
   readonly defaultFlavor: string;
   /** Seconds since 1970. */
   readonly sourceDateEpoch: number;
+  readonly accepts: readonly string[];
 
   /** What is declared below it, in order; each construct adds itself. */
   readonly bases: BaseRootfs[] = [];
@@ -65,6 +71,7 @@ export class Release extends Construct {
     this.vmms = props.vmms;
     this.defaultFlavor = props.defaultFlavor;
     this.sourceDateEpoch = epoch;
+    this.accepts = props.accepts ?? [];
 
     this.node.addValidation({ validate: () => this.#validate() });
   }

@@ -1,7 +1,11 @@
-import { copyFile, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { errorCode, PipelineError } from "../schema/error.ts";
 import { Facts } from "../schema/facts.ts";
+import { sha256File } from "../schema/hash.ts";
+import { MANIFEST_ASSET, SUMS_ASSET } from "../schema/names.ts";
+import type { Run } from "../schema/progress.ts";
+import type { Outgoing } from "./store.ts";
 
 /** Finished, verified assets in a directory: `<asset>`, with its facts in `<asset>.json` beside it. */
 export class DirectoryStore {
@@ -32,11 +36,41 @@ export class DirectoryStore {
     const target = join(this.directory, facts.asset);
     await mkdir(this.directory, { recursive: true });
     await rm(`${target}.json`, { force: true });
+    // What was published from here is not what is here any more.
+    await rm(join(this.directory, MANIFEST_ASSET), { force: true });
     await move(file, target);
     await this.#write(facts.sbom.asset, sbom);
     await this.#write(`${facts.asset}.json`, `${JSON.stringify(facts, null, 2)}\n`);
-    await this.#write(SUMS, await this.#sums());
+    await this.#write(SUMS_ASSET, sums(await this.all()));
     return target;
+  }
+
+  /** Takes over what another store has, and leaves it there. */
+  async copy(from: DirectoryStore, facts: Facts): Promise<void> {
+    await mkdir(this.directory, { recursive: true });
+    const partial = join(this.directory, `${facts.asset}.${process.pid}.partial`);
+    await copyFile(join(from.directory, facts.asset), partial);
+    await this.put(partial, facts, await readFile(join(from.directory, facts.sbom.asset), "utf8"));
+  }
+
+  /** A staged asset, ready to be sent. @throws PipelineError when it is not what its facts say */
+  async outgoing({ asset, id, sha256, size }: Facts, run: Run): Promise<Outgoing> {
+    return await this.#outgoing(id, { name: asset, sha256, size }, run);
+  }
+
+  /** An asset's inventory, ready to be sent. @throws PipelineError when it is not what the asset's facts say */
+  async outgoingSbom({ id, sbom: { asset: name, sha256, size } }: Facts, run: Run): Promise<Outgoing> {
+    return await this.#outgoing(id, { name, sha256, size }, run);
+  }
+
+  async #outgoing(id: string, file: Omit<Outgoing, "path">, run: Run): Promise<Outgoing> {
+    const path = join(this.directory, file.name);
+    const actual = (await stat(path).catch(() => undefined)) && (await sha256File(path, run.signal));
+    if (actual === file.sha256) return { ...file, path };
+    throw new PipelineError(
+      `${path} is ${actual ? `not what its facts say (sha256 ${actual}, and they say ${file.sha256})` : "missing"}: ` +
+        `build it again with \`npm run cell -- ${id} --no-cache\``,
+    );
   }
 
   /** The facts of everything that is staged, by the assets' names. */
@@ -44,24 +78,10 @@ export class DirectoryStore {
     const names = (await readdir(this.directory)).filter((name) => name.endsWith(".json")).sort();
     const facts = await Promise.all(
       names
-        .filter((name) => !name.endsWith(".cdx.json"))
+        .filter((name) => !name.endsWith(".cdx.json") && name !== MANIFEST_ASSET)
         .map((name) => this.facts(name.slice(0, -".json".length))),
     );
     return facts.filter((each) => each !== undefined);
-  }
-
-  /** What `sha256sum -c` reads: every asset and inventory. Made anew each time, so that whoever is last is right. */
-  async #sums(): Promise<string> {
-    const sums = new Map(
-      (await this.all()).flatMap(({ asset, sha256, sbom }) => [
-        [asset, sha256],
-        [sbom.asset, sbom.sha256],
-      ]),
-    );
-    return [...sums]
-      .sort(([a], [b]) => (a! < b! ? -1 : 1))
-      .map(([name, sha256]) => `${sha256}  ${name}\n`)
-      .join("");
   }
 
   /** A file appears under its name only when it is whole. */
@@ -72,7 +92,20 @@ export class DirectoryStore {
   }
 }
 
-const SUMS = "SHA256SUMS";
+/** What `sha256sum -c` reads: every asset and inventory, and further files by name. */
+export function sums(facts: readonly Facts[], further: Readonly<Record<string, string>> = {}): string {
+  const all = new Map(
+    facts.flatMap(({ asset, sha256, sbom }) => [
+      [asset, sha256],
+      [sbom.asset, sbom.sha256],
+    ]),
+  );
+  for (const [name, sha256] of Object.entries(further)) all.set(name, sha256);
+  return [...all]
+    .sort(([a], [b]) => (a! < b! ? -1 : 1))
+    .map(([name, sha256]) => `${sha256}  ${name}\n`)
+    .join("");
+}
 
 /** Renames a file, or copies it where the store is on another disk; it appears whole either way. */
 async function move(from: string, to: string): Promise<void> {

@@ -9,18 +9,10 @@ import { errorCode } from "../schema/error.ts";
 import { RootfsFacts } from "../schema/facts.ts";
 import { type Base, ensureBase } from "./base.ts";
 import { baseOf } from "./cells.ts";
+import { APT_LIVE, inputsWith, overridesOf } from "./declared.ts";
 import { checkVersions, readListing, recordListing } from "./listing.ts";
 import { IMAGE, makeRootfs } from "./rootfs-image.ts";
-import {
-  APT_LIVE,
-  buildRecipe,
-  cellDirectory,
-  inputsWith,
-  inWorkDirectory,
-  notBuilt,
-  overridesOf,
-  type Workshop,
-} from "./workshop.ts";
+import { buildRecipe, cellDirectory, inWorkDirectory, notBuilt, type Workshop } from "./workshop.ts";
 
 /** What the build stage leaves for the verify stage, in `out/images/<id>/build.json`. */
 export const BuildFacts = RootfsFacts.omit({ boot: true });

@@ -2,16 +2,17 @@ import { existsSync } from "node:fs";
 import { mkdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
-import { sha256File } from "../build/hash.ts";
 import { buildKernel, sourceVersion } from "../build/kernel.ts";
 import type { LicensedPackage } from "../build/packages.ts";
 import { sbom, sbomFacts } from "../build/sbom.ts";
 import type { KernelCell } from "../schema/cells.ts";
 import { PipelineError } from "../schema/error.ts";
 import { KernelFacts, type Package } from "../schema/facts.ts";
+import { sha256File } from "../schema/hash.ts";
 import { type Arch, KERNEL_FORMATS, kernelAsset } from "../schema/names.ts";
+import { APT_LIVE, inputsWith } from "./declared.ts";
 import { readRecord } from "./record.ts";
-import { APT_LIVE, inputsWith, notBuilt, type Workshop } from "./workshop.ts";
+import { notBuilt, type Workshop } from "./workshop.ts";
 
 /** What is known of a kernel before it is booted: the facts of each of its assets. */
 const BuiltFacts = z.array(KernelFacts.omit({ boot: true })).length(KERNEL_FORMATS.length);

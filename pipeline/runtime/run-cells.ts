@@ -3,10 +3,11 @@ import type { Cell, KernelCell } from "../schema/cells.ts";
 import { errorCode, PipelineError } from "../schema/error.ts";
 import type { Facts } from "../schema/facts.ts";
 import { buildStage, readBuildFacts } from "./build-stage.ts";
+import { checkDeclared, isCurrent, overridesOf } from "./declared.ts";
 import { builtKernel, ensureKernel } from "./kernel.ts";
 import { prepareBoots, verifyKernel } from "./kernel-stage.ts";
 import { verifyStage } from "./verify-stage.ts";
-import { checkArch, checkDeclared, isCurrent, overridesOf, type Workshop } from "./workshop.ts";
+import { checkArch, type Workshop } from "./workshop.ts";
 
 export const STAGES = ["build", "verify"] as const;
 export type Stage = (typeof STAGES)[number];

@@ -1,8 +1,8 @@
 import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { sha256File } from "../build/hash.ts";
 import type { BaseCell, PresetCell } from "../schema/cells.ts";
 import type { RootfsFacts } from "../schema/facts.ts";
+import { sha256File } from "../schema/hash.ts";
 import { verifyBoot } from "../vm/verify.ts";
 import { BUILD_FACTS, type BuildFacts, SBOM } from "./build-stage.ts";
 import { bootImage } from "./kernel.ts";

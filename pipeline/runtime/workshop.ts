@@ -1,8 +1,6 @@
-import { createHash } from "node:crypto";
 import { mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type Docker from "dockerode";
-import { DEFAULT_LEVEL } from "../build/compress.ts";
 import { connect, isAlive, removeAbandonedContainers } from "../build/docker.ts";
 import { buildImage, hasFile } from "../build/image.ts";
 import type { Network } from "../build/network.ts";
@@ -10,7 +8,6 @@ import { dockerArch, ensureTools } from "../build/tools-image.ts";
 import { DirectoryStore } from "../release/directory-store.ts";
 import type { BaseCell, Cell, Cells, PresetCell } from "../schema/cells.ts";
 import { PipelineError } from "../schema/error.ts";
-import type { Facts } from "../schema/facts.ts";
 import type { Arch } from "../schema/names.ts";
 import type { Run } from "../schema/progress.ts";
 import type { Kernel } from "../vm/verify.ts";
@@ -130,54 +127,10 @@ async function removeAbandonedDirectories(images: string): Promise<void> {
 
 /** Left in a container whose packages did not come from the archive of the declared instant. */
 export const LIVE = "/tmp/network/live";
-/** What is not as declared then. */
-export const APT_LIVE = "apt=live";
-
-/** What the user has asked for that differs from what the cells declare, and changes the bytes; sorted. */
-export function overridesOf(cells: Cells, options: CellOptions): string[] {
-  return [
-    ...(options.level === DEFAULT_LEVEL ? [] : [`level=${options.level}`]),
-    ...(options.rootfs ? [`rootfs=${options.rootfs.sha256 ?? options.rootfs.from}`] : []),
-    ...(options.epoch === undefined || options.epoch === cells.source_date_epoch
-      ? []
-      : [`SOURCE_DATE_EPOCH=${options.epoch}`]),
-  ];
-}
-
-/** A cell's inputs hash, or another one when something was overridden. */
-export function inputsWith(cell: Cell, overrides: readonly string[]): string {
-  if (overrides.length === 0) return cell.inputs;
-  return createHash("sha256")
-    .update(JSON.stringify([cell.inputs, overrides]))
-    .digest("hex");
-}
-
-/** @throws PipelineError when something was overridden, and that was not to be */
-export function checkDeclared({ options }: Workshop, overrides: readonly string[]): void {
-  if (!options.asDeclared || overrides.length === 0) return;
-  throw new PipelineError(
-    `not as declared: ${overrides.join(", ")}; what is published is made from what is declared, so run it again ` +
-      "where that can be had",
-  );
-}
 
 /** For a stage that finds nothing of the stage before it. */
 export const notBuilt = ({ id }: Cell, cause?: unknown) =>
   new PipelineError(`${id} is not built: run \`npm run cell -- ${id} --stage build\` first`, { cause });
-
-/**
- * Whether facts are of what a cell would be made into now: from its present inputs, and with what the user has
- * overridden. What the network has overridden (a source that cannot be reached) is as it was.
- */
-export function isCurrent(
-  facts: Facts | undefined,
-  cell: Cell,
-  overrides: readonly string[],
-): facts is Facts {
-  if (facts?.inputs !== inputsWith(cell, facts?.overrides ?? [])) return false;
-  const asked = facts.overrides.filter((override) => /^(level|rootfs|SOURCE_DATE_EPOCH)=/.test(override));
-  return asked.join("\n") === overrides.join("\n");
-}
 
 /** @throws PipelineError when the machine's Docker cannot build for the cell's arch */
 export function checkArch(workshop: Workshop, cell: Cell): void {

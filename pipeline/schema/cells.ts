@@ -92,6 +92,8 @@ export const Cells = z.strictObject({
   source_date_epoch: z.int().nonnegative(),
   /** The container image with mke2fs, zstd, Node and npm in which images are made. */
   tools: z.strictObject({ ...recipe, inputs: Sha256, sources: z.array(RootfsSource).min(1) }),
+  /** What of a published cell may be other than declared (`apt=live`). */
+  accepts: z.array(z.string()),
   /** Why a preset is not offered on a flavor: preset -> flavor -> reason. */
   refused: z.record(z.string(), z.record(z.string(), z.string())),
   cells: z.array(Cell),

@@ -1,5 +1,7 @@
 import { z } from "zod";
 
+const Sha256 = z.string().regex(/^[0-9a-f]{64}$/);
+
 /**
  * `images.lock.json`: the digests recorded when a tag was published, by asset name. Synth makes the
  * manifest's rows from it; a lock of another tag than the declared one yields no rows.
@@ -9,7 +11,12 @@ export const Lock = z.strictObject({
   tag: z.string(),
   assets: z.record(
     z.string(),
-    z.strictObject({ sha256: z.string().regex(/^[0-9a-f]{64}$/), size: z.int().positive() }),
+    z.strictObject({
+      sha256: Sha256,
+      size: z.int().positive(),
+      /** What its cell was made from. */
+      inputs: Sha256,
+    }),
   ),
 });
 export type Lock = z.infer<typeof Lock>;

@@ -1,5 +1,7 @@
 import { z } from "zod";
-import { Arch, KernelFormat, Vmm } from "./names.ts";
+import type { Cells } from "./cells.ts";
+import type { Lock } from "./lock.ts";
+import { Arch, assetUrl, KERNEL_FORMATS, KernelFormat, kernelAsset, kernelFormatOf, Vmm } from "./names.ts";
 
 const Sha256 = z
   .string()
@@ -40,3 +42,59 @@ export const Manifest = z.strictObject({
 export type Manifest = z.infer<typeof Manifest>;
 export const MANIFEST_PATH = "out/manifest.json";
 export const MANIFEST_SCHEMA_PATH = "out/manifest.schema.json";
+
+/** The manifest of the digests that are recorded for the declared tag; without rows where none are. */
+export function manifestOf(cells: Omit<Cells, "$comment">, lock: Lock | undefined): Manifest {
+  const { tag, repository, vmms } = cells;
+  const recorded = lock?.tag === tag ? lock.assets : {};
+  const published = (asset: string) => {
+    const { sha256, size } = recorded[asset] ?? {};
+    return sha256 && size ? [{ url: assetUrl(repository, tag, asset), sha256, size }] : [];
+  };
+  const rootfs = (asset: string) =>
+    published(asset).map((row) => ({
+      rootfs_url: row.url,
+      rootfs_sha256: row.sha256,
+      rootfs_size: row.size,
+    }));
+
+  const offered = cells.cells.filter((cell) => cell.published);
+  const archs = unique(offered.map(({ arch }) => arch));
+  const presets = offered.filter((cell) => cell.kind === "preset");
+  return {
+    schema_version: 1,
+    tag,
+    repository,
+    kernels: archs.flatMap((arch) =>
+      KERNEL_FORMATS.flatMap((format) =>
+        published(kernelAsset(arch, format)).map((row) => ({ arch, format, ...row })),
+      ),
+    ),
+    bases: offered
+      .filter((cell) => cell.kind === "base")
+      .flatMap(({ flavor, arch, assets }) => rootfs(assets[0]!).map((row) => ({ flavor, arch, ...row }))),
+    images: unique(presets.map(({ preset }) => preset)).flatMap((preset) =>
+      archs.flatMap((arch) =>
+        vmms.flatMap((vmm) =>
+          presets
+            .filter((cell) => cell.preset === preset && cell.arch === arch)
+            .flatMap(({ flavor, assets }) =>
+              published(kernelAsset(arch, kernelFormatOf(vmm))).flatMap((kernel) =>
+                rootfs(assets[0]!).map((row) => ({
+                  ...{ preset, arch, vmm, flavor },
+                  kernel_url: kernel.url,
+                  kernel_sha256: kernel.sha256,
+                  ...row,
+                })),
+              ),
+            ),
+        ),
+      ),
+    ),
+  };
+}
+
+/** The text of `out/manifest.json`, and of `manifest.json` on the release. */
+export const manifestText = (manifest: Manifest) => `${JSON.stringify(manifest, null, 2)}\n`;
+
+const unique = <T>(values: readonly T[]) => [...new Set(values)];

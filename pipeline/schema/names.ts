@@ -68,6 +68,10 @@ export const kernelAsset = (arch: Arch, format: KernelFormat): string => `vmlinu
 /** The name of an asset's inventory; the two formats of a kernel share one. */
 export const sbomAsset = (asset: string): string => asset.replace(/\.(ext4\.zst|elf|image)$/, ".cdx.json");
 
+/** What goes along with the cells' assets: the rows that clients read, and what `sha256sum -c` reads. */
+export const MANIFEST_ASSET = "manifest.json";
+export const SUMS_ASSET = "SHA256SUMS";
+
 /** Where an asset of a published release is downloaded from. */
 export function assetUrl(repository: string, tag: string, asset: string): string {
   return `https://github.com/${repository}/releases/download/${tag}/${asset}`;

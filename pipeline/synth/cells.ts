@@ -51,6 +51,7 @@ export function renderCells(release: Release): Omit<Cells, "$comment"> {
     default_flavor: release.defaultFlavor,
     source_date_epoch: release.sourceDateEpoch,
     tools,
+    accepts: [...release.accepts],
     refused: Object.fromEntries(
       release.presets
         .filter((preset) => Object.keys(preset.refuses).length > 0)

@@ -12,4 +12,4 @@ export function markedJson(value: object): string {
   return json({ $comment: TEXT, ...value }).replace("{\n  ", "{ ");
 }
 
-export const json = (value: object) => `${JSON.stringify(value, null, 2)}\n`;
+const json = (value: object) => `${JSON.stringify(value, null, 2)}\n`;

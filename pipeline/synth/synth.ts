@@ -2,12 +2,12 @@ import type { App } from "../constructs/app.ts";
 import { Release } from "../constructs/release.ts";
 import { CELLS_PATH, Cells } from "../schema/cells.ts";
 import { PipelineError } from "../schema/error.ts";
-import { MANIFEST_PATH, MANIFEST_SCHEMA_PATH } from "../schema/manifest.ts";
+import { MANIFEST_PATH, MANIFEST_SCHEMA_PATH, manifestText } from "../schema/manifest.ts";
 import { renderCells } from "./cells.ts";
 import { baseDockerfile, kernelDockerfile, presetDockerfile } from "./dockerfile.ts";
 import { ATTRIBUTES_PATH, renderAttributes } from "./gitattributes.ts";
 import { manifestSchema, renderManifest } from "./manifest.ts";
-import { json, markedJson } from "./marker.ts";
+import { markedJson } from "./marker.ts";
 import { validate } from "./validate.ts";
 import { buildPublishedImages } from "./workflow/build-published-images.ts";
 import { pullRequest } from "./workflow/pull-request.ts";
@@ -50,7 +50,7 @@ export function synth(app: App): Output {
     }
   }
   output.set(CELLS_PATH, markedJson(cells));
-  output.set(MANIFEST_PATH, json(renderManifest(release)));
+  output.set(MANIFEST_PATH, manifestText(renderManifest(release, cells)));
   output.set(MANIFEST_SCHEMA_PATH, markedJson(manifestSchema()));
   output.set(ATTRIBUTES_PATH, renderAttributes([...output.keys()]));
 

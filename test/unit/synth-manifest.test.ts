@@ -11,7 +11,10 @@ const { cells } = cellsOf(synth(publishedApp()));
 /** Digests recorded for these assets, each its own. */
 const recorded = (names: readonly string[]) =>
   Object.fromEntries(
-    names.map((asset, index) => [asset, { sha256: index.toString(16).padStart(64, "0"), size: index + 1 }]),
+    names.map((asset, index) => [
+      asset,
+      { sha256: index.toString(16).padStart(64, "0"), size: index + 1, inputs: "0".repeat(64) },
+    ]),
   );
 const assets = recorded(cells.filter((cell) => cell.published).flatMap((cell) => cell.assets));
 const complete = { schema_version: 1, tag: IMAGES_RELEASE_TAG, assets };
@@ -66,7 +69,7 @@ describe("the manifest", () => {
     for (const { url, sha256, size } of files) {
       expect(url.startsWith(prefix)).toBe(true);
       const entry = assets[url.slice(prefix.length)];
-      expect({ sha256, size: size ?? entry?.size }).toEqual(entry);
+      expect({ sha256, size: size ?? entry?.size }).toEqual({ sha256: entry?.sha256, size: entry?.size });
     }
   });
 

@@ -1,0 +1,84 @@
+import { join, relative, resolve } from "node:path";
+import { InvalidArgumentError } from "commander";
+import { DirectoryReleases } from "../release/directory-releases.ts";
+import { GitHubClient } from "../release/github/client.ts";
+import { GitHubReleases } from "../release/github/releases.ts";
+import type { ReleaseStore, StoredRelease } from "../release/store.ts";
+import type { Cells } from "../schema/cells.ts";
+import { PipelineError } from "../schema/error.ts";
+import type { Run } from "../schema/progress.ts";
+import { root } from "./tree.ts";
+
+/** What `--store` says: GitHub's releases, or a directory. */
+export type StoreChoice = { readonly kind: "github" } | { readonly kind: "dir"; readonly path: string };
+
+function parseStore(value: string): StoreChoice {
+  if (value === "github") return { kind: "github" };
+  const path = /^dir:(.+)$/.exec(value)?.[1];
+  if (!path) throw new InvalidArgumentError('Stores: "dir:PATH", "github".');
+  return { kind: "dir", path: resolve(path) };
+}
+
+/** What the commands that know releases are given. */
+export interface StoreFlags {
+  readonly store?: StoreChoice;
+  readonly releaseId?: string;
+}
+
+/** The options for it. */
+export const STORE = [
+  "--store <dir:PATH|github>",
+  "where the release is (default: github inside Actions, else dir:out/release/<tag>)",
+  parseStore,
+] as const;
+export const RELEASE_ID = [
+  "--release-id <id>",
+  "the release that `prepare` printed the id of (default: the tag's)",
+] as const;
+
+/** Where finished cells are, unless `--store` says otherwise. */
+export const stagingDirectory = ({ tag }: Cells): string => join(root(), "out/release", tag);
+
+/** The store of the declared release. Inside Actions it is GitHub's, unless `choice` says otherwise. */
+export function openReleases(
+  cells: Cells,
+  choice: StoreChoice | undefined,
+  run: Run,
+  anonymous = false,
+): ReleaseStore {
+  const { kind } = choice ?? { kind: process.env.GITHUB_ACTIONS ? "github" : "dir" };
+  if (kind === "github") return new GitHubReleases(openGitHub(cells, run, anonymous), process.env.GITHUB_SHA);
+  const directory = choice?.kind === "dir" ? choice.path : stagingDirectory(cells);
+  return new DirectoryReleases(relative(root(), directory), cells.tag, run);
+}
+
+/** GitHub, as the environment says; a fork's workflow works on the fork. */
+export function openGitHub(cells: Cells, run: Run, anonymous = false): GitHubClient {
+  const { GITHUB_TOKEN: token, GITHUB_REPOSITORY: asked, GITHUB_API_URL: apiUrl } = process.env;
+  const repository = asked || cells.repository;
+  if (repository !== cells.repository) {
+    run.progress.warn(
+      `GITHUB_REPOSITORY is ${repository}, and pipeline/images.ts declares ${cells.repository}: the manifest's ` +
+        "addresses are of that one",
+    );
+  }
+  return new GitHubClient({ token, repository, apiUrl: apiUrl || undefined, anonymous }, run);
+}
+
+/** The release that the flags mean. @throws PipelineError when there is none, or it is of another tag */
+export async function theRelease(
+  store: ReleaseStore,
+  cells: Cells,
+  { releaseId }: StoreFlags,
+): Promise<StoredRelease> {
+  const release = releaseId === undefined ? await store.find(cells.tag) : await store.open(releaseId);
+  if (!release) {
+    throw new PipelineError(
+      `${store.name} has no release for ${cells.tag}: run \`npm run release -- prepare\` first`,
+    );
+  }
+  if (release.tag !== cells.tag) {
+    throw new PipelineError(`release ${release.id} is of ${release.tag}, and the tree declares ${cells.tag}`);
+  }
+  return release;
+}

@@ -1,0 +1,58 @@
+import { createHash } from "node:crypto";
+import { DEFAULT_LEVEL } from "../build/compress.ts";
+import type { Cell, Cells } from "../schema/cells.ts";
+import { PipelineError } from "../schema/error.ts";
+import type { Facts } from "../schema/facts.ts";
+import type { CellOptions, Workshop } from "./workshop.ts";
+
+/** What is not as declared where packages did not come from the archive of the declared instant. */
+export const APT_LIVE = "apt=live";
+
+/** What the user has asked for that differs from what the cells declare, and changes the bytes; sorted. */
+export function overridesOf(cells: Cells, options: CellOptions): string[] {
+  return [
+    ...(options.level === DEFAULT_LEVEL ? [] : [`level=${options.level}`]),
+    ...(options.rootfs ? [`rootfs=${options.rootfs.sha256 ?? options.rootfs.from}`] : []),
+    ...(options.epoch === undefined || options.epoch === cells.source_date_epoch
+      ? []
+      : [`SOURCE_DATE_EPOCH=${options.epoch}`]),
+  ];
+}
+
+/** A cell's inputs hash, or another one when something was overridden. */
+export function inputsWith(cell: Cell, overrides: readonly string[]): string {
+  if (overrides.length === 0) return cell.inputs;
+  return createHash("sha256")
+    .update(JSON.stringify([cell.inputs, overrides]))
+    .digest("hex");
+}
+
+/** What was overridden, beside what the tree accepts. */
+export const unaccepted = ({ accepts }: Cells, overrides: readonly string[]): string[] =>
+  overrides.filter((override) => !accepts.includes(override));
+
+/** @throws PipelineError when something was overridden, and that was not to be */
+export function checkDeclared({ options, cells }: Workshop, overrides: readonly string[]): void {
+  const refused = options.asDeclared ? unaccepted(cells, overrides) : [];
+  if (refused.length > 0) throw notDeclared(refused);
+}
+
+export const notDeclared = (overrides: readonly string[]) =>
+  new PipelineError(
+    `not as declared: ${overrides.join(", ")}; what is published is made from what is declared, so run it again ` +
+      "where that can be had, or let the Release in pipeline/images.ts accept it",
+  );
+
+/**
+ * Whether facts are of what a cell would be made into now: from its present inputs, and with what the user has
+ * overridden. What the network has overridden (a source that cannot be reached) is as it was.
+ */
+export function isCurrent(
+  facts: Facts | undefined,
+  cell: Cell,
+  overrides: readonly string[],
+): facts is Facts {
+  if (facts?.inputs !== inputsWith(cell, facts?.overrides ?? [])) return false;
+  const asked = facts.overrides.filter((override) => /^(level|rootfs|SOURCE_DATE_EPOCH)=/.test(override));
+  return asked.join("\n") === overrides.join("\n");
+}

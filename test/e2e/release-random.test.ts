@@ -1,0 +1,129 @@
+import fc from "fast-check";
+import { expect, it } from "vitest";
+import { readCells } from "../../pipeline/runtime/cells.ts";
+import { PipelineError } from "../../pipeline/schema/error.ts";
+import { SUMS_ASSET } from "../../pipeline/schema/names.ts";
+import type { Failure, Fault, Operation } from "../support/github/faults.ts";
+import type { GitHub } from "../support/github/github.ts";
+import { GitHubServer } from "../support/github/server.ts";
+import { bytesOf, Publisher, Refused, stage } from "../support/github/staging.ts";
+import { REPOSITORY } from "../support/project.ts";
+import { tempDirectory } from "../support/run.ts";
+
+/** Sequences of faults, each over a full release: a multiple of what a year of releases would see. */
+const SEQUENCES = 200;
+// The same sequences each time, so that what fails is what was changed; FAULT_SEED=… looks for new ones.
+
+/** How often a maintainer runs it again before the faults end. */
+const TRIES = 3;
+
+const cells = readCells(REPOSITORY);
+const published = cells.cells.filter((cell) => cell.published);
+const assets = published.flatMap((cell) => cell.assets);
+
+const anytime: Failure[] = [
+  { kind: "status", status: 502, when: "before" },
+  { kind: "status", status: 500, when: "after" },
+  { kind: "status", status: 403, when: "before", message: "You have exceeded a secondary rate limit" },
+  { kind: "status", status: 429, when: "before", headers: { "retry-after": "3" } },
+  { kind: "status", status: 401, when: "before", message: "Bad credentials" },
+  { kind: "reset", when: "before" },
+  { kind: "reset", when: "after" },
+  { kind: "cut-answer" },
+  { kind: "drip" },
+];
+/** What can go wrong with a request, beside what can with any. */
+const FAILURES: Partial<Record<Operation, Failure[]>> = {
+  "list-releases": [],
+  "create-release": [
+    { kind: "stale", lists: 2 },
+    { kind: "reset", when: "after", lists: 2 },
+  ],
+  "get-release": [],
+  "update-release": [{ kind: "drop-tag" }],
+  "list-assets": [],
+  "delete-asset": [],
+  "upload-asset": [
+    { kind: "reset", when: "during" },
+    { kind: "reset", when: "after", lists: 3 },
+    { kind: "status", status: 502, when: "after", lists: 1 },
+    { kind: "truncate" },
+    { kind: "corrupt" },
+    { kind: "starter" },
+    { kind: "stale", lists: 3 },
+    { kind: "no-digest", answers: 3 },
+    { kind: "no-digest", answers: 1000 },
+  ],
+};
+
+const fault: fc.Arbitrary<Fault> = fc.constantFrom(...(Object.keys(FAILURES) as Operation[])).chain((on) =>
+  fc.record({
+    on: fc.constant(on),
+    failure: fc.constantFrom(...anytime, ...FAILURES[on]!),
+    from: fc.nat({ max: 30 }).map((skip) => skip + 1),
+    times: fc.integer({ min: 1, max: 8 }),
+  }),
+);
+
+/** Names of the assets that are on a release, whole and with the right bytes. */
+const right = (github: GitHub): string[] =>
+  github.releases.flatMap((release) =>
+    release.assets
+      .filter(({ name, bytes, state }) => state === "uploaded" && bytes.equals(Buffer.from(bytesOf(name))))
+      .map(({ name }) => name),
+  );
+
+/** However it went: nothing that was there is gone, and nothing is public that is not complete. */
+function expectNothingLost(github: GitHub, before: readonly string[]): void {
+  const now = right(github);
+  expect(now).toEqual(expect.arrayContaining([...before]));
+  for (const release of github.releases.filter(({ draft }) => !draft)) {
+    const names = release.assets.map(({ name }) => name);
+    expect(new Set(names).size).toBe(names.length);
+    expect(names).toEqual(expect.arrayContaining([...assets, "manifest.json", SUMS_ASSET]));
+    expect(now).toEqual(expect.arrayContaining(assets));
+  }
+}
+
+it(`loses nothing in ${SEQUENCES} random sequences of faults, each over a release of all ${published.length} cells`, {
+  timeout: 300_000,
+}, async () => {
+  expect(published).toHaveLength(22);
+  const directory = tempDirectory();
+  stage(cells, directory);
+  const ends = { failed: 0, succeeded: 0 };
+  await fc.assert(
+    fc.asyncProperty(fc.array(fault, { minLength: 1, maxLength: 12 }), async (faults) => {
+      const server = await GitHubServer.start();
+      try {
+        const publisher = new Publisher(server, cells, directory);
+        for (const each of faults) server.faults.add(each);
+        for (let attempt = 1; attempt <= TRIES; attempt++) {
+          const before = right(server.github);
+          // A release that is public is complete: nobody runs it again.
+          if (server.github.releases.some(({ draft }) => !draft)) break;
+          const failure = await publisher.all().then(
+            () => undefined,
+            (error: unknown) => error,
+          );
+          if (failure) ends.failed++;
+          else ends.succeeded++;
+          expect(
+            failure === undefined || failure instanceof PipelineError || failure instanceof Refused,
+          ).toBe(true);
+          expectNothingLost(server.github, before);
+        }
+        server.faults.clear();
+        if (server.github.releases.every(({ draft }) => draft)) await publisher.all();
+        expectNothingLost(server.github, assets);
+        expect(server.github.releases).toHaveLength(1);
+        expect(server.github.releases[0]).toMatchObject({ tag: cells.tag, draft: false });
+      } finally {
+        await server.stop();
+      }
+    }),
+    { numRuns: SEQUENCES },
+  );
+  // Both ways to end were seen, or the faults were too many or too few to prove anything.
+  expect(Math.min(ends.failed, ends.succeeded)).toBeGreaterThan(SEQUENCES / 10);
+});

@@ -1,0 +1,175 @@
+import { createHash } from "node:crypto";
+import type { components } from "@octokit/openapi-types";
+
+export type ApiRelease = components["schemas"]["release"];
+export type ApiAsset = components["schemas"]["release-asset"];
+
+/** An asset as the server holds it. */
+export interface HeldAsset {
+  readonly id: number;
+  readonly name: string;
+  /** `open` in the description of the API; what a dead upload leaves is `starter` on the real one. */
+  state: "uploaded" | "open" | "starter";
+  bytes: Buffer;
+  /** How many more lists it is missing from. */
+  hidden: number;
+  /** How many more answers do not tell its digest. */
+  untold: number;
+}
+
+export interface HeldRelease {
+  readonly id: number;
+  tag: string;
+  draft: boolean;
+  readonly body: string;
+  readonly commit: string;
+  makeLatest: string | undefined;
+  assets: HeldAsset[];
+  hidden: number;
+}
+
+export interface HeldPull {
+  readonly number: number;
+  readonly head: string;
+  readonly base: string;
+  readonly title: string;
+  readonly body: string;
+}
+
+type Access = "none" | "read" | "write";
+export interface Permissions {
+  readonly contents: Access;
+  readonly pull_requests: Access;
+}
+
+/** GitHub's state: one repository, its releases, its branches and pull requests, and who may do what. */
+export class GitHub {
+  readonly repository = "example/images";
+  readonly releases: HeldRelease[] = [];
+  readonly pulls: HeldPull[] = [];
+  /** branch -> path -> text. */
+  readonly branches = new Map<string, Record<string, string>>([["main", {}]]);
+  readonly commits = new Map<string, Record<string, string>>();
+  readonly trees = new Map<string, Record<string, string>>();
+  readonly tokens = new Map<string, Permissions>([["good", { contents: "write", pull_requests: "write" }]]);
+  /** Whether a release that is published takes no more uploads. */
+  immutable = false;
+  /** Whether Actions may open pull requests: a setting of the repository. */
+  pullsAllowed = true;
+  /** How far its clock is from this machine's, ms. */
+  clockMs = 0;
+  #lastId = 100;
+
+  nextId(): number {
+    return ++this.#lastId;
+  }
+
+  addRelease(tag: string, props: Partial<HeldRelease> = {}): HeldRelease {
+    const release: HeldRelease = {
+      id: this.nextId(),
+      tag,
+      draft: true,
+      body: "",
+      commit: "main",
+      makeLatest: undefined,
+      assets: [],
+      hidden: 0,
+      ...props,
+    };
+    this.releases.push(release);
+    return release;
+  }
+
+  addAsset(
+    release: HeldRelease,
+    name: string,
+    bytes: Buffer | string,
+    props: Partial<HeldAsset> = {},
+  ): HeldAsset {
+    const asset: HeldAsset = {
+      id: this.nextId(),
+      name,
+      bytes: Buffer.from(bytes),
+      state: "uploaded",
+      hidden: 0,
+      untold: 0,
+      ...props,
+    };
+    release.assets.push(asset);
+    return asset;
+  }
+
+  release(id: number): HeldRelease | undefined {
+    return this.releases.find((release) => release.id === id);
+  }
+
+  asset(id: number): { release: HeldRelease; asset: HeldAsset } | undefined {
+    for (const release of this.releases) {
+      const asset = release.assets.find((each) => each.id === id);
+      if (asset) return { release, asset };
+    }
+    return undefined;
+  }
+
+  /** The bytes of every finished asset of a release, by name. */
+  contents(release: HeldRelease): Record<string, string> {
+    return Object.fromEntries(
+      release.assets
+        .filter(({ state }) => state === "uploaded")
+        .map(({ name, bytes }) => [name, bytes.toString()]),
+    );
+  }
+}
+
+const user = null as unknown as ApiRelease["author"];
+const NOW = "2026-11-21T00:00:00Z";
+
+/** What the API says of an asset. */
+export function describeAsset(asset: HeldAsset, api: string, repository: string): ApiAsset {
+  const told = asset.state === "uploaded" && asset.untold <= 0;
+  asset.untold--;
+  return {
+    url: `${api}/repos/${repository}/releases/assets/${asset.id}`,
+    browser_download_url: `https://github.com/${repository}/releases/download/${asset.name}`,
+    id: asset.id,
+    node_id: `A_${asset.id}`,
+    name: asset.name,
+    label: null,
+    state: asset.state as ApiAsset["state"],
+    content_type: "application/octet-stream",
+    size: asset.bytes.length,
+    digest: told ? `sha256:${createHash("sha256").update(asset.bytes).digest("hex")}` : null,
+    download_count: 0,
+    created_at: NOW,
+    updated_at: NOW,
+    uploader: null,
+  };
+}
+
+/** What the API says of a release. */
+export function describeRelease(
+  release: HeldRelease,
+  { api, uploads, repository }: { api: string; uploads: string; repository: string },
+): ApiRelease {
+  const url = `${api}/repos/${repository}/releases/${release.id}`;
+  return {
+    url,
+    html_url: `https://github.com/${repository}/releases/${release.draft ? `untagged-${release.id}` : `tag/${release.tag}`}`,
+    assets_url: `${url}/assets`,
+    upload_url: `${uploads}/repos/${repository}/releases/${release.id}/assets{?name,label}`,
+    tarball_url: null,
+    zipball_url: null,
+    id: release.id,
+    node_id: `R_${release.id}`,
+    tag_name: release.tag,
+    target_commitish: release.commit,
+    name: release.tag,
+    body: release.body,
+    draft: release.draft,
+    prerelease: false,
+    created_at: NOW,
+    published_at: release.draft ? null : NOW,
+    author: user,
+    assets: release.assets.map((asset) => describeAsset({ ...asset }, api, repository)),
+  };
+}

@@ -1,0 +1,335 @@
+import { createHash } from "node:crypto";
+import type { Failure, Operation } from "./faults.ts";
+import { describeAsset, describeRelease, type GitHub, type HeldRelease, type Permissions } from "./github.ts";
+
+/** What is sent back: JSON, bytes, or nothing. */
+export interface Answer {
+  readonly status: number;
+  readonly body?: unknown;
+  readonly bytes?: Buffer;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+export interface Request {
+  readonly github: GitHub;
+  readonly route: Route;
+  readonly url: URL;
+  readonly permissions: Permissions;
+  readonly authorized: boolean;
+  readonly body: Buffer;
+  readonly accept: string;
+  /** The header `content-length`. */
+  readonly length: string | undefined;
+  readonly failure: Failure | undefined;
+  readonly api: string;
+  readonly uploads: string;
+  readonly objects: string;
+}
+
+export interface Route {
+  readonly operation: Operation;
+  readonly repository: string;
+  readonly parameters: readonly string[];
+  readonly handle: (request: Request) => Answer;
+}
+
+type Handler = (request: Request, ...parameters: string[]) => Answer;
+
+const NOT_FOUND: Answer = { status: 404, body: { message: "Not Found" } };
+const FORBIDDEN = (needs: string): Answer => ({
+  status: 403,
+  body: { message: "Resource not accessible by integration" },
+  headers: { "x-accepted-github-permissions": needs },
+});
+const invalid = (code: string, field: string, message = "Validation Failed"): Answer => ({
+  status: 422,
+  body: { message, errors: [{ resource: "ReleaseAsset", code, field }] },
+});
+
+/** Method, path below the repository, what a fault calls it, what it does. */
+const ROUTES: readonly (readonly [string, RegExp, Operation, Handler])[] = [
+  ["GET", /^\/releases$/, "list-releases", listReleases],
+  ["POST", /^\/releases$/, "create-release", writing(createRelease)],
+  ["GET", /^\/releases\/(\d+)$/, "get-release", getRelease],
+  ["PATCH", /^\/releases\/(\d+)$/, "update-release", writing(updateRelease)],
+  ["DELETE", /^\/releases\/(\d+)$/, "delete-release", writing(deleteRelease)],
+  ["GET", /^\/releases\/(\d+)\/assets$/, "list-assets", listAssets],
+  ["GET", /^\/releases\/assets\/(\d+)$/, "get-asset", getAsset],
+  ["DELETE", /^\/releases\/assets\/(\d+)$/, "delete-asset", writing(deleteAsset)],
+  [
+    "GET",
+    /^$/,
+    "git",
+    ({ github }) => ({ status: 200, body: { full_name: github.repository, default_branch: "main" } }),
+  ],
+  ["GET", /^\/git\/ref\/heads\/(.+)$/, "git", getRef],
+  ["GET", /^\/git\/commits\/(\w+)$/, "git", getCommit],
+  ["POST", /^\/git\/trees$/, "git", writing(createTree)],
+  ["POST", /^\/git\/commits$/, "git", writing(createCommit)],
+  ["POST", /^\/git\/refs$/, "git", writing(createRef)],
+  ["PATCH", /^\/git\/refs\/heads\/(.+)$/, "git", writing(updateRef)],
+  ["GET", /^\/pulls$/, "list-pulls", listPulls],
+  ["POST", /^\/pulls$/, "create-pull", createPull],
+];
+const UPLOADS: typeof ROUTES = [
+  ["POST", /^\/releases\/(\d+)\/assets$/, "upload-asset", writing(uploadAsset)],
+];
+
+/** The route of a request, on the origin where the API has it. */
+export function findRoute(
+  origin: "api" | "uploads" | "objects",
+  method: string,
+  path: string,
+): Route | undefined {
+  const [, repository, below] = /^\/repos\/([^/]+\/[^/]+)(.*)$/.exec(path) ?? [];
+  if (repository === undefined) return;
+  for (const [verb, pattern, operation, handler] of origin === "uploads" ? UPLOADS : ROUTES) {
+    const match = verb === method ? pattern.exec(below!) : null;
+    if (!match) continue;
+    const parameters = match.slice(1);
+    return { operation, repository, parameters, handle: (request) => handler(request, ...parameters) };
+  }
+  return undefined;
+}
+
+function writing(handler: Handler): Handler {
+  return (request, ...parameters) =>
+    request.permissions.contents === "write" ? handler(request, ...parameters) : FORBIDDEN("contents=write");
+}
+
+/** One page of a list, with the addresses of its neighbours. */
+function paged({ url, api }: Request, all: readonly unknown[]): Answer {
+  const size = Math.min(100, Number(url.searchParams.get("per_page") ?? 30));
+  const page = Number(url.searchParams.get("page") ?? 1);
+  const address = (number: number) => {
+    const query = new URLSearchParams(url.searchParams);
+    query.set("page", String(number));
+    return `<${api}${url.pathname}?${query}>`;
+  };
+  const last = Math.max(1, Math.ceil(all.length / size));
+  const links = page < last ? [`${address(page + 1)}; rel="next"`, `${address(last)}; rel="last"`] : [];
+  return {
+    status: 200,
+    body: all.slice((page - 1) * size, page * size),
+    ...(links.length > 0 ? { headers: { link: links.join(", ") } } : {}),
+  };
+}
+
+const described = (request: Request, release: HeldRelease) =>
+  describeRelease(release, { ...request, repository: request.github.repository });
+
+/** How many lists will lack what a request makes. */
+const staleness = (failure: Failure | undefined): number =>
+  failure && "lists" in failure ? (failure.lists ?? 0) : 0;
+
+/** What is fresh is missing from a stale list, a few times. */
+function listed<T extends { hidden: number }>(all: readonly T[]): T[] {
+  return all.filter((each) => each.hidden-- <= 0);
+}
+
+function listReleases(request: Request): Answer {
+  const { github, permissions } = request;
+  const visible = listed(github.releases).filter(({ draft }) => !draft || permissions.contents === "write");
+  return paged(
+    request,
+    visible.toReversed().map((release) => described(request, release)),
+  );
+}
+
+function createRelease(request: Request): Answer {
+  const { github, failure } = request;
+  const { tag_name: tag, draft = false, body = "", target_commitish: commit = "main" } = json(request);
+  if (!draft && github.releases.some((release) => release.tag === tag && !release.draft)) {
+    return invalid("already_exists", "tag_name");
+  }
+  const release = github.addRelease(String(tag), {
+    draft: Boolean(draft),
+    body: String(body),
+    commit: String(commit),
+    hidden: staleness(failure),
+  });
+  return { status: 201, body: described(request, release) };
+}
+
+function getRelease(request: Request, id: string): Answer {
+  const release = request.github.release(Number(id));
+  if (!release || (release.draft && request.permissions.contents !== "write")) return NOT_FOUND;
+  return { status: 200, body: described(request, release) };
+}
+
+function updateRelease(request: Request, id: string): Answer {
+  const { github, failure } = request;
+  const release = github.release(Number(id));
+  if (!release) return NOT_FOUND;
+  const patch = json(request);
+  if (typeof patch.tag_name === "string") release.tag = patch.tag_name;
+  if (failure?.kind === "drop-tag") release.tag = `untagged-${release.id}`;
+  if (typeof patch.draft === "boolean") release.draft = patch.draft;
+  if (typeof patch.make_latest === "string") release.makeLatest = patch.make_latest;
+  return { status: 200, body: described(request, release) };
+}
+
+function deleteRelease({ github }: Request, id: string): Answer {
+  const index = github.releases.findIndex((release) => release.id === Number(id));
+  if (index < 0) return NOT_FOUND;
+  github.releases.splice(index, 1);
+  return { status: 204 };
+}
+
+function listAssets(request: Request, id: string): Answer {
+  const { github, api } = request;
+  const release = github.release(Number(id));
+  if (!release || (release.draft && request.permissions.contents !== "write")) return NOT_FOUND;
+  return paged(
+    request,
+    listed(release.assets).map((asset) => describeAsset(asset, api, github.repository)),
+  );
+}
+
+function getAsset({ github, api, objects, accept, permissions }: Request, id: string): Answer {
+  const held = github.asset(Number(id));
+  if (!held || (held.release.draft && permissions.contents !== "write")) return NOT_FOUND;
+  if (!accept.includes("octet-stream"))
+    return { status: 200, body: describeAsset(held.asset, api, github.repository) };
+  return { status: 302, headers: { location: `${objects}/${id}` } };
+}
+
+function deleteAsset({ github }: Request, id: string): Answer {
+  const held = github.asset(Number(id));
+  if (!held) return NOT_FOUND;
+  held.release.assets = held.release.assets.filter(({ id: other }) => other !== Number(id));
+  return { status: 204 };
+}
+
+function uploadAsset(request: Request, id: string): Answer {
+  const { github, body, url, api, failure } = request;
+  const release = github.release(Number(id));
+  if (!release) return NOT_FOUND;
+  if (request.length === undefined) return { status: 411, body: { message: "Length Required" } };
+  if (!release.draft && github.immutable)
+    return invalid("custom", "base", "Cannot upload assets to an immutable release.");
+  const asked = url.searchParams.get("name") ?? "";
+  const name =
+    failure?.kind === "rename"
+      ? `other-${asked}`
+      : asked.replace(/[^A-Za-z0-9._-]+/g, ".").replace(/^\.+|\.+$/g, "");
+  if (release.assets.some((asset) => asset.name === name)) return invalid("already_exists", "name");
+  if (release.assets.length >= 1000) return invalid("custom", "base", "A release has at most 1000 assets");
+  if (failure?.kind === "starter") {
+    github.addAsset(release, name, "", { state: "starter" });
+    return { status: 502, body: { message: "Bad Gateway" } };
+  }
+  const bytes =
+    failure?.kind === "truncate"
+      ? body.subarray(0, body.length / 2)
+      : failure?.kind === "corrupt"
+        ? Buffer.from(body.map((byte) => byte ^ 1))
+        : body;
+  const asset = github.addAsset(release, name, bytes, {
+    hidden: staleness(failure),
+    untold: failure?.kind === "no-digest" ? failure.answers : 0,
+  });
+  return { status: 201, body: describeAsset(asset, api, github.repository) };
+}
+
+// ── git, as far as a pull request needs it ───────────────────────────────────────────────────────
+const sha = (value: unknown) => createHash("sha1").update(JSON.stringify(value)).digest("hex");
+
+function remember<T>(kept: Map<string, T>, value: T): string {
+  const id = sha(value);
+  kept.set(id, value);
+  return id;
+}
+
+function getRef({ github }: Request, branch: string): Answer {
+  const files = github.branches.get(decodeURIComponent(branch));
+  if (!files) return NOT_FOUND;
+  return {
+    status: 200,
+    body: { ref: `refs/heads/${branch}`, object: { type: "commit", sha: remember(github.commits, files) } },
+  };
+}
+
+function getCommit({ github }: Request, id: string): Answer {
+  const files = github.commits.get(id);
+  return files ? { status: 200, body: { sha: id, tree: { sha: remember(github.trees, files) } } } : NOT_FOUND;
+}
+
+function createTree(request: Request): Answer {
+  const { github } = request;
+  const { base_tree: base, tree } = json(request) as {
+    base_tree: string;
+    tree: { path: string; content: string }[];
+  };
+  const files = {
+    ...github.trees.get(base),
+    ...Object.fromEntries(tree.map(({ path, content }) => [path, content])),
+  };
+  return { status: 201, body: { sha: remember(github.trees, files) } };
+}
+
+function createCommit(request: Request): Answer {
+  const files = request.github.trees.get(String(json(request).tree));
+  return files ? { status: 201, body: { sha: remember(request.github.commits, files) } } : NOT_FOUND;
+}
+
+function createRef(request: Request): Answer {
+  const { ref, sha: id } = json(request) as { ref: string; sha: string };
+  const branch = ref.replace("refs/heads/", "");
+  if (request.github.branches.has(branch))
+    return { status: 422, body: { message: "Reference already exists" } };
+  request.github.branches.set(branch, request.github.commits.get(id)!);
+  return { status: 201, body: { ref } };
+}
+
+function updateRef(request: Request, branch: string): Answer {
+  request.github.branches.set(
+    decodeURIComponent(branch),
+    request.github.commits.get(String(json(request).sha))!,
+  );
+  return { status: 200, body: {} };
+}
+
+function listPulls(request: Request): Answer {
+  const [owner] = request.github.repository.split("/");
+  const head = request.url.searchParams.get("head");
+  return paged(
+    request,
+    request.github.pulls
+      .filter((pull) => head === `${owner}:${pull.head}`)
+      .map((pull) => describePull(request, pull.number)),
+  );
+}
+
+function createPull(request: Request): Answer {
+  const { github, permissions } = request;
+  if (permissions.pull_requests !== "write") return FORBIDDEN("pull_requests=write");
+  if (!github.pullsAllowed) {
+    return {
+      status: 403,
+      body: { message: "GitHub Actions is not permitted to create or approve pull requests." },
+    };
+  }
+  const { head, base, title, body } = json(request) as Record<string, string>;
+  if (github.pulls.some((pull) => pull.head === head)) {
+    return {
+      status: 422,
+      body: {
+        message: "Validation Failed",
+        errors: [{ code: "custom", message: "A pull request already exists" }],
+      },
+    };
+  }
+  const number = github.pulls.length + 1;
+  github.pulls.push({ number, head: head!, base: base!, title: title!, body: body! });
+  return { status: 201, body: describePull(request, number) };
+}
+
+const describePull = ({ github }: Request, number: number) => ({
+  number,
+  html_url: `https://github.com/${github.repository}/pull/${number}`,
+});
+
+function json({ body }: Request): Record<string, unknown> {
+  return JSON.parse(body.toString("utf8") || "{}");
+}
