@@ -1,6 +1,7 @@
 import { copyFile, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
+import { sbomFacts } from "../build/sbom.ts";
 import type { BaseCell, KernelCell } from "../schema/cells.ts";
 import { PipelineError } from "../schema/error.ts";
 import { KernelBootFacts, type KernelFacts } from "../schema/facts.ts";
@@ -47,12 +48,16 @@ export async function verifyKernel(
   const proof = known && covers(workshop, cell, known) ? known : await prove(workshop, cell, kernel);
   await writeFile(path, JSON.stringify(proof));
 
-  const facts = kernel.facts.map((built) => ({ ...built, boot: proof[built.format] }));
+  const facts: KernelFacts[] = [];
   await inWorkDirectory(workshop, cell, async (directory) => {
-    for (const each of facts) {
-      const copy = join(directory, each.asset);
-      await copyFile(join(kernel.directory, each.format), copy);
-      await workshop.store.put(copy, each, kernelSbom(cell, each.packages));
+    for (const built of kernel.facts) {
+      const { asset, format, packages } = built;
+      const text = kernelSbom(cell, packages);
+      const each = { ...built, boot: proof[format], sbom: sbomFacts(asset, text, packages) };
+      const copy = join(directory, asset);
+      await copyFile(join(kernel.directory, format), copy);
+      await workshop.store.put(copy, each, text);
+      facts.push(each);
     }
   });
   const config = join(workshop.store.directory, `vmlinux-${cell.arch}.config`);

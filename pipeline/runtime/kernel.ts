@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { buildKernel, sourceVersion } from "../build/kernel.ts";
 import type { LicensedPackage } from "../build/packages.ts";
-import { sbom, sbomFacts } from "../build/sbom.ts";
+import { sbom } from "../build/sbom.ts";
 import type { KernelCell } from "../schema/cells.ts";
 import { PipelineError } from "../schema/error.ts";
 import { KernelFacts, type Package } from "../schema/facts.ts";
@@ -15,7 +15,7 @@ import { readRecord } from "./record.ts";
 import { notBuilt, type Workshop } from "./workshop.ts";
 
 /** What is known of a kernel before it is booted: the facts of each of its assets. */
-const BuiltFacts = z.array(KernelFacts.omit({ boot: true })).length(KERNEL_FORMATS.length);
+const BuiltFacts = z.array(KernelFacts.omit({ boot: true, sbom: true })).length(KERNEL_FORMATS.length);
 export type BuiltFacts = z.infer<typeof BuiltFacts>;
 
 /** A kernel in the cache: a directory with `elf`, `image`, `config`, `probe.cpio`. */
@@ -95,7 +95,6 @@ export async function compileKernel(
   if (version !== meant) {
     run.progress.warn(`Debian's archive has no ${name} ${meant} now; ${cell.id} is made from ${version}`);
   }
-  const text = kernelSbom(cell, packages);
   return await Promise.all(
     KERNEL_FORMATS.map(async (format) => {
       const path = join(directory, format);
@@ -114,7 +113,6 @@ export async function compileKernel(
         inputs: inputsWith(cell, overrides),
         overrides,
         source: `${name} ${version}`,
-        sbom: sbomFacts(kernelAsset(cell.arch, format), text, packages),
         packages,
       };
     }),

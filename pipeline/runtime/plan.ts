@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { DirectoryStore } from "../release/directory-store.ts";
 import type { Cell, Cells } from "../schema/cells.ts";
 import { cellId, sbomAsset } from "../schema/names.ts";
+import { type Selection, selectPublished } from "./selection.ts";
 
 /** What is to be done about one published cell, and why. */
 export interface PlannedCell {
@@ -10,15 +11,27 @@ export interface PlannedCell {
   readonly why: string;
 }
 
+const NOT_SELECTED = "not selected";
+
+/** Whether what is planned is all that a release must have: only then is it published. */
+export const isComplete = (planned: readonly PlannedCell[]) =>
+  planned.every(({ why }) => why !== NOT_SELECTED);
+
 /** The machine of GitHub that builds for an arch natively. */
 const RUNNERS = { amd64: "ubuntu-24.04", arm64: "ubuntu-24.04-arm" } as const;
 
-/** Decides about every published cell: one that is staged with its present inputs is not built again. */
-export async function plan(cells: Cells, root: string): Promise<PlannedCell[]> {
+/**
+ * Decides about every published cell: one that is not selected, or staged with its present inputs, is not built.
+ * @throws PipelineError at a selection of unknown names
+ */
+export async function plan(cells: Cells, root: string, selection: Selection = {}): Promise<PlannedCell[]> {
   const store = new DirectoryStore(join(root, "out/release", cells.tag));
   const published = cells.cells.filter((cell) => cell.published);
+  const selected = new Set(selectPublished(cells, selection));
   return await Promise.all(
-    published.map(async ({ id, assets, inputs }) => {
+    published.map(async (cell) => {
+      const { id, assets, inputs } = cell;
+      if (!selected.has(cell)) return { id, action: "skip" as const, why: NOT_SELECTED };
       const facts = await Promise.all(assets.map((asset) => store.facts(asset)));
       if (facts.includes(undefined)) return { id, action: "build" as const, why: "not staged" };
       return facts.every((each) => each?.inputs === inputs)

@@ -12,7 +12,8 @@ import { tempDirectory } from "../support/run.ts";
 
 /** Sequences of faults, each over a full release: a multiple of what a year of releases would see. */
 const SEQUENCES = 200;
-// The same sequences each time, so that what fails is what was changed; FAULT_SEED=… looks for new ones.
+/** The same sequences each time, so that what fails is what was changed; FAULT_SEED=… looks for new ones. */
+const SEED = Number(process.env.FAULT_SEED ?? 5);
 
 /** How often a maintainer runs it again before the faults end. */
 const TRIES = 3;
@@ -40,7 +41,7 @@ const FAILURES: Partial<Record<Operation, Failure[]>> = {
     { kind: "reset", when: "after", lists: 2 },
   ],
   "get-release": [],
-  "update-release": [{ kind: "drop-tag" }],
+  "update-release": [],
   "list-assets": [],
   "delete-asset": [],
   "upload-asset": [
@@ -56,13 +57,23 @@ const FAILURES: Partial<Record<Operation, Failure[]>> = {
   ],
 };
 
-const fault: fc.Arbitrary<Fault> = fc.constantFrom(...(Object.keys(FAILURES) as Operation[])).chain((on) =>
+/** Requests that a release needs once or twice; of the others there are dozens. */
+const RARE: readonly Operation[] = ["create-release", "update-release", "list-releases"];
+
+const spoiled = fc.constantFrom(...(Object.keys(FAILURES) as Operation[])).chain((on) =>
   fc.record({
     on: fc.constant(on),
     failure: fc.constantFrom(...anytime, ...FAILURES[on]!),
-    from: fc.nat({ max: 30 }).map((skip) => skip + 1),
+    from: fc.integer({ min: 1, max: RARE.includes(on) ? 2 : 50 }),
     times: fc.integer({ min: 1, max: 8 }),
   }),
+);
+
+/** A tag that is dropped each time is in the table of faults: nothing can be done about it. */
+const dropped = fc.constant<Fault>({ on: "update-release", failure: { kind: "drop-tag" } });
+const fault: fc.Arbitrary<Fault> = fc.oneof(
+  { weight: 20, arbitrary: spoiled },
+  { weight: 1, arbitrary: dropped },
 );
 
 /** Names of the assets that are on a release, whole and with the right bytes. */
@@ -85,44 +96,65 @@ function expectNothingLost(github: GitHub, before: readonly string[]): void {
   }
 }
 
-it(`loses nothing in ${SEQUENCES} random sequences of faults, each over a release of all ${published.length} cells`, {
-  timeout: 300_000,
-}, async () => {
+/** Everything, from the beginning; a release that is public is complete, and only its last job is run again. */
+async function run(publisher: Publisher, { releases }: GitHub): Promise<void> {
+  const open = releases.find(({ draft }) => !draft);
+  if (!open) return await publisher.all();
+  const { problems } = await publisher.publish(await publisher.store().open(String(open.id)));
+  if (problems.length > 0) throw new Refused(problems);
+}
+
+/**
+ * The last run, without faults. Where wrong bytes have arrived and could not be removed, the line that says so names
+ * the command that does.
+ */
+async function finish(publisher: Publisher, github: GitHub): Promise<void> {
+  try {
+    await run(publisher, github);
+  } catch (error) {
+    if (!(error instanceof PipelineError) || !error.message.includes("prepare --empty")) throw error;
+    const store = publisher.store();
+    const release = await publisher.prepare(store);
+    for (const asset of await store.assets(release)) await store.discard(release, asset);
+    await run(publisher, github);
+  }
+}
+
+const ends = { failed: 0, succeeded: 0 };
+
+/** A maintainer runs it some times while things go wrong, and once more when they do not. */
+async function survives(faults: readonly Fault[], directory: string): Promise<void> {
+  const server = await GitHubServer.start();
+  const { github } = server;
+  try {
+    const publisher = new Publisher(server, cells, directory);
+    for (const each of faults) server.faults.add(each);
+    for (let attempt = 1; attempt <= TRIES; attempt++) {
+      const before = right(github);
+      const failure: unknown = await run(publisher, github).catch((error) => error);
+      if (failure) ends.failed++;
+      else ends.succeeded++;
+      expect(!failure || failure instanceof PipelineError || failure instanceof Refused).toBe(true);
+      expectNothingLost(github, before);
+    }
+    server.faults.clear();
+    await finish(publisher, github);
+    expectNothingLost(github, assets);
+    expect(github.releases).toHaveLength(1);
+    expect(github.releases[0]).toMatchObject({ tag: cells.tag, draft: false });
+  } finally {
+    await server.stop();
+  }
+}
+
+it(`loses nothing in ${SEQUENCES} sequences of faults, each over a release of all ${published.length} cells`, async () => {
   expect(published).toHaveLength(22);
   const directory = tempDirectory();
   stage(cells, directory);
-  const ends = { failed: 0, succeeded: 0 };
+  const faults = fc.array(fault, { minLength: 1, maxLength: 12 });
   await fc.assert(
-    fc.asyncProperty(fc.array(fault, { minLength: 1, maxLength: 12 }), async (faults) => {
-      const server = await GitHubServer.start();
-      try {
-        const publisher = new Publisher(server, cells, directory);
-        for (const each of faults) server.faults.add(each);
-        for (let attempt = 1; attempt <= TRIES; attempt++) {
-          const before = right(server.github);
-          // A release that is public is complete: nobody runs it again.
-          if (server.github.releases.some(({ draft }) => !draft)) break;
-          const failure = await publisher.all().then(
-            () => undefined,
-            (error: unknown) => error,
-          );
-          if (failure) ends.failed++;
-          else ends.succeeded++;
-          expect(
-            failure === undefined || failure instanceof PipelineError || failure instanceof Refused,
-          ).toBe(true);
-          expectNothingLost(server.github, before);
-        }
-        server.faults.clear();
-        if (server.github.releases.every(({ draft }) => draft)) await publisher.all();
-        expectNothingLost(server.github, assets);
-        expect(server.github.releases).toHaveLength(1);
-        expect(server.github.releases[0]).toMatchObject({ tag: cells.tag, draft: false });
-      } finally {
-        await server.stop();
-      }
-    }),
-    { numRuns: SEQUENCES },
+    fc.asyncProperty(faults, (each) => survives(each, directory)),
+    { numRuns: SEQUENCES, seed: SEED },
   );
   // Both ways to end were seen, or the faults were too many or too few to prove anything.
   expect(Math.min(ends.failed, ends.succeeded)).toBeGreaterThan(SEQUENCES / 10);

@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { TextDocument } from "vscode-languageserver-textdocument";
 import { parse } from "yaml";
 import { synth } from "../../pipeline/synth/synth.ts";
-import type { Job, Workflow } from "../../pipeline/synth/workflow/model.ts";
+import type { Job, Step, Workflow } from "../../pipeline/synth/workflow/model.ts";
 import { publishedApp } from "../support/tree.ts";
 
 const output = synth(publishedApp());
@@ -30,6 +30,8 @@ const stepsOf = (text: string) => jobsOf(text).flatMap(([, job]) => job.steps);
 const namesOf = (text: string, breaks: (job: Job) => boolean) =>
   jobsOf(text).flatMap(([name, job]) => (breaks(job) ? [name] : []));
 
+const hasToken = ({ env }: Step) => env?.GITHUB_TOKEN === "${{ github.token }}";
+
 /** Rules of our own: each gives what breaks it. */
 const RULES: Record<string, (text: string) => string[]> = {
   "every action is pinned by commit, with its version as a comment": (text) =>
@@ -42,11 +44,15 @@ const RULES: Record<string, (text: string) => string[]> = {
   "every job is bounded in time": (text) => namesOf(text, (job) => !(job["timeout-minutes"] > 0)),
   "no matrix stops at the first cell that fails": (text) =>
     namesOf(text, ({ strategy }) => strategy !== undefined && strategy["fail-fast"] !== false),
-  "a job may read the code and nothing else, and what may sign runs none of it": (text) =>
+  "a job may write when a step of it has the token, and what may sign runs none of our code": (text) =>
     namesOf(text, ({ permissions, steps }) => {
-      const allowed = JSON.stringify(permissions);
-      const signs = allowed === '{"id-token":"write","attestations":"write"}';
-      return signs ? steps.some(({ run }) => run !== undefined) : allowed !== '{"contents":"read"}';
+      const asked = Object.entries(permissions).map(([name, access]) => `${name}: ${access}`);
+      const signs = asked.includes("id-token: write");
+      if (signs)
+        return asked.join() !== "id-token: write,attestations: write" || steps.some(({ run }) => run);
+      const writes = steps.some(hasToken) ? "contents: write" : "contents: read";
+      const proposes = steps.some(({ run }) => run?.includes("propose")) ? ["pull-requests: write"] : [];
+      return asked.join() !== [writes, ...proposes].join();
     }),
   "what no job asks for is granted to none": (text) => {
     const { permissions } = parse(text) as Workflow;
@@ -56,7 +62,13 @@ const RULES: Record<string, (text: string) => string[]> = {
     stepsOf(text)
       .filter(({ uses }) => uses?.startsWith("actions/checkout@"))
       .flatMap((step) => (step.with?.["persist-credentials"] === false ? [] : [step.uses!])),
-  "no step is given a token": (text) => text.match(/secrets\.\w+|github\.token/g) ?? [],
+  "the token reaches the steps that talk to GitHub, and nothing else": (text) => {
+    const given = stepsOf(text).filter(hasToken);
+    const talk = /^npm run -s (release -- |cell -- "\$CELL" --stage upload )/;
+    const strangers = given.flatMap(({ run, name }) => (talk.test(run ?? "") ? [] : [name ?? "?"]));
+    const elsewhere = (text.match(/secrets\.\w+|github\.token/g) ?? []).slice(given.length);
+    return [...strangers, ...elsewhere];
+  },
 };
 
 describe.each(workflows)("%s", (_, text) => {
@@ -81,8 +93,9 @@ describe.each(workflows)("%s", (_, text) => {
 describe("build-published-images", () => {
   const { jobs } = parse(published) as Workflow;
 
-  it("plans first, then builds the kernels, then the bases, then the presets on them", () => {
-    expect(Object.keys(jobs)).toEqual(["plan", "kernel", "base", "preset", "attest"]);
+  it("plans first, then builds the kernels, the bases, and the presets on them; what is attested is published", () => {
+    expect(Object.keys(jobs)).toEqual(["plan", "kernel", "base", "preset", "attest", "publish"]);
+    expect(jobs.publish?.needs).toEqual(["plan", "kernel", "base", "preset", "attest"]);
     expect(jobs.plan?.needs).toBeUndefined();
     expect(jobs.kernel?.needs).toEqual(["plan"]);
     expect(jobs.base?.needs).toEqual(["plan", "kernel"]);
@@ -94,7 +107,9 @@ describe("build-published-images", () => {
     expect(matrixOf(jobs.kernel)).toBe("${{ fromJSON(needs.plan.outputs.kernels) }}");
     expect(matrixOf(jobs.base)).toBe("${{ fromJSON(needs.plan.outputs.bases) }}");
     expect(matrixOf(jobs.preset)).toBe("${{ fromJSON(needs.plan.outputs.presets) }}");
-    expect(Object.keys(jobs.plan?.outputs ?? {})).toEqual(["attestations", "kernels", "bases", "presets"]);
+    expect(Object.keys(jobs.plan?.outputs ?? {})).toEqual([
+      ...["release-id", "complete", "attestations", "kernels", "bases", "presets"],
+    ]);
   });
 
   it("refuses a stale tree before anything is built", () => {
@@ -126,7 +141,7 @@ describe("build-published-images", () => {
     const signing = Object.entries(jobs).filter(([, { permissions }]) => permissions["id-token"] === "write");
     expect(signing.map(([name]) => name)).toEqual(["attest"]);
     expect(jobs.attest?.needs).toEqual(["plan", "kernel", "base", "preset"]);
-    const [staged] = withOf(jobs.base, "actions/upload-artifact").slice(-2);
+    const staged = withOf(jobs.base, "actions/upload-artifact").find(({ path }) => path === "out/release");
     const [taken] = withOf(jobs.attest, "actions/download-artifact");
     expect(taken).toEqual({ name: staged?.name, path: "staged" });
     expect(withOf(jobs.attest, "actions/attest")).toEqual([
@@ -154,7 +169,7 @@ function planted(right: string | RegExp, wrong: string): string {
 }
 
 it.each([
-  ["an unknown permission", "contents: read", "content: read", /content/],
+  ["an unknown permission", "contents: write", "content: write", /content/],
   ["a need that is no job", "- plan", "- plans", /plans/],
   ["an unknown context", "matrix.cell", "matrixx.cell", /matrixx/],
   ["an output that its job does not have", "needs.plan.outputs.bases ", "needs.plan.outputs.base ", /base/],
@@ -174,18 +189,27 @@ it.each([
   ["every job is bounded in time", /^ {4}timeout-minutes: 15\n/m, ""],
   ["no matrix stops at the first cell that fails", "fail-fast: false", "fail-fast: true"],
   [
-    "a job may read the code and nothing else, and what may sign runs none of it",
-    "contents: read",
+    "a job may write when a step of it has the token, and what may sign runs none of our code",
     "contents: write",
+    "contents: read",
   ],
   ["what no job asks for is granted to none", "permissions: {}", "permissions: write-all"],
   ["no checkout leaves a token behind", "persist-credentials: false", "fetch-depth: 0"],
   [
-    "a job may read the code and nothing else, and what may sign runs none of it",
+    "a job may write when a step of it has the token, and what may sign runs none of our code",
     "name: cell-${{ matrix.cell }}\n          path: staged",
     "name: x\n      - run: npm ci",
   ],
-  ["no step is given a token", "CELL: ${{ matrix.cell }}", "CELL: ${{ secrets.GITHUB_TOKEN }}"],
+  [
+    "the token reaches the steps that talk to GitHub, and nothing else",
+    "CELL: ${{ matrix.cell }}",
+    "CELL: ${{ secrets.GITHUB_TOKEN }}",
+  ],
+  [
+    "the token reaches the steps that talk to GitHub, and nothing else",
+    "CELL: ${{ matrix.cell }}\n        run",
+    "CELL: ${{ matrix.cell }}\n          GITHUB_TOKEN: ${{ github.token }}\n        run",
+  ],
 ])("the rule that %s catches its opposite", (rule, right, wrong) => {
   expect(RULES[rule]!(planted(right, wrong))).toHaveLength(1);
 });

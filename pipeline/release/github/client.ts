@@ -1,6 +1,6 @@
 import { setTimeout } from "node:timers/promises";
 import { Octokit } from "@octokit/rest";
-import { EnvHttpProxyAgent, fetch } from "undici";
+import { EnvHttpProxyAgent, fetch, type RequestInit } from "undici";
 import { PipelineError } from "../../schema/error.ts";
 import type { Run } from "../../schema/progress.ts";
 import { failureOf, GitHubError } from "./failure.ts";
@@ -53,6 +53,8 @@ export class GitHubClient {
   readonly repository: string;
   readonly patience: Patience;
   readonly run: Run;
+  /** Whether GitHub has answered at all: an address that never did is not waited for long. */
+  #reached = false;
 
   /** @throws PipelineError without a token */
   constructor(options: GitHubOptions, run: Run) {
@@ -94,6 +96,7 @@ export class GitHubClient {
       for (let attempt = 1; ; attempt++) {
         try {
           const answer = await request(options);
+          this.#reached = true;
           if (typeof answer.data === "string" && answer.data !== "") {
             throw new GitHubError("GitHub's answer was cut short: run the same command again", {
               transient: true,
@@ -112,7 +115,9 @@ export class GitHubClient {
   /** Waits until a failed attempt is worth another one; false where it is not. */
   async wait(failure: unknown, attempt: number): Promise<boolean> {
     if (!(failure instanceof GitHubError) || !failure.transient) return false;
-    if (attempt >= this.patience.attempts || (failure.waitS ?? 0) > this.patience.limitS) return false;
+    const { attempts, limitS } = this.patience;
+    const most = failure.status === 0 && !this.#reached ? Math.min(attempts, 3) : attempts;
+    if (attempt >= most || (failure.waitS ?? 0) > limitS) return false;
     this.run.progress.warn(`${failure.message.split(": run the same")[0]}; trying again`);
     await this.pause(attempt, failure.waitS);
     return true;
@@ -135,6 +140,16 @@ function fetchThrough({ silenceMs }: Patience): typeof globalThis.fetch {
     bodyTimeout: silenceMs,
     connect: { timeout: Math.min(silenceMs, 20_000) },
   });
-  return ((url: string, init: object) =>
-    fetch(url, { ...init, dispatcher })) as unknown as typeof globalThis.fetch;
+  return ((url: string, init: RequestInit) =>
+    fetch(url, {
+      ...init,
+      ...(init.body instanceof ReadableStream ? SENT_ONCE : {}),
+      dispatcher,
+    })) as unknown as typeof globalThis.fetch;
 }
+
+/**
+ * A stream is not kept in memory to be sent again: https://fetch.spec.whatwg.org/#http-network-or-cache-fetch clones a
+ * request, body and all, except where it has no window and follows no redirect.
+ */
+const SENT_ONCE = { window: null, redirect: "error" } as const;

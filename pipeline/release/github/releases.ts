@@ -62,7 +62,7 @@ export class GitHubReleases implements ReleaseStore {
 
   /** A draft is not found by its tag: GitHub keeps it from `releases/tags`. */
   async find(tag: string): Promise<StoredRelease | undefined> {
-    const ours = (await this.#all()).filter((release) => release.tag_name === tag);
+    const ours = (await this.#all()).filter((release) => tagOf(release) === tag);
     const published = ours.find(({ draft }) => !draft);
     if (published) return storedRelease(published);
     return ours.length > 0 ? await this.#only(tag, ours) : undefined;
@@ -142,10 +142,13 @@ export class GitHubReleases implements ReleaseStore {
   /** A PATCH can drop a draft's tag, so what it has done is read again. */
   async publish(release: StoredRelease): Promise<StoredRelease> {
     for (let attempt = 1; ; attempt++) {
-      const now = await this.open(release.id);
-      if (now.state === "published" && now.tag === release.tag) return now;
+      const { data } = await this.#repos.getRelease({ ...this.#repo, release_id: Number(release.id) });
+      if (!data.draft && data.tag_name === release.tag) break;
       if (attempt > this.#github.patience.attempts) {
-        throw new PipelineError(`${release.tag} does not become public on ${this.name}: look at ${now.url}`);
+        throw new PipelineError(
+          `${release.tag} does not become public under its tag on ${this.name}: look at ${data.html_url}, and run the ` +
+            "same command again",
+        );
       }
       await this.#repos.updateRelease({
         ...this.#repo,
@@ -156,6 +159,10 @@ export class GitHubReleases implements ReleaseStore {
         make_latest: "false",
       });
     }
+    // What stale lists have kept from `prepare`.
+    const drafts = (await this.#all()).filter((other) => other.draft && tagOf(other) === release.tag);
+    for (const twin of await this.#empty(drafts)) await this.remove(twin);
+    return await this.open(release.id);
   }
 
   async remove({ id }: StoredRelease): Promise<void> {
@@ -190,7 +197,9 @@ export class GitHubReleases implements ReleaseStore {
         created = await this.#marked(mark);
       }
     }
-    const others = (await this.#all()).filter(({ id, tag_name }) => tag_name === tag && id !== created.id);
+    const others = (await this.#all()).filter(
+      (release) => tagOf(release) === tag && release.id !== created.id,
+    );
     return await this.#only(tag, [created, ...others]);
   }
 
@@ -209,16 +218,22 @@ export class GitHubReleases implements ReleaseStore {
    */
   async #only(tag: string, drafts: readonly ApiRelease[]): Promise<StoredRelease> {
     if (drafts.length === 1) return storedRelease(drafts[0]!);
-    const empty: StoredRelease[] = [];
-    for (const draft of drafts.filter(({ body }) => body?.includes(MARK))) {
-      const release = storedRelease(draft);
-      if ((await this.#assets(release)).length === 0) empty.push(release);
-    }
+    const empty = await this.#empty(drafts);
     const full = drafts.map(storedRelease).filter(({ id }) => !empty.some((each) => each.id === id));
-    const [kept, ...surplus] = [...full, ...empty.sort((a, b) => Number(a.id) - Number(b.id))];
+    const [kept, ...surplus] = [...full, ...empty];
     if (!kept || full.length > 1) throw this.#severalDrafts(tag, drafts.map(storedRelease));
     for (const release of surplus) await this.remove(release);
     return kept;
+  }
+
+  /** Those that `prepare` has made and nobody has used, oldest first. */
+  async #empty(drafts: readonly ApiRelease[]): Promise<StoredRelease[]> {
+    const empty: StoredRelease[] = [];
+    for (const draft of drafts.filter(({ body }) => body?.includes(MARK)).toSorted((a, b) => a.id - b.id)) {
+      const release = storedRelease(draft);
+      if ((await this.#assets(release)).length === 0) empty.push(release);
+    }
+    return empty;
   }
 
   #severalDrafts(tag: string, drafts: readonly StoredRelease[]): PipelineError {
@@ -242,11 +257,14 @@ async function gone(removal: Promise<unknown>): Promise<void> {
   }
 }
 
-const storedRelease = ({ id, tag_name: tag, draft, html_url: url }: ApiRelease): StoredRelease => ({
-  id: String(id),
-  tag,
-  state: draft ? "draft" : "published",
-  url,
+/** A release that has lost its tag still has its name. */
+const tagOf = ({ tag_name: tag, name }: ApiRelease) => (tag.startsWith("untagged-") && name ? name : tag);
+
+const storedRelease = (release: ApiRelease): StoredRelease => ({
+  id: String(release.id),
+  tag: tagOf(release),
+  state: release.draft ? "draft" : "published",
+  url: release.html_url,
 });
 
 export const storedAsset = ({ id, name, size, state, digest }: ApiAsset): StoredAsset => ({

@@ -34,41 +34,35 @@ export async function upload(
     if (state === "published") throw isPublished(release.tag, releases.name);
     if (there) await releases.discard(release, there);
     try {
-      await post(github, releases, release, uploadUrl, file);
-      return "sent";
+      const arrived = await post(github, uploadUrl, file);
+      ours = true;
+      if (await isRight(releases, arrived, file)) return "sent";
+      await releases.discard(release, arrived);
+      throw wrong(arrived, file);
     } catch (error) {
       github.run.signal.throwIfAborted();
-      const exists = error instanceof GitHubError && error.codes.includes("already_exists");
-      if (!exists && mayHaveArrived(error)) ours = true;
-      // A list that is stale shows it later.
-      const failure = exists
-        ? new GitHubError(`${file.name} is said to exist and is not listed`, {
-            transient: true,
-            cause: error,
-          })
-        : error;
-      if (!(await github.wait(failure, attempt))) throw naming(file, failure);
+      if (mayHaveArrived(error)) ours = true;
+      if (!(await github.wait(error, attempt))) throw naming(file, error);
     }
   }
 }
 
-/** A limit is told before anything is taken; of another failure nobody knows how far it came. */
+/** Of a limit one is told before anything is taken, of most failures nobody knows how far it came. */
 const mayHaveArrived = (error: unknown) =>
-  error instanceof GitHubError && error.transient && error.waitS === undefined;
+  error instanceof GitHubError && error.transient && error.waitS === undefined && !exists(error);
+
+const exists = ({ codes }: GitHubError) => codes.includes("already_exists");
 
 const naming = ({ name }: Outgoing, error: unknown) =>
   error instanceof GitHubError && !error.message.includes(name)
     ? new PipelineError(`${name}: ${error.message}`, { cause: error })
     : error;
 
-/** One try. What has arrived is compared with what was sent; where it differs, it is removed again. */
-async function post(
-  github: GitHubClient,
-  releases: GitHubReleases,
-  release: StoredRelease,
-  url: string,
-  file: Outgoing,
-): Promise<void> {
+/** How much of a file is in memory at a time, bytes. */
+const BUFFER = { highWaterMark: 1 << 20 };
+
+/** One try. Returns what has arrived. */
+async function post(github: GitHubClient, url: string, file: Outgoing): Promise<StoredAsset> {
   let done = 0;
   const counted = new Transform({
     transform(chunk: Buffer, _, next) {
@@ -77,35 +71,39 @@ async function post(
       next(null, chunk);
     },
   });
-  const source = createReadStream(file.path, { highWaterMark: 1 << 20 });
+  const source = createReadStream(file.path, BUFFER);
   source.once("error", (error) => counted.destroy(error));
-  let arrived: StoredAsset;
   try {
     const { data } = await github.octokit.request({
       method: "POST",
       url,
       name: file.name,
-      data: Readable.toWeb(source.pipe(counted)),
+      // By default it would hold thousands of chunks.
+      data: Readable.toWeb(source.pipe(counted), { strategy: new ByteLengthQueuingStrategy(BUFFER) }),
       headers: { "content-type": "application/octet-stream", "content-length": file.size },
       request: { once: true },
     });
-    arrived = storedAsset(data);
+    return storedAsset(data);
+  } catch (error) {
+    // A list that is stale has not shown it; it will.
+    if (!(error instanceof GitHubError) || !exists(error)) throw error;
+    throw new GitHubError(`${file.name} exists, and is not listed`, {
+      ...{ transient: true, codes: error.codes, cause: error },
+    });
   } finally {
     source.destroy();
   }
-  if (arrived.name !== file.name) {
-    await releases.discard(release, arrived);
-    throw new PipelineError(
-      `GitHub has renamed ${file.name} to ${arrived.name}: it was removed; choose another name`,
-    );
-  }
-  if (arrived.complete && arrived.size === file.size && (await releases.digest(arrived)) === file.sha256)
-    return;
-  await releases.discard(release, arrived);
-  throw new GitHubError(
-    `${file.name} has arrived with other bytes than were sent (${arrived.size} of ${file.size})`,
-    {
-      transient: true,
-    },
-  );
 }
+
+async function isRight(releases: GitHubReleases, arrived: StoredAsset, file: Outgoing): Promise<boolean> {
+  if (!arrived.complete || arrived.name !== file.name || arrived.size !== file.size) return false;
+  return (await releases.digest(arrived)) === file.sha256;
+}
+
+/** What has arrived is not what was sent, and was removed again. */
+const wrong = (arrived: StoredAsset, { name, size }: Outgoing) =>
+  arrived.name === name
+    ? new GitHubError(`${name} has arrived with other bytes than were sent (${arrived.size} of ${size})`, {
+        transient: true,
+      })
+    : new PipelineError(`GitHub has renamed ${name} to ${arrived.name}: it was removed; choose another name`);

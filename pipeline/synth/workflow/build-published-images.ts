@@ -1,7 +1,8 @@
 import { uses } from "./actions.ts";
 import { attest } from "./attest.ts";
 import type { Job, Step, Workflow } from "./model.ts";
-import { installTools, prepare } from "./steps.ts";
+import { publish } from "./publish.ts";
+import { installTools, prepare, token } from "./steps.ts";
 
 /** Where a base's container image is handed from its job to the jobs of the presets on it. */
 const BASES = "out/cache/bases";
@@ -12,21 +13,34 @@ const KERNELS = "out/cache/kernels";
 const CELL_MINUTES = 90;
 
 /**
- * plan -> kernel -> base -> preset -> attest. `plan` refuses a stale tree and says which cells must be built; every
- * cell is then built, packed and boot-verified by the command that a laptop runs, without a token.
+ * plan -> kernel -> base -> preset -> attest -> publish. `plan` refuses a stale tree, says which cells must be built
+ * and creates the one draft; every cell is then built, packed and boot-verified by the command that a laptop runs,
+ * without a token, and uploaded to that draft. Nothing is public, and no digest is recorded, unless all are there.
  */
 export function buildPublishedImages(tag: string): Workflow {
   return {
     name: "build-published-images",
-    on: { workflow_dispatch: null },
+    on: {
+      workflow_dispatch: {
+        inputs: {
+          presets: names("Presets"),
+          flavors: names("Flavors"),
+          archs: names("Archs"),
+          empty: flag("Remove what earlier runs have left on the draft"),
+          final: flag("Make the release public at the end, instead of leaving a draft"),
+        },
+      },
+    },
     permissions: {},
     concurrency: { group: `build-published-images-${tag}`, "cancel-in-progress": false },
     jobs: {
       plan: {
         "runs-on": "ubuntu-24.04",
         "timeout-minutes": 15,
-        permissions: { contents: "read" },
+        permissions: { contents: "write" },
         outputs: {
+          "release-id": "${{ steps.draft.outputs.release-id }}",
+          complete: "${{ steps.plan.outputs.complete }}",
           attestations: "${{ steps.plan.outputs.attestations }}",
           kernels: "${{ steps.plan.outputs.kernels }}",
           bases: "${{ steps.plan.outputs.bases }}",
@@ -35,7 +49,22 @@ export function buildPublishedImages(tag: string): Workflow {
         steps: [
           ...prepare,
           { name: "Refuse a stale tree", run: "npm run -s synth -- --check" },
-          { name: "Decide what to build", id: "plan", run: "npm run -s plan" },
+          {
+            name: "Decide what to build",
+            id: "plan",
+            env: {
+              PRESETS: "${{ inputs.presets }}",
+              FLAVORS: "${{ inputs.flavors }}",
+              ARCHS: "${{ inputs.archs }}",
+            },
+            run: 'npm run -s plan -- --presets "$PRESETS" --flavors "$FLAVORS" --archs "$ARCHS"',
+          },
+          {
+            name: "Find or create the draft",
+            id: "draft",
+            env: { ...token, EMPTY: "${{ inputs.empty && '--empty' || '' }}" },
+            run: "npm run -s release -- prepare --store github $EMPTY",
+          },
         ],
       },
       kernel: cellJob(
@@ -47,8 +76,7 @@ export function buildPublishedImages(tag: string): Workflow {
             uses: uses("actions/cache"),
             with: { path: KERNELS, key: "${{ matrix.cell }}-${{ matrix.inputs }}" },
           },
-          // What is cached under the inputs' name is what they name.
-          runCell("--as-declared"),
+          runCell(),
           handOver("kernel", "${{ matrix.cell }}", KERNELS),
         ],
       ),
@@ -71,15 +99,28 @@ export function buildPublishedImages(tag: string): Workflow {
         ],
       ),
       attest,
+      publish,
     },
   };
 }
 
-const runCell = (flags: string): Step => ({
+const names = (what: string) =>
+  ({ description: `${what}, apart by commas or spaces`, type: "string", default: "all" }) as const;
+const flag = (description: string) => ({ description, type: "boolean", default: false }) as const;
+
+/** What is cached, handed over or published under the inputs' name is what they name. */
+const runCell = (flags = ""): Step => ({
   name: "Build, boot and stage",
   env: { CELL: "${{ matrix.cell }}" },
-  run: `npm run -s cell -- "$CELL" ${flags}`,
+  run: `npm run -s cell -- "$CELL" --as-declared${flags && ` ${flags}`}`,
 });
+
+/** The one step of a cell that has a token. What is on the draft already, with the same bytes, is not sent again. */
+const upload: Step = {
+  name: "Upload to the draft",
+  env: { ...token, CELL: "${{ matrix.cell }}", RELEASE_ID: "${{ needs.plan.outputs.release-id }}" },
+  run: 'npm run -s cell -- "$CELL" --stage upload --store github --release-id "$RELEASE_ID"',
+};
 
 /** What a cell leaves for the jobs after it, as an artifact of the run. */
 const handOver = (what: string, cell: string, path: string): Step => ({
@@ -104,10 +145,11 @@ function cellJob(
   return {
     name: "${{ matrix.cell }}",
     needs,
-    if: `\${{ ${output} != '[]' }}`,
+    // A failed cell takes with it those that lean on it, and no others: they miss what it would have handed over.
+    if: `\${{ !cancelled() && needs.plan.result == 'success' && ${output} != '[]' }}`,
     "runs-on": "${{ matrix.runner }}",
     "timeout-minutes": CELL_MINUTES,
-    permissions: { contents: "read" },
+    permissions: { contents: "write" },
     strategy: { "fail-fast": false, matrix: { include: `\${{ fromJSON(${output}) }}` } },
     steps: [
       ...prepare,
@@ -124,6 +166,17 @@ function cellJob(
           "retention-days": 7,
         },
       },
+      {
+        name: "Keep the facts alone, for the gate",
+        uses: uses("actions/upload-artifact"),
+        with: {
+          name: "facts-${{ matrix.cell }}",
+          path: "out/release/**/*.json",
+          "if-no-files-found": "error",
+          "retention-days": 7,
+        },
+      },
+      upload,
       {
         name: "Keep the console of a failed boot",
         if: "${{ failure() }}",

@@ -1,10 +1,20 @@
 /** The parts of GitHub's workflow syntax that the generated workflows use; `render.ts` writes them. */
 export interface Workflow {
   readonly name: string;
-  readonly on: Readonly<Record<string, object | null>>;
+  readonly on: {
+    readonly pull_request?: null;
+    readonly workflow_dispatch?: { readonly inputs: Readonly<Record<string, Input>> };
+  };
   readonly permissions: Permissions;
   readonly concurrency?: { readonly group: string; readonly "cancel-in-progress": boolean };
   readonly jobs: Readonly<Record<string, Job>>;
+}
+
+/** What a person is asked when they start a workflow. */
+interface Input {
+  readonly description: string;
+  readonly type: "string" | "boolean";
+  readonly default: string | boolean;
 }
 
 type Permissions = Readonly<Record<string, "read" | "write" | "none">>;

@@ -10,3 +10,6 @@ export const prepare: readonly Step[] = [
 
 /** What a cell needs from the runner's distribution: QEMU, zstd, mmdebstrap. */
 export const installTools: Step = { name: "Install QEMU and other tools", run: "bash scripts/setup.sh" };
+
+/** For the steps that talk to GitHub, and for no other: what it may do is its job's `permissions`. */
+export const token = { GITHUB_TOKEN: "${{ github.token }}" } as const;

@@ -11,6 +11,8 @@ export interface HeldAsset {
   /** `open` in the description of the API; what a dead upload leaves is `starter` on the real one. */
   state: "uploaded" | "open" | "starter";
   bytes: Buffer;
+  /** The bytes whose digest is told, where those are others. */
+  told?: Buffer;
   /** How many more lists it is missing from. */
   hidden: number;
   /** How many more answers do not tell its digest. */
@@ -20,6 +22,8 @@ export interface HeldAsset {
 export interface HeldRelease {
   readonly id: number;
   tag: string;
+  /** Its title. */
+  readonly name: string;
   draft: boolean;
   readonly body: string;
   readonly commit: string;
@@ -68,6 +72,7 @@ export class GitHub {
     const release: HeldRelease = {
       id: this.nextId(),
       tag,
+      name: tag,
       draft: true,
       body: "",
       commit: "main",
@@ -138,7 +143,11 @@ export function describeAsset(asset: HeldAsset, api: string, repository: string)
     state: asset.state as ApiAsset["state"],
     content_type: "application/octet-stream",
     size: asset.bytes.length,
-    digest: told ? `sha256:${createHash("sha256").update(asset.bytes).digest("hex")}` : null,
+    digest: told
+      ? `sha256:${createHash("sha256")
+          .update(asset.told ?? asset.bytes)
+          .digest("hex")}`
+      : null,
     download_count: 0,
     created_at: NOW,
     updated_at: NOW,
@@ -163,7 +172,7 @@ export function describeRelease(
     node_id: `R_${release.id}`,
     tag_name: release.tag,
     target_commitish: release.commit,
-    name: release.tag,
+    name: release.name,
     body: release.body,
     draft: release.draft,
     prerelease: false,

@@ -50,7 +50,7 @@ export class GitHubServer {
     const url = new URL(incoming.url ?? "/", this.url);
     this.requests.push(`${incoming.method} ${url.pathname}`);
     response.setHeader("date", new Date(Date.now() + this.github.clockMs).toUTCString());
-    const route = findRoute(kind, incoming.method ?? "GET", url.pathname);
+    const route = findRoute(kind, incoming.method ?? "GET", decodeURIComponent(url.pathname));
     const authorization = /^(?:token|bearer) (.+)$/i.exec(incoming.headers.authorization ?? "")?.[1];
     if (kind === "objects") {
       // A signed address on another origin: whoever sends the token along gives it away.

@@ -81,11 +81,13 @@ export class Publisher {
     this.staged = new DirectoryStore(directory);
   }
 
-  store(token = "good", run: Run = silentRun(), patience: Patience = FAST): GitHubReleases {
+  client(token = "good", run: Run = silentRun()): GitHubClient {
     const { url, github } = this.#server;
-    return new GitHubReleases(
-      new GitHubClient({ token, repository: github.repository, apiUrl: url, patience }, run),
-    );
+    return new GitHubClient({ token, repository: github.repository, apiUrl: url, patience: FAST }, run);
+  }
+
+  store(token = "good", run: Run = silentRun()): GitHubReleases {
+    return new GitHubReleases(this.client(token, run));
   }
 
   prepare(store = this.store()): Promise<StoredRelease> {

@@ -1,0 +1,47 @@
+import { LOCK_PATH } from "../../schema/lock.ts";
+import { MANIFEST_PATH } from "../../schema/manifest.ts";
+import { uses } from "./actions.ts";
+import type { Job } from "./model.ts";
+import { prepare, token } from "./steps.ts";
+
+/** The gate, once every cell is built, booted, attested and on the draft; then the digests go to the repository. */
+export const publish: Job = {
+  needs: ["plan", "kernel", "base", "preset", "attest"],
+  if: "${{ !failure() && !cancelled() && needs.plan.outputs.complete == 'true' }}",
+  "runs-on": "ubuntu-24.04",
+  "timeout-minutes": 30,
+  permissions: { contents: "write", "pull-requests": "write" },
+  steps: [
+    ...prepare,
+    {
+      name: "Take the facts of every cell",
+      uses: uses("actions/download-artifact"),
+      with: { pattern: "facts-*", "merge-multiple": true, path: "out/release" },
+    },
+    {
+      name: "Publish, if every asset is there",
+      env: {
+        ...token,
+        RELEASE_ID: "${{ needs.plan.outputs.release-id }}",
+        FINAL: "${{ inputs.final && '--final' || '' }}",
+      },
+      run: 'npm run -s release -- publish --store github --release-id "$RELEASE_ID" $FINAL',
+    },
+    {
+      name: "Keep the recorded digests",
+      uses: uses("actions/upload-artifact"),
+      with: { name: "recorded", path: `${LOCK_PATH}\n${MANIFEST_PATH}`, "if-no-files-found": "error" },
+    },
+    {
+      name: "Check what is public",
+      if: "${{ inputs.final }}",
+      env: token,
+      run: "npm run -s release -- verify --store github",
+    },
+    {
+      name: "Propose the recorded digests",
+      env: token,
+      run: "npm run -s release -- propose",
+    },
+  ],
+};

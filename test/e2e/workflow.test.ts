@@ -1,0 +1,243 @@
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
+import type { Server } from "node:http";
+import { tmpdir } from "node:os";
+import { basename, join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { Cells } from "../../pipeline/schema/cells.ts";
+import { Lock } from "../../pipeline/schema/lock.ts";
+import { Manifest } from "../../pipeline/schema/manifest.ts";
+import { WorkflowRun } from "../support/actions/runner.ts";
+import { ALPINE_TARBALL, hasAlpine, serveAlpine } from "../support/alpine.ts";
+import type { Permissions } from "../support/github/github.ts";
+import { GitHubServer } from "../support/github/server.ts";
+import { REPOSITORY } from "../support/project.ts";
+import { Copy } from "../support/synth-copy.ts";
+
+const TAG = "tiny-v0.0.1";
+/** A program of ten megabytes that runs without Node: the smallest preset there is. */
+const TINY = "esbuild";
+
+/** A tree of four cells; `check` is what the second preset must answer to. */
+const tinyTree = (check: readonly string[]) => `
+import type { App } from "./constructs/app.ts";
+import { BaseRootfs } from "./constructs/base-rootfs.ts";
+import { Flavor } from "./constructs/flavor.ts";
+import { npm } from "./constructs/install.ts";
+import { Kernel } from "./constructs/kernel.ts";
+import { PresetLayer } from "./constructs/preset-layer.ts";
+import { Release } from "./constructs/release.ts";
+import * as pins from "./pins.ts";
+
+export function declareImages(app: App): void {
+  const release = new Release(app, "tiny", {
+    tag: "${TAG}",
+    repository: "example/images",
+    archs: ["amd64"],
+    vmms: ["qemu"],
+    defaultFlavor: "alpine",
+    newestFile: "2026-10-05T00:00:00Z",
+    // Neither a dated archive nor a registry is part of this test.
+    accepts: ["apk=unrecorded", "apt=live", "source=mmdebstrap trixie"],
+  });
+  const debian = Flavor.debian({ version: "13", suite: "trixie", image: pins.DEBIAN_IMAGE, snapshot: "20261120T000000Z" });
+  new Kernel(release, "kernel", { source: pins.LINUX_SOURCE, buildOn: debian, boots: ["alpine"] });
+  new BaseRootfs(release, "base-alpine", {
+    flavor: Flavor.alpine({ version: "3.19", tarballs: { amd64: ${JSON.stringify(ALPINE_TARBALL)} } }),
+    packages: ["ca-certificates-bundle", "openssh-keygen", "openssh-server"],
+    diskMib: 512,
+  });
+  const install = npm("${TINY}", { binary: "@esbuild/linux-*/bin/esbuild" });
+  new PresetLayer(release, "tiny", { install, check: ["esbuild", "--version"] });
+  new PresetLayer(release, "other", { install, check: ${JSON.stringify(check)} });
+}
+`;
+
+/** What npm would lock for the tiny preset: this project's own lockfile has it. */
+function writeLockfile(copy: Copy, preset: string): void {
+  const { packages } = JSON.parse(readFileSync(join(REPOSITORY, "package-lock.json"), "utf8"));
+  const { version } = packages[`node_modules/${TINY}`];
+  const root = { name: preset, dependencies: { [TINY]: version } };
+  const names = Object.keys(packages).filter(
+    (path) => path === `node_modules/${TINY}` || path.startsWith("node_modules/@esbuild/"),
+  );
+  const locked = Object.fromEntries(names.map((path) => [path, { ...packages[path], dev: undefined }]));
+  copy.write(`dockerfiles/${preset}/package.json`, JSON.stringify(root));
+  copy.write(
+    `dockerfiles/${preset}/package-lock.json`,
+    JSON.stringify({ name: preset, lockfileVersion: 3, requires: true, packages: { "": root, ...locked } }),
+  );
+}
+
+describe.runIf(hasAlpine)("the generated workflow, run against a GitHub on loopback", () => {
+  const directory = mkdtempSync(join(tmpdir(), "smolvm-workflow-"));
+  let repository: Copy;
+  let server: GitHubServer;
+  let mirror: { server: Server; url: string };
+  const tokens = new Map<string, string>();
+  beforeAll(async () => {
+    mirror = await serveAlpine();
+    server = await GitHubServer.start();
+    repository = new Copy();
+    cpSync(join(REPOSITORY, "scripts"), repository.path("scripts"), { recursive: true });
+    for (const preset of ["tiny", "other"]) writeLockfile(repository, preset);
+    await commit(["esbuild", "--no-such-flag"]);
+    // A cache of Actions that has the kernel of these inputs, if this machine ever compiled it.
+    const { cells } = cellsOf();
+    const { id, inputs } = cells.find(({ kind }) => kind === "kernel")!;
+    const kernel = join(REPOSITORY, "out/cache/kernels", `${id}-${inputs.slice(0, 12)}`);
+    const kept = join(directory, "caches", `${id}-${inputs}`, basename(kernel));
+    if (existsSync(kernel)) cpSync(kernel, kept, { recursive: true });
+  });
+  afterAll(async () => {
+    mirror.server.close();
+    await server.stop();
+    repository.remove();
+    rmSync(directory, { recursive: true, force: true });
+  });
+
+  const cellsOf = () => Cells.parse(JSON.parse(repository.read("out/cells.json")));
+
+  /** A maintainer changes the tree, and synthesises it. */
+  async function commit(check: readonly string[]): Promise<void> {
+    repository.write("pipeline/images.ts", tinyTree(check));
+    const { exitCode, stderr } = await repository.run(["synth"]);
+    expect(exitCode, stderr).toBe(0);
+  }
+
+  /** The variables of a machine: none that anything is signed in with. */
+  const machine = Object.fromEntries(
+    Object.entries(process.env).filter(([name]) => !/^(GITHUB|VITEST|ACTIONS)|TOKEN/.test(name)),
+  );
+
+  async function dispatch(inputs: Record<string, string | boolean> = {}): Promise<WorkflowRun> {
+    const run = new WorkflowRun({
+      checkout: (workspace) => {
+        cpSync(repository.root, workspace, {
+          recursive: true,
+          filter: (path) => basename(path) !== "node_modules",
+        });
+        symlinkSync(join(REPOSITORY, "node_modules"), join(workspace, "node_modules"));
+      },
+      // The tests run in a checkout in which it was.
+      ranBefore: ["npm ci"],
+      workflow: repository.read(".github/workflows/build-published-images.yml"),
+      inputs: { presets: "all", flavors: "all", archs: "all", empty: false, final: false, ...inputs },
+      directory: mkdtempSync(join(directory, "run-")),
+      caches: join(directory, "caches"),
+      repository: server.github.repository,
+      apiUrl: server.url,
+      tokenFor: (job, asked) => {
+        const token = `token-of-${job}-${tokens.size}`;
+        const { contents = "none", "pull-requests": pulls = "none" } = asked;
+        server.github.tokens.set(token, { contents, pull_requests: pulls } as Permissions);
+        tokens.set(token, job);
+        return token;
+      },
+      env: { ...machine, SMOLVM_APK_MIRROR: mirror.url },
+    });
+    await run.run();
+    return run;
+  }
+
+  const assets = (id: string) => cellsOf().cells.find((cell) => cell.id === id)!.assets;
+  const outputs = (run: WorkflowRun) =>
+    run.steps.filter(({ ok }) => !ok).map(({ job, name, output }) => `${job}: ${name}: ${output}`);
+  const uploads = () => server.requests.filter((request) => /^POST .*\/assets$/.test(request)).length;
+  let first: WorkflowRun;
+  let second: WorkflowRun;
+
+  it("a cell that fails keeps the release from being published, and loses nothing of the others", async () => {
+    first = await dispatch();
+    expect(first.results, outputs(first).join("\\n")).toEqual({
+      ...{ plan: "success", kernel: "success", base: "success", preset: "failure" },
+      ...{ attest: "skipped", publish: "skipped" },
+    });
+    expect(outputs(first)).toEqual([
+      expect.stringMatching(/^preset: Build, boot and stage: .*other-amd64-alpine/s),
+    ]);
+    expect(server.github.releases.map(({ tag, draft }) => ({ tag, draft }))).toEqual([
+      { tag: TAG, draft: true },
+    ]);
+    const there = server.github.releases[0]!.assets.map(({ name }) => name).sort();
+    expect(there).toEqual(["kernel-amd64", "base-amd64-alpine", "tiny-amd64-alpine"].flatMap(assets).sort());
+    expect(server.github.pulls).toEqual([]);
+    // What a person needs to see why: the end of the console of the machine that failed.
+    const console = first.artifacts.path("console-other-amd64-alpine");
+    const [log] = readdirSync(console, { recursive: true, encoding: "utf8" }).filter((name) =>
+      name.endsWith(".log"),
+    );
+    expect(readFileSync(join(console, log!), "utf8")).toContain("SMOLVM_TS stage=");
+    expect(first.artifacts.names).not.toContain("recorded");
+  });
+
+  it("run again with the cell mended, it sends what was missing, and publishes", async () => {
+    await commit(["esbuild", "--version"]);
+    const before = uploads();
+    second = await dispatch({ final: true });
+    expect(second.results, outputs(second).join("\\n")).toEqual({
+      ...{ plan: "success", kernel: "success", base: "success", preset: "success" },
+      ...{ attest: "success", publish: "success" },
+    });
+    const [release, ...others] = server.github.releases;
+    expect(others).toEqual([]);
+    expect(release).toMatchObject({ tag: TAG, draft: false });
+    // One image, the manifest, the sums and four inventories: the other cells gave the same bytes again.
+    expect(uploads() - before).toBe(7);
+    const all = cellsOf().cells.flatMap((cell) => cell.assets);
+    expect(release!.assets.map(({ name }) => name)).toEqual(
+      expect.arrayContaining([...all, "manifest.json", "SHA256SUMS"]),
+    );
+  });
+
+  it("the recorded digests are proposed, and are those of the release", async () => {
+    expect(server.github.pulls).toMatchObject([
+      { head: `recorded/${TAG}`, base: "main", title: `Record the digests of ${TAG}` },
+    ]);
+    const files = server.github.branches.get(`recorded/${TAG}`)!;
+    expect(Object.keys(files).sort()).toEqual(["images.lock.json", "out/manifest.json"]);
+    const lock = Lock.parse(JSON.parse(files["images.lock.json"]!));
+    expect(Object.keys(lock.assets).sort()).toEqual(
+      cellsOf()
+        .cells.flatMap((cell) => cell.assets)
+        .sort(),
+    );
+    expect(files["out/manifest.json"]).toBe(
+      server.github.contents(server.github.releases[0]!)["manifest.json"],
+    );
+    expect(Manifest.parse(JSON.parse(files["out/manifest.json"]!)).images).toHaveLength(2);
+    // Once merged, they are what synth would write.
+    for (const [path, text] of Object.entries(files)) repository.write(path, text);
+    const { exitCode, stderr } = await repository.run(["synth", "--check"]);
+    expect(exitCode, stderr).toBe(0);
+  });
+
+  it("the page of the run has a row for each asset", () => {
+    const rows = second.summary.match(/<tr>/g) ?? [];
+    expect(rows).toHaveLength(1 + cellsOf().cells.flatMap((cell) => cell.assets).length);
+    expect(second.summary).toContain(`${TAG}: published`);
+    expect(second.summary).toContain("<td>built</td>");
+  });
+
+  it("a token is in the environment of the steps that talk to GitHub, with the permissions of their job alone", () => {
+    const steps = [...first.steps, ...second.steps];
+    const held = steps.filter(({ env }) => Object.values(env).some((value) => value.startsWith("token-of-")));
+    expect([...new Set(held.map(({ job, name }) => `${job}: ${name}`))].sort()).toEqual([
+      "base: Upload to the draft",
+      "kernel: Upload to the draft",
+      "plan: Find or create the draft",
+      "preset: Upload to the draft",
+      "publish: Check what is public",
+      "publish: Propose the recorded digests",
+      "publish: Publish, if every asset is there",
+    ]);
+    for (const { job, env } of held) expect(tokens.get(env.GITHUB_TOKEN!)).toBe(job);
+  });
+
+  it("no token is in what a run leaves behind", () => {
+    const files = readdirSync(directory, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile() && !entry.parentPath.includes("/node_modules/"))
+      .map((entry) => join(entry.parentPath, entry.name));
+    expect(files.length).toBeGreaterThan(100);
+    expect(files.filter((file) => readFileSync(file).includes("token-of-"))).toEqual([]);
+  });
+});

@@ -1,0 +1,73 @@
+import { cpSync, existsSync, mkdirSync, readdirSync, statSync } from "node:fs";
+import { dirname, join, relative } from "node:path";
+
+/** The artifacts of one run of a workflow: a directory each, as actions/upload-artifact lays them out. */
+export class Artifacts {
+  readonly #directory: string;
+
+  constructor(directory: string) {
+    this.#directory = directory;
+  }
+
+  get names(): string[] {
+    return existsSync(this.#directory) ? readdirSync(this.#directory).sort() : [];
+  }
+
+  /** Where the files of an artifact are. */
+  path(name: string): string {
+    return join(this.#directory, name);
+  }
+
+  /** Takes the files that `patterns` (a line each) match below `workspace`. Returns how many. */
+  upload(name: string, patterns: string, workspace: string): number {
+    const target = this.path(name);
+    if (existsSync(target)) throw new Error(`an artifact named ${name} already exists on this run`);
+    const searches = patterns.split("\n").filter((line) => line !== "");
+    const found = searches.flatMap((pattern) => matches(pattern, workspace));
+    // One search keeps what is below its first wildcard, several keep what is below their common directory.
+    const root = searches.length === 1 ? fixedPart(searches[0]!, workspace) : workspace;
+    for (const file of found) {
+      const to = join(target, relative(root, file));
+      mkdirSync(dirname(to), { recursive: true });
+      cpSync(file, to);
+    }
+    return found.length;
+  }
+
+  /** Puts an artifact's files below `directory`. @throws Error when there is none of that name */
+  download(name: string, directory: string): void {
+    if (!this.names.includes(name)) throw new Error(`Artifact not found for name: ${name}`);
+    cpSync(this.path(name), directory, { recursive: true });
+  }
+
+  /** Puts the files of every artifact whose name matches below `directory`. */
+  downloadAll(pattern: string, directory: string): void {
+    for (const name of this.names.filter((each) => glob(pattern).test(each))) this.download(name, directory);
+  }
+}
+
+function fixedPart(pattern: string, workspace: string): string {
+  const path = join(workspace, pattern.split("*")[0]!);
+  if (pattern.includes("*")) return path.replace(/\/[^/]*$/, "");
+  return existsSync(path) && statSync(path).isDirectory() ? path : dirname(path);
+}
+
+function matches(pattern: string, workspace: string): string[] {
+  const root = fixedPart(pattern, workspace);
+  if (!existsSync(root)) return [];
+  const files = readdirSync(root, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name));
+  const wanted = glob(pattern);
+  return files.filter((file) => {
+    const path = relative(workspace, file);
+    return wanted.test(path) || path.startsWith(`${pattern}/`);
+  });
+}
+
+function glob(pattern: string): RegExp {
+  const source = pattern
+    .replace(/[.+^$()|[\]{}\\]/g, "\\$&")
+    .replace(/\*\*\/|\*/g, (wildcard) => (wildcard === "*" ? "[^/]*" : "(?:.*/)?"));
+  return new RegExp(`^${source}$`);
+}
