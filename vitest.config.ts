@@ -2,6 +2,8 @@ import { defineConfig } from "vitest/config";
 
 export default defineConfig({
   test: {
+    // Most of a test's time is a command's, which is a process of its own.
+    maxWorkers: "100%",
     projects: [
       {
         // Vite warns of each source map in GitHub's validator that has no source beside it.

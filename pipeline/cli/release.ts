@@ -194,6 +194,11 @@ async function verify(tag: string | undefined, flags: StoreFlags & { download?: 
     const wanted = tag ?? cells.tag;
     // A directory has its own: what is in it was never recorded as public.
     const release = store.isPublic ? undefined : await store.find(wanted);
+    if (!store.isPublic && !release) {
+      throw new PipelineError(
+        `${store.name} has no release ${wanted}: run \`npm run release -- publish\` first`,
+      );
+    }
     const path = release ? join(release.id, MANIFEST_ASSET) : MANIFEST_PATH;
     const text = await readFile(resolve(root(), path), "utf8").catch((cause) => {
       throw new PipelineError(`there is no ${path}: run \`npm run release -- publish\` first`, { cause });

@@ -72,7 +72,7 @@ describe.concurrent("--help", PATIENT, () => {
     ["diff", "--debug"],
     ["list", "--json"],
     ["plan", "--json"],
-    ["cell", "--store <dir:PATH>"],
+    ["cell", "--store <dir:PATH|github>"],
     ["doctor", "--debug"],
   ])("of %s is data, names its options, and exits 0", async (verb, option) => {
     const { exitCode, stdout, stderr } = await cli(REPOSITORY, [verb, "--help"], { env });

@@ -70,9 +70,12 @@ describe.concurrent("a command that changes nothing", () => {
 
     const matrices = Object.fromEntries(values.map(([, name, , value]) => [name!, JSON.parse(value!)]));
     const { jobs } = parse(copy.read(".github/workflows/build-published-images.yml"));
-    expect(Object.values(jobs.plan.outputs)).toEqual(
+    const { "release-id": draft, ...outputs } = jobs.plan.outputs;
+    expect(draft).toBe("${{ steps.draft.outputs.release-id }}");
+    expect(Object.values(outputs)).toEqual(
       Object.keys(matrices).map((name) => `\${{ steps.plan.outputs.${name} }}`),
     );
+    expect(matrices.complete).toBe(true);
     expect([matrices.kernels.length, matrices.bases.length, matrices.presets.length]).toEqual([2, 4, 16]);
     expect(matrices.attestations).toHaveLength(22);
     for (const job of ["kernel", "base", "preset"]) {

@@ -2,7 +2,7 @@ import { uses } from "./actions.ts";
 import { attest } from "./attest.ts";
 import type { Job, Step, Workflow } from "./model.ts";
 import { publish } from "./publish.ts";
-import { installTools, prepare, token } from "./steps.ts";
+import { installTools, keep, prepare, token } from "./steps.ts";
 
 /** Where a base's container image is handed from its job to the jobs of the presets on it. */
 const BASES = "out/cache/bases";
@@ -123,11 +123,8 @@ const upload: Step = {
 };
 
 /** What a cell leaves for the jobs after it, as an artifact of the run. */
-const handOver = (what: string, cell: string, path: string): Step => ({
-  name: `Hand over the ${what}`,
-  uses: uses("actions/upload-artifact"),
-  with: { name: `for-others-${cell}`, path, "if-no-files-found": "error", "retention-days": 1 },
-});
+const handOver = (what: string, cell: string, path: string): Step =>
+  keep(`Hand over the ${what}`, `for-others-${cell}`, path, { "retention-days": 1 });
 
 const takeOver = (what: string, cell: string, path: string): Step => ({
   name: `Take over the ${what}`,
@@ -155,38 +152,21 @@ function cellJob(
       ...prepare,
       installTools,
       ...steps,
-      {
-        name: "Keep the staged asset and its facts",
-        uses: uses("actions/upload-artifact"),
-        with: {
-          name: "cell-${{ matrix.cell }}",
-          path: "out/release",
-          "compression-level": 0,
-          "if-no-files-found": "error",
-          "retention-days": 7,
-        },
-      },
-      {
-        name: "Keep the facts alone, for the gate",
-        uses: uses("actions/upload-artifact"),
-        with: {
-          name: "facts-${{ matrix.cell }}",
-          path: "out/release/**/*.json",
-          "if-no-files-found": "error",
-          "retention-days": 7,
-        },
-      },
+      keep("Keep the staged asset and its facts", "cell-${{ matrix.cell }}", "out/release", {
+        "compression-level": 0,
+      }),
+      keep("Keep the facts alone, for the gate", "facts-${{ matrix.cell }}", "out/release/**/*.json"),
       upload,
       {
-        name: "Keep the console of a failed boot",
+        ...keep(
+          "Keep the console of a failed boot",
+          "console-${{ matrix.cell }}",
+          "out/images/**/console*.log",
+          {
+            "if-no-files-found": "ignore",
+          },
+        ),
         if: "${{ failure() }}",
-        uses: uses("actions/upload-artifact"),
-        with: {
-          name: "console-${{ matrix.cell }}",
-          path: "out/images/**/console*.log",
-          "if-no-files-found": "ignore",
-          "retention-days": 7,
-        },
       },
     ],
   };

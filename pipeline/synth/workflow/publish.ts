@@ -2,7 +2,7 @@ import { LOCK_PATH } from "../../schema/lock.ts";
 import { MANIFEST_PATH } from "../../schema/manifest.ts";
 import { uses } from "./actions.ts";
 import type { Job } from "./model.ts";
-import { prepare, token } from "./steps.ts";
+import { keep, prepare, token } from "./steps.ts";
 
 /** The gate, once every cell is built, booted, attested and on the draft; then the digests go to the repository. */
 export const publish: Job = {
@@ -27,11 +27,7 @@ export const publish: Job = {
       },
       run: 'npm run -s release -- publish --store github --release-id "$RELEASE_ID" $FINAL',
     },
-    {
-      name: "Keep the recorded digests",
-      uses: uses("actions/upload-artifact"),
-      with: { name: "recorded", path: `${LOCK_PATH}\n${MANIFEST_PATH}`, "if-no-files-found": "error" },
-    },
+    keep("Keep the recorded digests", "recorded", `${LOCK_PATH}\n${MANIFEST_PATH}`),
     {
       name: "Check what is public",
       if: "${{ inputs.final }}",

@@ -13,3 +13,10 @@ export const installTools: Step = { name: "Install QEMU and other tools", run: "
 
 /** For the steps that talk to GitHub, and for no other: what it may do is its job's `permissions`. */
 export const token = { GITHUB_TOKEN: "${{ github.token }}" } as const;
+
+/** Keeps files of a job as an artifact of the run; a job that is run again replaces what it kept before. */
+export const keep = (title: string, name: string, path: string, more: Step["with"] = {}): Step => ({
+  name: title,
+  uses: uses("actions/upload-artifact"),
+  with: { name, path, overwrite: true, "if-no-files-found": "error", "retention-days": 7, ...more },
+});

@@ -1,4 +1,4 @@
-import { cpSync, existsSync, mkdirSync, readdirSync, statSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 
 /** The artifacts of one run of a workflow: a directory each, as actions/upload-artifact lays them out. */
@@ -19,9 +19,11 @@ export class Artifacts {
   }
 
   /** Takes the files that `patterns` (a line each) match below `workspace`. Returns how many. */
-  upload(name: string, patterns: string, workspace: string): number {
+  upload(name: string, patterns: string, workspace: string, overwrite: boolean): number {
     const target = this.path(name);
-    if (existsSync(target)) throw new Error(`an artifact named ${name} already exists on this run`);
+    if (existsSync(target) && !overwrite)
+      throw new Error(`an artifact named ${name} already exists on this run`);
+    rmSync(target, { recursive: true, force: true });
     const searches = patterns.split("\n").filter((line) => line !== "");
     const found = searches.flatMap((pattern) => matches(pattern, workspace));
     // One search keeps what is below its first wildcard, several keep what is below their common directory.

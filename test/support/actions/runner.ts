@@ -167,7 +167,12 @@ export class WorkflowRun {
         return "";
       }
       case "actions/upload-artifact": {
-        const files = this.artifacts.upload(inputs.name!, inputs.path!, workspace);
+        const files = this.artifacts.upload(
+          inputs.name!,
+          inputs.path!,
+          workspace,
+          inputs.overwrite === "true",
+        );
         if (files === 0 && inputs["if-no-files-found"] === "error")
           throw new Error(`no files found: ${inputs.path}`);
         return "";
