@@ -116,6 +116,8 @@ const SUCCEEDS: readonly Scenario[] = [
   once("nobody answers before an upload", "upload-asset", { kind: "silence", when: "before" }),
   once("nobody answers after an upload", "upload-asset", { kind: "silence", when: "after" }),
   once("half of an upload is lost", "upload-asset", { kind: "truncate" }, 4),
+  once("half of an upload is lost, and so is the answer", "upload-asset", { kind: "truncate", lost: true }),
+  once("other bytes arrive, and the answer is lost", "upload-asset", { kind: "corrupt", lost: true }, 3),
   once("other bytes arrive, as many", "upload-asset", { kind: "corrupt" }),
   once("an upload's answer is cut short", "upload-asset", { kind: "cut-answer" }, 2),
   once("an upload's answer comes in drops", "upload-asset", { kind: "drip" }),

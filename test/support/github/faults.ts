@@ -33,10 +33,10 @@ export type Failure =
   | { readonly kind: "drip" }
   /** The answer ends in the middle, and says that it is whole. */
   | { readonly kind: "cut-answer" }
-  /** Of an upload, only the first half is kept. */
-  | { readonly kind: "truncate" }
+  /** Of an upload, only the first half is kept; the answer may be lost as well. */
+  | { readonly kind: "truncate"; readonly lost?: true }
   /** Of an upload, other bytes are kept. */
-  | { readonly kind: "corrupt" }
+  | { readonly kind: "corrupt"; readonly lost?: true }
   /** What an upload, or a new release, makes is not listed the next few times (`lists` of the others, too). */
   | { readonly kind: "stale"; readonly lists: number }
   /** The digest of what an upload makes is not told: the next few times, or never. */

@@ -78,6 +78,7 @@ export class GitHubServer {
       authorized: authorization !== undefined,
     };
     const answer = route.handle(request);
+    if (failure && "lost" in failure) return void response.destroy();
     if (isAfter(failure)) return this.#fail(failure, response);
     if (failure?.kind === "cut-answer") return cutShort(response, answer);
     if (failure?.kind === "drip") return await drip(response, answer);
