@@ -9,6 +9,8 @@ import * as pins from "./pins.ts";
 
 /** The one constant to bump: one tag, one release, all assets. */
 export const IMAGES_RELEASE_TAG = "images-v0.0.15";
+/** The first tag that offers more than one flavor. */
+const FIRST_TAG = "images-v0.0.15";
 const REPOSITORY = "CelestoAI/SmolVM";
 /** The instant (UTC) of Ubuntu's and Debian's archives from which packages come; newer than their images. */
 export const APT_SNAPSHOT = "20261120T000000Z";
@@ -100,7 +102,7 @@ export function declareImages(app: App): void {
     install: npm("openclaw"),
     check: ["openclaw", "--version"],
     budget: { contentMb: 600, assetMb: 130 },
-    refuses: { alpine: "its native parts ship as glibc prebuilts only" },
+    refuses: { alpine: { reason: "its native parts ship as glibc prebuilts only", since: FIRST_TAG } },
   });
 
   new PresetLayer(release, "hermes", {
@@ -112,7 +114,10 @@ export function declareImages(app: App): void {
     check: ["hermes", "--version"],
     budget: { contentMb: 900, assetMb: 320 },
     refuses: {
-      alpine: "many of its Python dependencies are manylinux (glibc) wheels only",
+      alpine: {
+        reason: "many of its Python dependencies are manylinux (glibc) wheels only",
+        since: FIRST_TAG,
+      },
       debian: "it is installed with uv, which the Debian base does not have",
     },
   });

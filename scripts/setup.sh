@@ -24,6 +24,8 @@ need mmdebstrap mmdebstrap
 need shellcheck shellcheck
 need ssh openssh-client
 need git git
+need zstd zstd
+need resize2fs e2fsprogs
 [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || packages+=(debian-archive-keyring)
 [ -e /etc/ssl/certs/ca-certificates.crt ] || packages+=(ca-certificates)
 # An Engine may be elsewhere (DOCKER_HOST) or be a machine's own: a socket that is there is used.

@@ -6,6 +6,7 @@ import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { PipelineError } from "../schema/error.ts";
 import { tap } from "../schema/hash.ts";
+import { proxiedFetch } from "../schema/http.ts";
 import type { Run } from "../schema/progress.ts";
 
 /**
@@ -36,12 +37,18 @@ export async function fetchVerified(from: string, sha256: string, cache: string,
   }
 }
 
+/** How long an archive may be silent, ms. */
+const SILENCE_MS = 60_000;
+
 async function open(from: string, signal: AbortSignal): Promise<{ stream: Readable; size: number }> {
   if (!/^https?:\/\//.test(from)) {
     const { size } = await stat(from);
     return { stream: createReadStream(from), size };
   }
-  const response = await fetch(from, { signal, headers: { "accept-encoding": "identity" } });
+  const response = await proxiedFetch(SILENCE_MS)(from, {
+    signal,
+    headers: { "accept-encoding": "identity" },
+  });
   if (!response.ok || !response.body) throw new Error(`HTTP ${response.status} ${response.statusText}`);
   return {
     stream: Readable.fromWeb(response.body as import("node:stream/web").ReadableStream),

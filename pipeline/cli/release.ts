@@ -8,13 +8,13 @@ import type { ReleaseStore, StoredRelease } from "../release/store.ts";
 import { readCells } from "../runtime/cells.ts";
 import { prune } from "../runtime/prune.ts";
 import { publish } from "../runtime/publish.ts";
-import { readRecord } from "../runtime/record.ts";
 import { verifyRelease } from "../runtime/verify-release.ts";
 import type { Cells } from "../schema/cells.ts";
 import { PipelineError } from "../schema/error.ts";
 import { LOCK_PATH, Lock } from "../schema/lock.ts";
 import { MANIFEST_PATH, Manifest, manifestOf, manifestText } from "../schema/manifest.ts";
 import { MANIFEST_ASSET } from "../schema/names.ts";
+import { readRecord } from "../schema/record.ts";
 import { type CliRun, inRun } from "./run.ts";
 import {
   openGitHub,

@@ -13,9 +13,12 @@ export interface PresetLayerProps {
   readonly check: readonly string[];
   /** How much it may add to the budget of each base. @default as much as it likes */
   readonly budget?: Budget;
-  /** Flavors on which it is not offered, each with the reason that users are told. @default none */
-  readonly refuses?: Readonly<Record<string, string>>;
+  /** Flavors on which it is not offered, each with what users are told. @default none */
+  readonly refuses?: Readonly<Record<string, Refusal>>;
 }
+
+/** Why a preset is not offered on a flavor, and since which tag. */
+type Refusal = string | { readonly reason: string; readonly since: string };
 
 /** An agent on top of every base of the release, except those it refuses. Its id is the preset's name. */
 export class PresetLayer extends Construct {
@@ -35,7 +38,12 @@ export class PresetLayer extends Construct {
     this.install = props.install;
     this.check = props.check;
     this.budget = props.budget;
-    this.refuses = props.refuses ?? {};
+    this.refuses = Object.fromEntries(
+      Object.entries(props.refuses ?? {}).map(([flavor, why]) => [
+        flavor,
+        typeof why === "string" ? why : `${why.reason} (since ${why.since})`,
+      ]),
+    );
     this.node.addValidation({ validate: () => this.#validate() });
     Release.of(this).presets.push(this);
   }

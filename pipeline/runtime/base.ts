@@ -12,8 +12,8 @@ import { importRootfs } from "../build/rootfs-source.ts";
 import { indexTar } from "../build/tar-index.ts";
 import type { BaseCell, RootfsSource } from "../schema/cells.ts";
 import { PipelineError } from "../schema/error.ts";
+import { readRecord } from "../schema/record.ts";
 import { inputsWith, overridesOf } from "./declared.ts";
-import { readRecord } from "./record.ts";
 import { buildRecipe, LIVE, type Workshop } from "./workshop.ts";
 
 /** What is kept of a base beside its container image. */

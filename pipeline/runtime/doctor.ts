@@ -4,8 +4,7 @@ import { x } from "tinyexec";
 import { connect, hasImage, onPath } from "../build/docker.ts";
 import { dockerArch, toolsImage } from "../build/tools-image.ts";
 import { PipelineError } from "../schema/error.ts";
-import { ARCHS, type Arch } from "../schema/names.ts";
-import { EMULATORS, probeAccel } from "../vm/accel.ts";
+import { EMULATORS, hostArch, probeAccel } from "../vm/accel.ts";
 import { readCells } from "./cells.ts";
 
 export interface Finding {
@@ -31,8 +30,6 @@ const NODE_RANGE = ">=20.19";
 const DISK_NEEDED = 12e9;
 
 const ok = (found: string): Finding => ({ level: "ok", found });
-
-const hostArch = (): Arch => ARCHS.find((arch) => EMULATORS[arch].nodeArch === process.arch) ?? "amd64";
 
 /** In the order in which a reader would mend them. */
 export const CHECKS: readonly Check[] = [

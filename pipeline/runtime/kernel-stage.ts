@@ -6,12 +6,12 @@ import type { BaseCell, KernelCell } from "../schema/cells.ts";
 import { PipelineError } from "../schema/error.ts";
 import { KernelBootFacts, type KernelFacts } from "../schema/facts.ts";
 import { KERNEL_FORMATS, type KernelFormat } from "../schema/names.ts";
+import { readRecord } from "../schema/record.ts";
 import { probeKernel } from "../vm/probe.ts";
 import type { Bus } from "../vm/qemu.ts";
 import { verifyBoot } from "../vm/verify.ts";
 import { ensureBase } from "./base.ts";
 import { type BuiltKernel, kernelDirectory, kernelSbom } from "./kernel.ts";
-import { readRecord } from "./record.ts";
 import { withBaseImage } from "./rootfs-image.ts";
 import { cellDirectory, inWorkDirectory, type Workshop } from "./workshop.ts";
 

@@ -10,8 +10,8 @@ import { PipelineError } from "../schema/error.ts";
 import { KernelFacts, type Package } from "../schema/facts.ts";
 import { sha256File } from "../schema/hash.ts";
 import { type Arch, KERNEL_FORMATS, kernelAsset } from "../schema/names.ts";
+import { readRecord } from "../schema/record.ts";
 import { APT_LIVE, inputsWith } from "./declared.ts";
-import { readRecord } from "./record.ts";
 import { notBuilt, type Workshop } from "./workshop.ts";
 
 /** What is known of a kernel before it is booted: the facts of each of its assets. */

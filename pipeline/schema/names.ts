@@ -2,7 +2,7 @@ import { z } from "zod";
 import { PipelineError } from "./error.ts";
 
 export const ARCHS = ["amd64", "arm64"] as const;
-const VMMS = ["firecracker", "qemu", "libkrun"] as const;
+export const VMMS = ["firecracker", "qemu", "libkrun"] as const;
 export const KERNEL_FORMATS = ["elf", "image"] as const;
 
 export const Arch = z.enum(ARCHS);

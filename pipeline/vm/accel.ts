@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
-import type { Arch } from "../schema/names.ts";
+import { ARCHS, type Arch } from "../schema/names.ts";
 
 export type Accel = "kvm" | "tcg";
 
@@ -29,6 +29,10 @@ export const EMULATORS = {
     nodeArch: "arm64",
   },
 } as const satisfies Record<Arch, object>;
+
+/** The arch of this machine, whose guests need no emulation. */
+export const hostArch = (): Arch =>
+  ARCHS.find((arch) => EMULATORS[arch].nodeArch === process.arch) ?? "amd64";
 
 export interface AccelAnswer {
   readonly accel: Accel;

@@ -1,5 +1,7 @@
-import type { Readable, Writable } from "node:stream";
+import { open } from "node:fs/promises";
+import { Readable, type Writable } from "node:stream";
 import { StringDecoder } from "node:string_decoder";
+import { setTimeout } from "node:timers/promises";
 
 /** How much of a console's end is kept in memory, characters. */
 const KEPT = 256 * 1024;
@@ -8,15 +10,23 @@ const KEPT = 256 * 1024;
 export class Console {
   #text = "";
   readonly #listeners = new Set<() => void>();
+  readonly #input: Readable;
 
-  constructor(input: Readable, log: Writable) {
-    input.pipe(log);
+  /** `log` is where it is kept, if it is not there already. */
+  constructor(input: Readable, log?: Writable) {
+    this.#input = input;
+    if (log) input.pipe(log);
     // A character may come in two chunks.
     const decoder = new StringDecoder("utf8");
     input.on("data", (chunk: Buffer) => {
       this.#text = (this.#text + decoder.write(chunk)).slice(-KEPT);
       for (const listener of this.#listeners) listener();
     });
+  }
+
+  /** Hears no more. */
+  close(): void {
+    this.#input.destroy();
   }
 
   get text(): string {
@@ -61,4 +71,26 @@ export class Console {
       look();
     });
   }
+}
+
+/** How often a file is looked at that grows, ms. */
+const FOLLOW_MS = 20;
+
+/** What is written to a file from now on, until `ended`. */
+export function follow(path: string, ended: Promise<unknown>): Readable {
+  let more = true;
+  void ended.then(() => {
+    more = false;
+  });
+  async function* chunks() {
+    await using file = await open(path);
+    const buffer = Buffer.alloc(1 << 16);
+    for (let last = false; ; last = !more) {
+      const { bytesRead } = await file.read(buffer, 0, buffer.length);
+      if (bytesRead > 0) yield Buffer.from(buffer.subarray(0, bytesRead));
+      else if (last) return;
+      else await setTimeout(FOLLOW_MS);
+    }
+  }
+  return Readable.from(chunks(), { objectMode: false });
 }

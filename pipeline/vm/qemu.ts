@@ -1,12 +1,12 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { createWriteStream, existsSync } from "node:fs";
+import { closeSync, createWriteStream, existsSync, openSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { errorCode, PipelineError } from "../schema/error.ts";
 import type { Arch } from "../schema/names.ts";
 import { type Accel, EMULATORS } from "./accel.ts";
-import { Console } from "./console.ts";
+import { Console, follow } from "./console.ts";
 import { Qmp } from "./qmp.ts";
 
 /**
@@ -22,12 +22,25 @@ export interface QemuOptions {
   readonly bus?: Bus | undefined;
   readonly kernel: string;
   readonly initrd?: string | undefined;
-  /** The root file system's image. Writes go to a throwaway overlay. @default no disk */
+  /** The root file system's image. @default no disk */
   readonly disk?: string;
+  /** Where writes go: to a throwaway overlay, or to the image itself. @default overlay */
+  readonly writes?: "overlay" | "image";
+  /** @default 1024 */
+  readonly memoryMib?: number | undefined;
+  /** @default 2 */
+  readonly cpus?: number | undefined;
   /** Appended to what every machine boots with. */
   readonly cmdline: readonly string[];
   /** Whether it has a network card, by which its SSH port is reached. @default true */
   readonly network?: boolean;
+  /** Whether the guest reaches more than us. @default false */
+  readonly internet?: boolean;
+  /**
+   * A directory for what belongs to a machine that outlives this process: `qmp`, its control socket. Its console is then
+   * the log itself. @default it ends with this process
+   */
+  readonly outlives?: string;
   /** Where the console's output is kept. */
   readonly consoleLog: string;
 }
@@ -54,10 +67,15 @@ export class QemuMachine {
 
   /** Starts QEMU. @throws PipelineError when it is missing or ends at once */
   static async start(options: QemuOptions): Promise<QemuMachine> {
-    const directory = await mkdtemp(join(tmpdir(), "smolvm-vm-"));
+    const directory = options.outlives ?? (await mkdtemp(join(tmpdir(), "smolvm-vm-")));
     const socket = join(directory, "qmp");
     const { program } = EMULATORS[options.arch];
-    const child = spawn(program, qemuArgs(options, socket), { stdio: ["ignore", "pipe", "pipe"] });
+    const log = options.outlives === undefined ? undefined : openSync(options.consoleLog, "w");
+    const child = spawn(program, qemuArgs(options, socket), {
+      detached: log !== undefined,
+      stdio: ["ignore", log ?? "pipe", "pipe"],
+    });
+    if (log !== undefined) closeSync(log);
     const exited = new Promise<number | null>((resolve) => {
       child.once("error", () => resolve(null));
       child.once("close", resolve);
@@ -67,10 +85,12 @@ export class QemuMachine {
     child.once("error", (error) => {
       failure = error;
     });
-    child.stderr.on("data", (chunk: Buffer) => {
+    child.stderr!.on("data", (chunk: Buffer) => {
       stderr += chunk.toString("utf8");
     });
-    const output = new Console(child.stdout, createWriteStream(options.consoleLog));
+    const output = child.stdout
+      ? new Console(child.stdout, createWriteStream(options.consoleLog))
+      : new Console(follow(options.consoleLog, exited));
     try {
       const running = () => !failure && child.exitCode === null && child.signalCode === null;
       const qmp = await openQmp(socket, exited, running);
@@ -109,6 +129,18 @@ export class QemuMachine {
     this.#directory = directory;
   }
 
+  get pid(): number {
+    return this.#child.pid!;
+  }
+
+  /** Lets go of a machine that outlives this process. */
+  release(): void {
+    this.qmp.close();
+    this.console.close();
+    this.#child.stderr?.destroy();
+    this.#child.unref();
+  }
+
   /** Ends the machine at once, if it has not ended, and removes what it left. */
   async destroy(): Promise<void> {
     this.qmp.close();
@@ -132,19 +164,25 @@ function qemuArgs(options: QemuOptions, socket: string): string[] {
     ...["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"],
     ...["-machine", machine, "-accel", ACCELERATORS[options.accel]],
     ...["-cpu", options.accel === "kvm" ? "host" : "max"],
-    ...["-smp", String(CPUS), "-m", String(MEMORY_MIB)],
+    ...["-smp", String(options.cpus ?? CPUS), "-m", String(options.memoryMib ?? MEMORY_MIB)],
     ...["-kernel", options.kernel, ...(options.initrd ? ["-initrd", options.initrd] : [])],
     ...["-append", cmdline.join(" ")],
     ...(disk === undefined
       ? []
       : [
-          ...["-drive", `file=${disk.replaceAll(",", ",,")},format=raw,if=none,id=root,snapshot=on`],
+          ...[
+            "-drive",
+            `file=${disk.replaceAll(",", ",,")},format=raw,if=none,id=root,snapshot=${options.writes === "image" ? "off" : "on"}`,
+          ],
           ...["-device", `virtio-blk-${devices},drive=root`],
         ]),
     ...["-device", `virtio-rng-${devices}`],
     ...(network
       ? [
-          ...["-netdev", "user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:0-:22"],
+          ...[
+            "-netdev",
+            `user,id=net,restrict=${options.internet ? "off" : "on"},hostfwd=tcp:127.0.0.1:0-:22`,
+          ],
           ...["-device", `virtio-net-${devices},netdev=net`],
         ]
       : []),

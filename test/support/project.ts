@@ -71,16 +71,17 @@ export interface CliOptions {
 /** Runs the command line in a project's directory, as npm does. */
 export function cli(root: string, args: readonly string[], options: CliOptions = {}): Promise<Ended> {
   const main = join(REPOSITORY, "pipeline/cli/main.ts");
-  const [program = "", ...words] = [
-    ...(options.within ?? []),
-    process.execPath,
-    "--import",
-    "tsx",
-    main,
-    ...args,
-  ];
+  return command([process.execPath, "--import", "tsx", main, ...args], { ...options, root });
+}
+
+/** Runs the command of users. */
+export const smolvm = (args: readonly string[], env: NodeJS.ProcessEnv, options: CliOptions = {}) =>
+  command([process.execPath, join(REPOSITORY, "bin/smolvm.js"), ...args], { ...options, env });
+
+function command(line: readonly string[], options: CliOptions & { root?: string }): Promise<Ended> {
+  const [program = "", ...words] = [...(options.within ?? []), ...line];
   const child = spawn(program, words, {
-    cwd: root,
+    cwd: options.root,
     env: { ...process.env, ...options.env },
     stdio: ["ignore", "pipe", "pipe"],
   });

@@ -1,7 +1,7 @@
 import { setTimeout } from "node:timers/promises";
 import { Octokit } from "@octokit/rest";
-import { EnvHttpProxyAgent, fetch, type RequestInit } from "undici";
 import { PipelineError } from "../../schema/error.ts";
+import { proxiedFetch } from "../../schema/http.ts";
 import type { Run } from "../../schema/progress.ts";
 import { failureOf, GitHubError } from "./failure.ts";
 
@@ -80,7 +80,7 @@ export class GitHubClient {
       ...(token ? { auth: token } : {}),
       baseUrl: apiUrl.replace(/\/+$/, ""),
       userAgent: "smolvm-images",
-      request: { fetch: fetchThrough(patience), signal: run.signal },
+      request: { fetch: proxiedFetch(patience.silenceMs), signal: run.signal },
       log: { debug() {}, info() {}, warn: (line: string) => run.progress.warn(line), error() {} },
     });
     this.#holdPolicy(apiUrl);
@@ -132,24 +132,3 @@ export class GitHubClient {
     await setTimeout(Math.max(backoff, waitS * secondMs) * jitter, undefined, { signal: this.run.signal });
   }
 }
-
-/** Node's own fetch knows no proxy, and takes a dispatcher of its own version only. */
-function fetchThrough({ silenceMs }: Patience): typeof globalThis.fetch {
-  const dispatcher = new EnvHttpProxyAgent({
-    headersTimeout: silenceMs,
-    bodyTimeout: silenceMs,
-    connect: { timeout: Math.min(silenceMs, 20_000) },
-  });
-  return ((url: string, init: RequestInit) =>
-    fetch(url, {
-      ...init,
-      ...(init.body instanceof ReadableStream ? SENT_ONCE : {}),
-      dispatcher,
-    })) as unknown as typeof globalThis.fetch;
-}
-
-/**
- * A stream is not kept in memory to be sent again: https://fetch.spec.whatwg.org/#http-network-or-cache-fetch clones a
- * request, body and all, except where it has no window and follows no redirect.
- */
-const SENT_ONCE = { window: null, redirect: "error" } as const;

@@ -1,5 +1,6 @@
 import { RequestError } from "@octokit/request-error";
 import { PipelineError } from "../../schema/error.ts";
+import { proxyVariable } from "../../schema/http.ts";
 
 /** GitHub asks whoever hits a limit without saying for how long to wait at least a minute. */
 const LIMITED_S = 60;
@@ -125,7 +126,7 @@ function skew(headers: Headers): string {
 function unreachable(error: RequestError, apiUrl: string): GitHubError {
   const reason = innermost(error);
   const code = "code" in reason && typeof reason.code === "string" ? reason.code : "";
-  const proxy = ["https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY"].find((name) => process.env[name]);
+  const proxy = proxyVariable();
   const through = proxy ? `, through the proxy that ${proxy} names` : "";
   const certificate = /CERT|SELF_SIGNED|ISSUER/.test(code);
   const fix = /NOT_YET_VALID|HAS_EXPIRED/.test(code)

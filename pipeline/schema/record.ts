@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { z } from "zod";
-import { errorCode } from "../schema/error.ts";
+import { errorCode } from "./error.ts";
 
 /** What the pipeline wrote for itself; undefined where nothing is, or something that another version wrote. */
 export async function readRecord<T>(path: string, schema: z.ZodType<T>): Promise<T | undefined> {

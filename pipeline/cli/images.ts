@@ -1,0 +1,135 @@
+import { Command, InvalidArgumentError } from "commander";
+import { Cache, type Cached } from "../client/cache.ts";
+import { loadManifest } from "../client/manifest.ts";
+import { ensureBase, ensureImage } from "../client/pull.ts";
+import { usedByMachines } from "../client/registry.ts";
+import type { Manifest } from "../schema/manifest.ts";
+import { humanBytes } from "./progress.ts";
+import { type ImageFlags, pullOptions, withImageOptions } from "./pull-options.ts";
+import { inRun } from "./run.ts";
+import { table } from "./table.ts";
+
+export const pullCommand = withImageOptions(
+  new Command("pull")
+    .description("fetch an image, and print where its kernel and root file system are")
+    .argument("<preset>", "codex, claude-code, pi, …; `base` for the bare base"),
+).action(async (preset: string, flags: ImageFlags) => {
+  await inRun(async (run) => {
+    const { arch, flavor, vmm } = flags;
+    const { kernelPath, rootfsPath, timings } =
+      preset === "base"
+        ? await ensureBase({ arch, flavor, vmm }, run, pullOptions(flags))
+        : await ensureImage({ preset, arch, flavor, vmm }, run, pullOptions(flags));
+    run.progress.end();
+    process.stdout.write(`${kernelPath}\n${rootfsPath}\n`);
+    process.stderr.write(timings.downloadMs > 0 ? "fetched\n" : "there already\n");
+  });
+});
+
+interface ListFlags {
+  readonly manifest?: string;
+  readonly cache?: string;
+  readonly json?: true;
+}
+
+export const imagesCommand = new Command("images")
+  .description("list what is offered, and what is here")
+  .option("--manifest <file|url>", "what is offered (default: the release that this version knows)")
+  .option("--cache <dir>", "where images are kept (default: ~/.smolvm/images, SMOLVM_CACHE)")
+  .option("--json", "as data")
+  .action(async ({ manifest: from, cache: directory, json }: ListFlags) => {
+    const manifest = await loadManifest(from);
+    const cached = await new Cache(directory).list();
+    const rows = offered(manifest).map((row) => ({
+      ...row,
+      cached: cached.find(({ sha256 }) => sha256 === row.sha256),
+    }));
+    const others = cached.filter(({ sha256 }) => !namesOf(manifest).has(sha256));
+    if (json) {
+      const data = rows.map(({ cached: here, ...row }) => ({
+        ...row,
+        path: here?.path ?? null,
+        onDisk: here?.onDisk ?? 0,
+      }));
+      process.stdout.write(`${JSON.stringify({ tag: manifest.tag, images: data, others }, null, 2)}\n`);
+      return;
+    }
+    const here = (entry: Cached | undefined) => (entry ? humanBytes(entry.onDisk) : "-");
+    process.stdout.write(
+      table(
+        ["image", "flavor", "arch", "download", "on disk"],
+        rows.map((row) => [row.name, row.flavor, row.arch, humanBytes(row.size), here(row.cached)]),
+      ),
+    );
+    const total = cached.reduce((sum, { onDisk }) => sum + onDisk, 0);
+    process.stderr.write(
+      `${rows.length} images at ${manifest.tag}; ${cached.length} files here take ${humanBytes(total)}` +
+        `${others.length > 0 ? `, ${others.length} of them of other releases (\`smolvm prune --orphans\`)` : ""}\n`,
+    );
+  });
+
+/** A row for each root file system; those of one image for several VMMs are the same file. */
+function offered({ bases, images }: Manifest) {
+  const rows = [
+    ...bases.map((row) => ({ name: "base", ...row })),
+    ...images.map((row) => ({ name: row.preset, ...row })),
+  ].map(({ name, flavor, arch, rootfs_sha256, rootfs_size }) => ({
+    ...{ name, flavor, arch, sha256: rootfs_sha256, size: rootfs_size },
+  }));
+  return [...new Map(rows.map((row) => [row.sha256, row])).values()];
+}
+
+const namesOf = ({ kernels, bases, images }: Manifest) =>
+  new Set([
+    ...kernels.map(({ sha256 }) => sha256),
+    ...bases.map((row) => row.rootfs_sha256),
+    ...images.flatMap((row) => [row.rootfs_sha256, row.kernel_sha256]),
+  ]);
+
+interface PruneFlags {
+  readonly flavor?: string;
+  readonly olderThan?: number;
+  readonly orphans?: true;
+  readonly dryRun?: true;
+  readonly manifest?: string;
+  readonly cache?: string;
+}
+
+export const pruneCommand = new Command("prune")
+  .description(
+    "remove cached images: of a flavor, long unused, or of other releases; always what is of no use",
+  )
+  .option("--flavor <name>", "those of this flavor")
+  .option("--older-than <days>", "those that nobody has asked for in so many days", parseDays)
+  .option("--orphans", "those that the manifest does not name")
+  .option("--dry-run", "say what would be removed, and remove nothing")
+  .option("--manifest <file|url>", "what counts as offered (default: the release that this version knows)")
+  .option("--cache <dir>", "where images are kept (default: ~/.smolvm/images, SMOLVM_CACHE)")
+  .action(async (flags: PruneFlags) => {
+    const cache = new Cache(flags.cache);
+    const named = flags.orphans ? namesOf(await loadManifest(flags.manifest)) : undefined;
+    const since = flags.olderThan === undefined ? undefined : Date.now() - flags.olderThan * 86_400_000;
+    const inUse = await usedByMachines();
+    const wanted = (entry: Cached) =>
+      !inUse.has(entry.path) &&
+      ((flags.flavor !== undefined && entry.flavor === flags.flavor) ||
+        (since !== undefined && entry.usedAt.getTime() < since) ||
+        (named !== undefined && !named.has(entry.sha256)));
+    const leftovers = await cache.leftovers();
+    const removed = (await cache.list()).filter(wanted);
+    for (const { path } of flags.dryRun ? [] : [...removed, ...leftovers.map((path) => ({ path }))]) {
+      await cache.remove({ path });
+    }
+    for (const path of [...removed.map((entry) => entry.path), ...leftovers])
+      process.stdout.write(`${path}\n`);
+    const freed = removed.reduce((sum, { onDisk }) => sum + onDisk, 0);
+    const would = flags.dryRun ? "would be removed" : "removed";
+    process.stderr.write(
+      `${removed.length} images and ${leftovers.length} leftovers ${would}, ${humanBytes(freed)}\n`,
+    );
+  });
+
+function parseDays(value: string): number {
+  if (!/^\d{1,4}$/.test(value)) throw new InvalidArgumentError("A whole number of days.");
+  return Number(value);
+}

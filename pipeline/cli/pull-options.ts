@@ -1,0 +1,45 @@
+import { type Command, InvalidArgumentError, Option } from "commander";
+import type { PullOptions } from "../client/pull.ts";
+import { ARCHS, type Arch, VMMS, type Vmm } from "../schema/names.ts";
+import { hostArch } from "../vm/accel.ts";
+
+/** What says which image is meant, and where it may come from. */
+export interface ImageFlags {
+  readonly flavor: string;
+  readonly arch: Arch;
+  readonly vmm: Vmm;
+  readonly mirror?: readonly string[];
+  readonly manifest?: string;
+  readonly cache?: string;
+}
+
+export const withImageOptions = (command: Command): Command =>
+  command
+    .option("--flavor <name>", "the distribution it is made from: ubuntu, alpine", "ubuntu")
+    .addOption(new Option("--arch <arch>", "of the guest").choices(ARCHS).default(hostArch()))
+    .addOption(new Option("--vmm <vmm>", "what it is started with").choices(VMMS).default("qemu"))
+    .option(
+      "--mirror <url|dir>",
+      "a place that has the release's files, tried first; may be given again",
+      collect,
+    )
+    .option("--manifest <file|url>", "what is offered (default: the release that this version knows)")
+    .option("--cache <dir>", "where images are kept (default: ~/.smolvm/images, SMOLVM_CACHE)");
+
+export const pullOptions = ({ mirror, manifest, cache }: ImageFlags): PullOptions => ({
+  ...{ mirrors: mirror ?? [], manifest, cacheDir: cache },
+});
+
+const collect = (value: string, all: readonly string[] = []) => [...all, value];
+
+/** A size: `512M`, `2G`, or MiB. */
+export function parseMib(value: string): number {
+  const [, number = "", unit = "M"] = /^([1-9]\d{0,6})([MG])?$/i.exec(value) ?? [];
+  if (number === "") throw new InvalidArgumentError("A size: 512M, 2G.");
+  return Number(number) * (unit.toUpperCase() === "G" ? 1024 : 1);
+}
+
+export function parseCount(value: string): number {
+  if (!/^[1-9]\d{0,3}$/.test(value)) throw new InvalidArgumentError("A whole number, from 1.");
+  return Number(value);
+}

@@ -1,0 +1,18 @@
+import { Command } from "commander";
+import { imagesCommand, pruneCommand, pullCommand } from "./images.ts";
+import { createCommand, startCommand } from "./machine.ts";
+import { psCommand, sshCommand, stopCommand } from "./machines.ts";
+import { runProgram } from "./program.ts";
+
+const program = new Command("smolvm").description("Start microVMs for coding agents from ready-made images");
+const commands = [
+  ...[createCommand, startCommand, psCommand, sshCommand, stopCommand],
+  ...[pullCommand, imagesCommand, pruneCommand],
+];
+
+/** `smolvm codex start …` is `smolvm start codex …`: the words are in the order in which one says them. */
+const words = process.argv.slice(2);
+const [preset, verb, ...rest] = words;
+const isPresetFirst =
+  verb === "start" && preset !== undefined && !preset.startsWith("-") && preset !== "start";
+await runProgram(program, commands, isPresetFirst ? ["start", preset, ...rest] : words);

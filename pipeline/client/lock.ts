@@ -1,0 +1,72 @@
+import { readFileSync } from "node:fs";
+import { link, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { setTimeout } from "node:timers/promises";
+import { isAlive } from "../build/docker.ts";
+import { errorCode } from "../schema/error.ts";
+import type { Run } from "../schema/progress.ts";
+
+const POLL_MS = 100;
+
+/**
+ * Does `work` while no other process does anything under the same lock: a file that names its owner. A lock whose
+ * owner is gone, or is another process of the same number by now, is taken over.
+ */
+export async function withLock<T>(path: string, run: Run, work: () => Promise<T>): Promise<T> {
+  const mine = identityOf(process.pid);
+  let told = false;
+  while (!(await take(path, mine))) {
+    run.signal.throwIfAborted();
+    if (!told) run.progress.warn("another process fetches the same file: waiting for it");
+    told = true;
+    await setTimeout(POLL_MS, undefined, { signal: run.signal });
+  }
+  try {
+    return await work();
+  } finally {
+    await rm(path, { force: true });
+  }
+}
+
+async function take(path: string, mine: string): Promise<boolean> {
+  // It appears with its owner's name in it, or not at all.
+  const written = `${path}.${process.pid}.partial`;
+  await writeFile(written, mine);
+  try {
+    await link(written, path);
+    return true;
+  } catch (error) {
+    if (errorCode(error) !== "EEXIST") throw error;
+  } finally {
+    await rm(written);
+  }
+  const theirs = await readFile(path, "utf8").catch(() => undefined);
+  if (theirs === undefined || isRunning(theirs)) return false;
+  // Of those who see the same dead owner, one moves its lock away; who has moved a newer one puts it back.
+  const moved = `${path}.${process.pid}.stale`;
+  try {
+    await rename(path, moved);
+  } catch (error) {
+    if (errorCode(error) === "ENOENT") return false;
+    throw error;
+  }
+  if ((await readFile(moved, "utf8")) === theirs) await rm(moved);
+  else await rename(moved, path);
+  return false;
+}
+
+/** Whether the process of this identity still runs. */
+export function isRunning(identity: string): boolean {
+  const pid = Number(identity.split(" ")[0]);
+  return isAlive(pid) && identityOf(pid) === identity;
+}
+
+/** A process by its number and when it began, where the system tells: numbers are used again. */
+export function identityOf(pid: number): string {
+  try {
+    // After the name in parentheses, the 20th field (proc(5): starttime).
+    const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1)!.split(" ");
+    return `${pid} ${fields[19]}`;
+  } catch {
+    return `${pid} -`;
+  }
+}

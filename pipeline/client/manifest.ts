@@ -1,0 +1,121 @@
+import { readFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import { CELLS_PATH, Cells } from "../schema/cells.ts";
+import { PipelineError } from "../schema/error.ts";
+import { proxiedFetch } from "../schema/http.ts";
+import { MANIFEST_PATH, Manifest } from "../schema/manifest.ts";
+import type { Arch, Vmm } from "../schema/names.ts";
+
+/** How long a server may be silent that has a manifest, ms. */
+const SILENCE_MS = 20_000;
+/** The package that this file is part of, with what it was released with. */
+const BUNDLED = new URL("../../", import.meta.url);
+
+/** An image that a user can ask for. */
+export interface ImageQuery {
+  readonly preset: string;
+  readonly arch: Arch;
+  readonly vmm: Vmm;
+  readonly flavor: string;
+}
+export type BaseQuery = Pick<ImageQuery, "arch" | "flavor">;
+
+/** A file that a manifest names: where it is, and what its bytes on the wire hash to. */
+export interface Remote {
+  readonly url: string;
+  readonly sha256: string;
+  /** Undefined where the manifest does not say. */
+  readonly size: number | undefined;
+}
+
+/**
+ * Reads a manifest: a file, a file: or http(s): address, or the one that this package was released with.
+ * @throws PipelineError when there is none
+ */
+export async function loadManifest(from?: string): Promise<Manifest> {
+  const source = from ?? fileURLToPath(new URL(MANIFEST_PATH, BUNDLED));
+  try {
+    return Manifest.parse(JSON.parse(await readText(source)));
+  } catch (cause) {
+    const reason = cause instanceof Error && !("issues" in cause) ? cause.message : "it has other fields";
+    throw new PipelineError(`${source} is no manifest (${reason}): give another with --manifest`, { cause });
+  }
+}
+
+async function readText(source: string): Promise<string> {
+  if (source.startsWith("file:")) return await readFile(fileURLToPath(source), "utf8");
+  if (!/^https?:/.test(source)) return await readFile(source, "utf8");
+  const response = await proxiedFetch(SILENCE_MS)(source);
+  if (!response.ok) throw new Error(`HTTP ${response.status}`);
+  return await response.text();
+}
+
+/** The row of an image: its kernel and its root file system. @throws PipelineError that says which there are */
+export async function findImage(
+  manifest: Manifest,
+  query: ImageQuery,
+): Promise<{ kernel: Remote; rootfs: Remote }> {
+  const { preset, arch, vmm, flavor } = query;
+  const row = manifest.images.find(
+    (each) => each.preset === preset && each.arch === arch && each.vmm === vmm && each.flavor === flavor,
+  );
+  if (!row) throw await noImage(manifest, query);
+  const kernel = manifest.kernels.find(({ sha256 }) => sha256 === row.kernel_sha256);
+  return {
+    kernel: { url: row.kernel_url, sha256: row.kernel_sha256, size: kernel?.size },
+    rootfs: { url: row.rootfs_url, sha256: row.rootfs_sha256, size: row.rootfs_size },
+  };
+}
+
+/** The row of a bare base. @throws PipelineError that says which there are */
+export function findBase({ bases, tag }: Manifest, { arch, flavor }: BaseQuery): Remote {
+  const row = bases.find((each) => each.arch === arch && each.flavor === flavor);
+  if (row) return { url: row.rootfs_url, sha256: row.rootfs_sha256, size: row.rootfs_size };
+  const offered = bases.map((each) => `${each.flavor} for ${each.arch}`);
+  throw new PipelineError(
+    `${tag} has no ${flavor} base for ${arch}; ${offered.length > 0 ? `it has: ${offered.join(", ")}` : NOTHING}`,
+  );
+}
+
+/** The kernel of an arch in a format. @throws PipelineError where there is none */
+export function findKernel({ kernels, tag }: Manifest, arch: Arch, format: string): Remote {
+  const row = kernels.find((each) => each.arch === arch && each.format === format);
+  if (!row) throw new PipelineError(`${tag} has no kernel for ${arch} (${format}); ${NOTHING}`);
+  return { url: row.url, sha256: row.sha256, size: row.size };
+}
+
+const NOTHING = "nothing of that kind is published at this tag: give another manifest with --manifest";
+
+async function noImage(
+  { images, tag }: Manifest,
+  { preset, arch, vmm, flavor }: ImageQuery,
+): Promise<PipelineError> {
+  const presets = unique(images.map((each) => each.preset));
+  if (presets.length === 0) return new PipelineError(`${tag} has no images; ${NOTHING}`);
+  if (!presets.includes(preset)) {
+    return new PipelineError(`${tag} has no preset "${preset}"; it has: ${presets.join(", ")}`);
+  }
+  const rows = images.filter((each) => each.preset === preset);
+  const flavors = unique(rows.map((each) => each.flavor));
+  if (!flavors.includes(flavor)) {
+    const reason = (await bundledRefusals())[preset]?.[flavor];
+    return new PipelineError(
+      `${preset} is not offered on ${flavor}${reason ? `: ${reason}` : ` at ${tag}`}; it is on ${flavors.join(", ")}`,
+    );
+  }
+  const there = rows.filter((each) => each.flavor === flavor).map((each) => `${each.arch} for ${each.vmm}`);
+  return new PipelineError(
+    `${tag} has no ${preset} on ${flavor} for ${arch} and ${vmm}; it has: ${unique(there).join(", ")}`,
+  );
+}
+
+/** Why presets are refused on flavors, as this package declares them; nothing where that cannot be read. */
+async function bundledRefusals(): Promise<Cells["refused"]> {
+  try {
+    return Cells.parse(JSON.parse(await readFile(new URL(CELLS_PATH, BUNDLED), "utf8"))).refused;
+  } catch {
+    return {};
+  }
+}
+
+const unique = <T>(values: readonly T[]) => [...new Set(values)];

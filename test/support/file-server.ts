@@ -1,0 +1,72 @@
+import { createHash } from "node:crypto";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { onTestFinished } from "vitest";
+
+/** What goes wrong with the next answers, one each. */
+export type Trouble =
+  | { readonly kind: "status"; readonly status: number }
+  /** The connection breaks after so many bytes of the body. */
+  | { readonly kind: "cut"; readonly after: number }
+  /** The body ends early, as if it were whole. */
+  | { readonly kind: "short"; readonly after: number }
+  /** Nobody answers. */
+  | { readonly kind: "silence" };
+
+/** A server of files on loopback that knows ranges and validators, and its troubles. */
+export class FileServer {
+  /** By path, with the slash in front. */
+  readonly files = new Map<string, Buffer>();
+  readonly troubles: Trouble[] = [];
+  /** `GET /path` or `GET /path bytes=5-`, in order. */
+  readonly requests: string[] = [];
+  /** How many bytes of bodies went out. */
+  sent = 0;
+  /** Whether it answers to a range with one. */
+  ranges = true;
+  /** Told as an ETag. @default by content */
+  etag: ((body: Buffer) => string | undefined) | undefined;
+  /** How long it waits between pieces of 64 kB, ms. */
+  slowMs = 0;
+  url = "";
+
+  static async start(): Promise<FileServer> {
+    const server = new FileServer();
+    const http = createServer((request, response) => void server.#serve(request, response));
+    await new Promise<void>((resolve) => http.listen(0, "127.0.0.1", resolve));
+    server.url = `http://127.0.0.1:${(http.address() as AddressInfo).port}`;
+    onTestFinished(() => {
+      http.closeAllConnections();
+      http.close();
+    });
+    return server;
+  }
+
+  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { range, "if-range": condition } = request.headers;
+    this.requests.push(`GET ${request.url}${range ? ` ${range}` : ""}`);
+    const trouble = this.troubles.shift();
+    if (trouble?.kind === "silence") return;
+    if (trouble?.kind === "status") return void response.writeHead(trouble.status).end();
+    const body = this.files.get(request.url ?? "");
+    if (!body) return void response.writeHead(404).end();
+    const etag = this.etag ? this.etag(body) : `"${createHash("sha256").update(body).digest("hex")}"`;
+    const from = Number(/^bytes=(\d+)-$/.exec(range ?? "")?.[1] ?? 0);
+    const partial = this.ranges && from > 0 && (condition === undefined || condition === etag);
+    const part = partial ? body.subarray(from) : body;
+    response.writeHead(partial ? 206 : 200, {
+      ...(etag ? { etag } : {}),
+      ...(partial ? { "content-range": `bytes ${from}-${body.length - 1}/${body.length}` } : {}),
+      ...(trouble?.kind === "short" ? {} : { "content-length": part.length }),
+    });
+    const end = trouble && "after" in trouble ? trouble.after : part.length;
+    for (let at = 0; at < end; at += 1 << 16) {
+      const piece = part.subarray(at, Math.min(end, at + (1 << 16)));
+      this.sent += piece.length;
+      await new Promise((resolve) => response.write(piece, resolve));
+      if (this.slowMs > 0) await new Promise((resolve) => setTimeout(resolve, this.slowMs));
+    }
+    if (trouble?.kind === "cut") response.destroy();
+    else response.end();
+  }
+}

@@ -1,0 +1,142 @@
+import { mkdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { beforeEach, describe, expect, it } from "vitest";
+import { IMAGES_RELEASE_TAG } from "../../pipeline/images.ts";
+import { REPOSITORY, smolvm } from "../support/project.ts";
+import { ReleaseFiles } from "../support/release-files.ts";
+import { tempDirectory } from "../support/run.ts";
+
+let home: string;
+let mirror: string;
+let release: ReleaseFiles;
+beforeEach(() => {
+  home = tempDirectory();
+  mirror = join(home, "mirror");
+  mkdirSync(mirror);
+  release = new ReleaseFiles("https://github.com/example/images/releases/download");
+  for (const [name, bytes] of release.files) writeFileSync(join(mirror, name), bytes);
+  writeFileSync(join(mirror, "manifest.json"), JSON.stringify(release.manifest));
+});
+
+const run = (args: string[], env: NodeJS.ProcessEnv = {}) =>
+  smolvm(args, { SMOLVM_CACHE: join(home, "cache"), SMOLVM_MACHINES: join(home, "machines"), ...env });
+const here = () => ["--mirror", mirror, "--manifest", join(mirror, "manifest.json")];
+
+describe("smolvm pull, images, prune", () => {
+  it("fetch from a directory, list what is offered and here, and remove it", async () => {
+    const pulled = await run(["pull", "codex", ...here()]);
+    expect(pulled.exitCode, pulled.stderr).toBe(0);
+    const [kernel, rootfs] = pulled.stdout.trim().split("\n");
+    expect(readFileSync(kernel!)).toEqual(release.kernel);
+    expect(readFileSync(rootfs!).equals(release.rootfs)).toBe(true);
+    expect(pulled.stderr).toMatch(/fetched\n$/);
+    const again = await run(["pull", "codex", ...here()]);
+    expect(again).toMatchObject({ stdout: pulled.stdout, exitCode: 0 });
+    expect(again.stderr).toMatch(/there already\n$/);
+
+    const listed = await run(["images", "--manifest", join(mirror, "manifest.json")]);
+    expect(listed.stdout).toMatch(
+      /^image {2}flavor {2}arch {3}download {2}on disk\nbase {3}ubuntu {2}amd64 {2}1 kB +-\ncodex {2}ubuntu {2}amd64 {2}\d+ (kB|MB) +\d+ (kB|MB)\n$/,
+    );
+    const data = JSON.parse(
+      (await run(["images", "--json", "--manifest", join(mirror, "manifest.json")])).stdout,
+    );
+    expect(data.images[1]).toMatchObject({ name: "codex", path: rootfs });
+
+    // Nothing is removed that nobody asked for.
+    expect((await run(["prune"])).stdout).toBe("");
+    const dry = await run(["prune", "--flavor", "ubuntu", "--dry-run"]);
+    expect(dry.stdout).toBe(`${rootfs}\n`);
+    expect((await run(["prune", "--flavor", "ubuntu"])).stdout).toBe(dry.stdout);
+    expect((await run(["prune", "--flavor", "ubuntu"])).stdout).toBe("");
+    expect((await run(["prune", "--orphans", "--manifest", join(mirror, "manifest.json")])).stdout).toBe("");
+    // The bundled manifest names no kernel of these bytes.
+    expect((await run(["prune", "--orphans"])).stdout).toBe(`${kernel}\n`);
+  });
+
+  it("remove what nobody has asked for in a while, and what a killed process has left", async () => {
+    const [kernel, rootfs] = (await run(["pull", "codex", ...here()])).stdout.trim().split("\n");
+    const old = new Date(Date.now() - 40 * 86_400_000);
+    utimesSync(`${rootfs}.json`, old, old);
+    const leftover = `${kernel}.4194305.partial`;
+    writeFileSync(leftover, "half");
+    const { stdout } = await run(["prune", "--older-than", "30"]);
+    expect(stdout.trim().split("\n").sort()).toEqual([rootfs, leftover].sort());
+    expect((await run(["pull", "codex", ...here()])).stderr).toMatch(/fetched\n$/);
+  });
+
+  it.each([
+    [["pull", "codx"], /^error: images-v1 has no preset "codx"; it has: codex$/m],
+    [
+      ["pull", "codex", "--flavor", "alpine"],
+      /^error: codex is not offered on alpine at images-v1; it is on ubuntu$/m,
+    ],
+    [
+      ["codex", "start", "--flavor", "alpine"],
+      /^error: codex is not offered on alpine at images-v1; it is on ubuntu$/m,
+    ],
+    [["create", "--vmm", "firecracker"], /^error: images-v1 has no kernel for amd64 \(elf\)/m],
+  ])("%j is refused in one line, with what there is", async (args, message) => {
+    const refused = await run([...args, ...here()]);
+    expect(refused.stderr).toMatch(message);
+    expect(refused.exitCode).toBe(2);
+    expect(refused.stdout).toBe("");
+  });
+
+  it("say which manifest is none, and what is not published yet", async () => {
+    writeFileSync(join(mirror, "manifest.json"), "[]");
+    expect((await run(["pull", "codex", ...here()])).stderr).toMatch(
+      /^error: \S+manifest\.json is no manifest \(it has other fields\): give another with --manifest$/m,
+    );
+    rmSync(join(mirror, "manifest.json"));
+    expect((await run(["pull", "codex", ...here()])).stderr).toMatch(
+      /^error: \S+manifest\.json is no manifest \(ENOENT/m,
+    );
+    expect((await run(["codex", "start"])).stderr).toContain(`error: ${IMAGES_RELEASE_TAG} has no images`);
+  });
+});
+
+describe("smolvm create", () => {
+  it("resolves no name but the release's, whose address is at the tag", async () => {
+    const text = JSON.stringify(release.manifest).replaceAll("images-v1", IMAGES_RELEASE_TAG);
+    writeFileSync(join(mirror, "manifest.json"), text);
+    const names = join(home, "names");
+    const { stderr, exitCode } = await run(["create", "--manifest", join(mirror, "manifest.json")], {
+      ...{
+        NODE_OPTIONS: `--import ${join(REPOSITORY, "test/support/resolved-names.mjs")}`,
+        RESOLVED_NAMES: names,
+      },
+      ...{ https_proxy: "", HTTPS_PROXY: "", http_proxy: "", HTTP_PROXY: "" },
+    });
+    expect(new Set(readFileSync(names, "utf8").trim().split("\n"))).toEqual(new Set(["github.com"]));
+    expect(stderr).toContain(
+      `error: cannot fetch https://github.com/example/images/releases/download/${IMAGES_RELEASE_TAG}/vmlinux-amd64.image: `,
+    );
+    expect(exitCode).toBe(2);
+  });
+});
+
+describe("smolvm ps, ssh, stop", () => {
+  it("know no machine where none runs, and clear away what a dead one has left", async () => {
+    const directory = join(home, "machines/gone");
+    mkdirSync(directory, { recursive: true });
+    const record = {
+      schema_version: 1,
+      name: "gone",
+      process: "4194305 1",
+      vmm: "qemu",
+      image: "codex",
+      flavor: "ubuntu",
+      host: "127.0.0.1",
+      port: 1,
+      rootfs: "/x",
+      started_at: "2026-11-21T00:00:00.000Z",
+    };
+    writeFileSync(join(directory, "machine.json"), JSON.stringify(record));
+    expect((await run(["ps", "--json"])).stdout).toBe("[]\n");
+    expect(() => readFileSync(join(directory, "machine.json"))).toThrow("ENOENT");
+    const refused = await run(["ssh", "gone"]);
+    expect(refused.stderr).toBe("error: no machine runs: `smolvm create --keep` starts one that stays\n");
+    expect(refused.exitCode).toBe(2);
+  });
+});
