@@ -11,6 +11,7 @@ interface Flags extends ImageFlags {
   readonly cpus?: number;
   readonly disk?: number;
   readonly key?: string;
+  readonly tap?: string;
   readonly keep?: true;
   readonly timings?: true;
 }
@@ -22,6 +23,7 @@ const withMachineOptions = (command: Command): Command =>
     .option("--cpus <n>", "its processors (default: 2)", parseCount)
     .option("--disk <size>", "make its disk larger: 8G (default: the image's)", parseMib)
     .option("--key <file>", "a public key that is let in as well: ~/.ssh/id_ed25519.pub")
+    .option("--tap <device>", "Firecracker's network: a device that is up, with the address 172.16.0.1/30")
     .option("--keep", "let it run on when the command has ended; see ps, ssh, stop")
     .option("--timings", "say how long each part took");
 
@@ -56,10 +58,10 @@ async function machineOf(
 ): Promise<void> {
   await inRun(async (run) => {
     const local = await ensure(run);
-    const { name, arch, vmm, flavor, memory: memoryMib, cpus, disk: diskMib, key } = flags;
+    const { name, arch, vmm, flavor, memory: memoryMib, cpus, disk: diskMib, key, tap } = flags;
     const started = await start(
       local,
-      { ...{ name, arch, vmm, flavor, image }, ...{ memoryMib, cpus, diskMib, key } },
+      { ...{ name, arch, vmm, flavor, image }, ...{ memoryMib, cpus, diskMib, key, tap } },
       run,
     );
     run.progress.end();

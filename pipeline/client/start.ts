@@ -5,6 +5,8 @@ import { PipelineError } from "../schema/error.ts";
 import type { Arch, Vmm } from "../schema/names.ts";
 import type { Run } from "../schema/progress.ts";
 import { type Accel, probeAccel } from "../vm/accel.ts";
+import type { Console } from "../vm/console.ts";
+import { FirecrackerMachine } from "../vm/firecracker.ts";
 import { QemuMachine } from "../vm/qemu.ts";
 import { generateKey, type KeyPair, keyParameter, login, runCommand } from "../vm/ssh.ts";
 import { copyDisk, growDisk } from "./disk.ts";
@@ -21,12 +23,16 @@ export interface StartOptions {
   /** For listings: the preset, or `base`. */
   readonly image: string;
   readonly flavor: string;
+  /** @default 1024 */
   readonly memoryMib?: number | undefined;
+  /** @default 2 */
   readonly cpus?: number | undefined;
   /** How large its disk is to be. @default as the image is */
   readonly diskMib?: number | undefined;
   /** A public key that is let in as well: a file. */
   readonly key?: string | undefined;
+  /** Firecracker's network: a tap device that is up, with the address 172.16.0.1/30. */
+  readonly tap?: string | undefined;
 }
 
 /** A machine that lets us in. */
@@ -46,14 +52,14 @@ const TIMEOUT_MS = { kvm: 60_000, tcg: 300_000 } as const;
 /** A machine that is told to power off has this long, ms. */
 const POWER_OFF_MS = 20_000;
 const CONSOLE_LINES = 20;
+const DEFAULTS = { memoryMib: 1024, cpus: 2 } as const;
 
 /**
  * Starts a machine from an image that stays as it is, and waits until its SSH lets us in.
  * @throws PipelineError with the console's last lines
  */
 export async function start(image: LocalImage, options: StartOptions, run: Run): Promise<Started> {
-  if (options.vmm !== "qemu")
-    throw new PipelineError(`${options.vmm} is not started here yet: use --vmm qemu`);
+  const accel = await accelFor(options, run);
   const name = options.name ?? `${options.image}-${randomBytes(2).toString("hex")}`;
   const key = generateKey();
   const authorized = [key.publicKey, ...(options.key ? [await readPublicKey(options.key)] : [])];
@@ -62,38 +68,49 @@ export async function start(image: LocalImage, options: StartOptions, run: Run):
     await writeFile(keyOf(name), key.privateKey, { mode: 0o600 });
     await writeFile(`${keyOf(name)}.pub`, `${key.publicKey}\n`);
     const disk = await prepareDisk(image, options, directory);
-    const boot = { image, options, directory, disk, authorized, key, name };
-    const { accel, why } = await probeAccel(options.arch);
-    if (accel === "tcg") run.progress.warn(`no KVM, because ${why}: QEMU emulates, which is slower`);
-    return await bootQemu(boot, accel, run);
+    run.progress.step("boot");
+    const startedAt = performance.now();
+    const cmdline = ["quiet", keyParameter(authorized.join("\n"))];
+    const vm = await startVm({ image, options, directory, disk, cmdline, accel });
+    return await letIn({ vm, image, options, directory, key, name, accel, startedAt }, run);
   } catch (error) {
     await rm(directory, { recursive: true, force: true });
     throw error;
   }
 }
 
-interface Boot {
-  readonly image: LocalImage;
-  readonly options: StartOptions;
-  readonly directory: string;
-  readonly disk: { readonly path: string; readonly writes: "overlay" | "image" };
-  readonly authorized: readonly string[];
-  readonly key: KeyPair;
-  readonly name: string;
+/** How a machine will run here, which is said once. @throws PipelineError when it cannot */
+async function accelFor({ arch, vmm, tap }: StartOptions, run: Run): Promise<Accel> {
+  if (vmm === "libkrun")
+    throw new PipelineError("smolvm starts no libkrun machines: use --vmm qemu or firecracker");
+  const { accel, why } = await probeAccel(arch);
+  if (vmm === "firecracker") {
+    if (accel !== "kvm") throw new PipelineError(`Firecracker needs KVM, and ${why}: use --vmm qemu`);
+    if (!tap) throw new PipelineError("Firecracker needs a network: give a tap device with --tap");
+  }
+  if (accel === "tcg") run.progress.warn(`no KVM, because ${why}: QEMU emulates, which is slower`);
+  return accel;
 }
 
-/** The image itself, under an overlay; or a larger copy of it. */
+interface Disk {
+  readonly path: string;
+  readonly writes: "overlay" | "image";
+}
+
+/** The image itself, under an overlay of QEMU's; or a copy of it, as large as it is to be. */
 async function prepareDisk(
-  { rootfsPath }: LocalImage,
-  { diskMib }: StartOptions,
+  image: LocalImage,
+  { diskMib, vmm }: StartOptions,
   directory: string,
-): Promise<Boot["disk"]> {
-  if (diskMib === undefined) return { path: rootfsPath, writes: "overlay" };
+): Promise<Disk> {
+  if (diskMib === undefined && vmm === "qemu") return { path: image.rootfsPath, writes: "overlay" };
   const path = join(directory, "rootfs.ext4");
-  const nowMib = Math.ceil((await stat(rootfsPath)).size / 2 ** 20);
-  if (diskMib < nowMib) throw new PipelineError(`--disk ${diskMib}M is less than the image has: ${nowMib}M`);
-  await copyDisk(rootfsPath, path);
-  await growDisk(path, diskMib);
+  const nowMib = Math.ceil((await stat(image.rootfsPath)).size / 2 ** 20);
+  if (diskMib !== undefined && diskMib < nowMib) {
+    throw new PipelineError(`--disk ${diskMib}M is less than the image has: ${nowMib}M`);
+  }
+  await copyDisk(image.rootfsPath, path);
+  if (diskMib !== undefined) await growDisk(path, diskMib);
   return { path, writes: "image" };
 }
 
@@ -105,54 +122,92 @@ async function readPublicKey(path: string): Promise<string> {
   throw new PipelineError(`${path} is no SSH public key: give the file that ends in .pub`);
 }
 
-async function bootQemu(boot: Boot, accel: Accel, run: Run): Promise<Started> {
-  const { options, directory, disk, key, name } = boot;
-  run.progress.step("boot");
-  const started = performance.now();
-  const consoleLog = join(directory, "console.log");
-  const machine = await QemuMachine.start({
-    ...{ arch: options.arch, accel, kernel: boot.image.kernelPath },
-    ...{ disk: disk.path, writes: disk.writes, memoryMib: options.memoryMib, cpus: options.cpus },
-    ...{ internet: true, outlives: directory, consoleLog },
-    cmdline: ["quiet", keyParameter(boot.authorized.join("\n"))],
+/** What every VMM's machine has. */
+interface Vm {
+  readonly pid: number;
+  readonly console: Console;
+  readonly exited: Promise<unknown>;
+  readonly address: { readonly host: string; readonly port: number };
+  release(): void;
+  destroy(): Promise<void>;
+}
+
+async function startVm(boot: {
+  readonly image: LocalImage;
+  readonly options: StartOptions;
+  readonly directory: string;
+  readonly disk: Disk;
+  readonly cmdline: readonly string[];
+  readonly accel: Accel;
+}): Promise<Vm> {
+  const { options, directory, disk, accel } = boot;
+  const { arch, memoryMib = DEFAULTS.memoryMib, cpus = DEFAULTS.cpus } = options;
+  const common = {
+    ...{ arch, memoryMib, cpus, kernel: boot.image.kernelPath, disk: disk.path, cmdline: boot.cmdline },
+    consoleLog: join(directory, "console.log"),
+  };
+  if (options.vmm === "firecracker") {
+    return await FirecrackerMachine.start({ ...common, directory, tap: options.tap! });
+  }
+  return await QemuMachine.start({
+    ...common,
+    accel,
+    writes: disk.writes,
+    internet: true,
+    outlives: directory,
   });
+}
+
+async function letIn(
+  booted: {
+    readonly vm: Vm;
+    readonly image: LocalImage;
+    readonly options: StartOptions;
+    readonly directory: string;
+    readonly key: KeyPair;
+    readonly name: string;
+    readonly accel: Accel;
+    readonly startedAt: number;
+  },
+  run: Run,
+): Promise<Started> {
+  const { vm, image, options, directory, key, name, accel, startedAt } = booted;
   const gone = new AbortController();
-  void machine.exited.then(() => gone.abort());
+  void vm.exited.then(() => gone.abort());
   const deadline = AbortSignal.timeout(TIMEOUT_MS[accel]);
   const signal = AbortSignal.any([run.signal, deadline, gone.signal]);
   try {
     // QEMU's network takes a connection before the guest does, and then asks the guest again after 6 s alone.
-    await machine.console.waitFor(/SMOLVM_TS stage=ready/, signal);
-    const bootMs = performance.now() - started;
-    const client = await login(machine.sshPort!, key, signal);
-    const readyMs = performance.now() - started - bootMs;
+    await vm.console.waitFor(/SMOLVM_TS stage=ready/, signal);
+    const bootMs = performance.now() - startedAt;
+    const client = await login(vm.address, key, signal);
+    const readyMs = performance.now() - startedAt - bootMs;
     client.on("error", () => {});
-    const record: Machine = {
+    const machine: Machine = {
       ...{ schema_version: 1, name, vmm: options.vmm, image: options.image, flavor: options.flavor },
-      ...{ process: identityOf(machine.pid), host: "127.0.0.1", port: machine.sshPort! },
-      ...{ rootfs: boot.image.rootfsPath, started_at: new Date().toISOString() },
+      ...{ process: identityOf(vm.pid), ...vm.address, rootfs: image.rootfsPath },
+      started_at: new Date().toISOString(),
     };
-    await register(record);
+    await register(machine);
     return {
-      ...{ machine: record, bootMs, readyMs },
+      ...{ machine, bootMs, readyMs },
       release: () => {
         client.end();
-        machine.release();
+        vm.release();
       },
       stop: async () => {
         const limit = AbortSignal.timeout(POWER_OFF_MS);
+        // The answer may be lost: the machine goes down.
         runCommand(client, ["kill", "-TERM", "1"], limit).catch(() => {});
-        await Promise.race([
-          machine.exited,
-          new Promise((resolve) => limit.addEventListener("abort", resolve)),
-        ]);
+        await Promise.race([vm.exited, new Promise((resolve) => limit.addEventListener("abort", resolve))]);
         client.destroy();
-        await machine.destroy();
+        await vm.destroy();
+        await rm(directory, { recursive: true, force: true });
       },
     };
   } catch (error) {
-    const tail = machine.console.tail(CONSOLE_LINES).map((line) => `  ${line}`);
-    await machine.destroy();
+    const tail = vm.console.tail(CONSOLE_LINES).map((line) => `  ${line}`);
+    await vm.destroy();
     run.signal.throwIfAborted();
     if (error instanceof PipelineError) throw error;
     const why = gone.signal.aborted

@@ -129,6 +129,11 @@ export class QemuMachine {
     this.#directory = directory;
   }
 
+  /** Where its SSH is; only of a machine with a network. */
+  get address(): { host: string; port: number } {
+    return { host: "127.0.0.1", port: this.sshPort! };
+  }
+
   get pid(): number {
     return this.#child.pid!;
   }

@@ -35,19 +35,23 @@ export interface CommandResult {
 const ATTEMPT_MS = 20_000;
 const BETWEEN_ATTEMPTS_MS = 100;
 
-/** Logs in as root on a loopback port, trying until the guest answers. Rejects on abort alone. */
-export async function login(port: number, key: KeyPair, signal: AbortSignal): Promise<Client> {
+/** Logs in as root, trying until the guest answers. Rejects on abort alone. */
+export async function login(
+  address: { readonly host: string; readonly port: number },
+  key: KeyPair,
+  signal: AbortSignal,
+): Promise<Client> {
   for (;;) {
     signal.throwIfAborted();
     try {
-      return await attempt({ privateKey: key.privateKey, port }, signal);
+      return await attempt({ privateKey: key.privateKey, ...address }, signal);
     } catch {
       await new Promise((resolve) => setTimeout(resolve, BETWEEN_ATTEMPTS_MS));
     }
   }
 }
 
-/** One attempt to log in as root on 127.0.0.1. */
+/** One attempt to log in as root, on 127.0.0.1 unless the options say otherwise. */
 export function attempt(options: ConnectConfig, signal: AbortSignal): Promise<Client> {
   const client = new ssh2.Client();
   return new Promise((resolve, reject) => {

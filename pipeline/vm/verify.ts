@@ -78,7 +78,7 @@ async function bootOnce(options: VerifyOptions, accel: Accel, run: Run): Promise
   try {
     // QEMU's network takes a connection before the guest does, and then asks the guest again after 6 s alone.
     await machine.console.waitFor(/SMOLVM_TS stage=ready/, signal);
-    const client = await login(machine.sshPort!, key, signal);
+    const client = await login(machine.address, key, signal);
     const ms = Math.round(performance.now() - started);
     const [init, ready] = ["init", "ready"].map((stage) => machine.console.stageUptime(stage));
     if (init === undefined || ready === undefined)

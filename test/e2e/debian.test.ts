@@ -125,7 +125,7 @@ describe("debian, from the archive to a staged image", () => {
     });
     try {
       const patience = AbortSignal.timeout(240_000);
-      const client = await login(machine.sshPort!, key, patience);
+      const client = await login(machine.address, key, patience);
       const script = readFileSync(join(import.meta.dirname, "../support/guest-features.py"), "utf8");
       expect(await runCommand(client, ["python3", "-c", script], patience)).toEqual({
         exitCode: 0,

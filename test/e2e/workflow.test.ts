@@ -12,10 +12,9 @@ import type { Permissions } from "../support/github/github.ts";
 import { GitHubServer } from "../support/github/server.ts";
 import { REPOSITORY } from "../support/project.ts";
 import { Copy } from "../support/synth-copy.ts";
+import { TINY, tinyLockfile } from "../support/tiny.ts";
 
 const TAG = "tiny-v0.0.1";
-/** A program of ten megabytes that runs without Node: the smallest preset there is. */
-const TINY = "esbuild";
 
 /** A tree of four cells; `check` is what the second preset must answer to. */
 const tinyTree = (check: readonly string[]) => `
@@ -46,27 +45,11 @@ export function declareImages(app: App): void {
     packages: ["ca-certificates-bundle", "openssh-keygen", "openssh-server"],
     diskMib: 512,
   });
-  const install = npm("${TINY}", { binary: "@esbuild/linux-*/bin/esbuild" });
+  const install = npm("${TINY.package}", { binary: "${TINY.binary}" });
   new PresetLayer(release, "tiny", { install, check: ["esbuild", "--version"] });
   new PresetLayer(release, "other", { install, check: ${JSON.stringify(check)} });
 }
 `;
-
-/** What npm would lock for the tiny preset: this project's own lockfile has it. */
-function writeLockfile(copy: Copy, preset: string): void {
-  const { packages } = JSON.parse(readFileSync(join(REPOSITORY, "package-lock.json"), "utf8"));
-  const { version } = packages[`node_modules/${TINY}`];
-  const root = { name: preset, dependencies: { [TINY]: version } };
-  const names = Object.keys(packages).filter(
-    (path) => path === `node_modules/${TINY}` || path.startsWith("node_modules/@esbuild/"),
-  );
-  const locked = Object.fromEntries(names.map((path) => [path, { ...packages[path], dev: undefined }]));
-  copy.write(`dockerfiles/${preset}/package.json`, JSON.stringify(root));
-  copy.write(
-    `dockerfiles/${preset}/package-lock.json`,
-    JSON.stringify({ name: preset, lockfileVersion: 3, requires: true, packages: { "": root, ...locked } }),
-  );
-}
 
 describe.runIf(hasAlpine)("the generated workflow, run against a GitHub on loopback", () => {
   const directory = mkdtempSync(join(tmpdir(), "smolvm-workflow-"));
@@ -79,7 +62,9 @@ describe.runIf(hasAlpine)("the generated workflow, run against a GitHub on loopb
     server = await GitHubServer.start();
     repository = new Copy();
     cpSync(join(REPOSITORY, "scripts"), repository.path("scripts"), { recursive: true });
-    for (const preset of ["tiny", "other"]) writeLockfile(repository, preset);
+    for (const preset of ["tiny", "other"]) {
+      for (const [path, text] of Object.entries(tinyLockfile(preset))) repository.write(path, text);
+    }
     await commit(["esbuild", "--no-such-flag"]);
     // A cache of Actions that has the kernel of these inputs, if this machine ever compiled it.
     const { cells } = cellsOf();

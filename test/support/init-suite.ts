@@ -40,7 +40,7 @@ export function describeInit(userland: string, image: () => { disk: string; kern
     it("lets the user's key in and nothing else, reaps orphans, and powers off within 2 s", async () => {
       const key = generateKey();
       const { console, sshPort: port = 0, exited } = await boot([keyParameter(key.publicKey)]);
-      const client = await login(port, key, patience());
+      const client = await login({ host: "127.0.0.1", port }, key, patience());
       const run = (script: string) => runCommand(client, ["sh", "-c", script], patience());
 
       const marks = [...console.text.matchAll(/SMOLVM_TS stage=(\w+)/g)].map(([, stage]) => stage);
@@ -85,7 +85,7 @@ export function describeInit(userland: string, image: () => { disk: string; kern
           kernel: elf,
           bus: "mmio",
         });
-        const client = await login(port, key, patience());
+        const client = await login({ host: "127.0.0.1", port }, key, patience());
         client.on("error", () => {});
         runCommand(client, ["kill", "-TERM", "1"], patience()).catch(() => {});
         expect(await exited).toBe(0);

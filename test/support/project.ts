@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
-import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { App } from "../../pipeline/constructs/app.ts";
 import { readCells } from "../../pipeline/runtime/cells.ts";
@@ -25,10 +25,14 @@ export class Project {
   readonly root = mkdtempSync(join(tmpdir(), "smolvm-project-"));
   readonly #declare: (app: App) => void;
 
-  /** Copies what images are made from, and writes what `declare` says. */
-  constructor(declare: (app: App) => void) {
+  /** Copies what images are made from, adds `files` (texts by path), and writes what `declare` says. */
+  constructor(declare: (app: App) => void, files: Readonly<Record<string, string>> = {}) {
     for (const directory of ["dockerfiles", "init"]) {
       cpSync(join(REPOSITORY, directory), join(this.root, directory), { recursive: true });
+    }
+    for (const [path, text] of Object.entries(files)) {
+      mkdirSync(dirname(join(this.root, path)), { recursive: true });
+      writeFileSync(join(this.root, path), text);
     }
     symlinkSync(join(REPOSITORY, "node_modules"), join(this.root, "node_modules"));
     // Kernels are found by their inputs: what the checkout has compiled once serves here.

@@ -1,0 +1,163 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { closeSync, existsSync, openSync } from "node:fs";
+import { request } from "node:http";
+import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
+import { errorCode, PipelineError } from "../schema/error.ts";
+import type { Arch } from "../schema/names.ts";
+import { Console, follow } from "./console.ts";
+
+export interface FirecrackerOptions {
+  readonly arch: Arch;
+  readonly kernel: string;
+  /** The root file system's image; it is written to. */
+  readonly disk: string;
+  readonly memoryMib: number;
+  readonly cpus: number;
+  /** Appended to what every machine boots with. */
+  readonly cmdline: readonly string[];
+  /** The host's end of the machine's network: a tap device that is up, with the address HOST_IP. */
+  readonly tap: string;
+  readonly consoleLog: string;
+  /** Where its API socket is made. */
+  readonly directory: string;
+}
+
+/** The two ends of a machine's network, as Firecracker's own guide has them. */
+const HOST_IP = "172.16.0.1";
+const GUEST_IP = "172.16.0.2";
+const POLL_MS = 10;
+const SSH_PORT = 22;
+
+/** The boot arguments of Firecracker's guide for an arch (docs/rootfs-and-kernel-setup.md), and what `/init` reads. */
+function bootArgs({ arch, cmdline }: Pick<FirecrackerOptions, "arch" | "cmdline">): string {
+  return [
+    ...(arch === "arm64" ? ["keep_bootcon"] : []),
+    "console=ttyS0 reboot=k panic=1 pci=off root=/dev/vda rw init=/init",
+    `ip=${GUEST_IP}::${HOST_IP}:255.255.255.252::eth0:off`,
+    ...cmdline,
+  ].join(" ");
+}
+
+/** One call of Firecracker's API: a method, a path, and what is sent. */
+type Call = readonly ["PUT", string, object];
+
+/** What makes a machine and starts it, in order: https://github.com/firecracker-microvm/firecracker/blob/main/docs/getting-started.md */
+function calls(options: FirecrackerOptions): Call[] {
+  return [
+    ["PUT", "/boot-source", { kernel_image_path: options.kernel, boot_args: bootArgs(options) }],
+    [
+      "PUT",
+      "/drives/rootfs",
+      { drive_id: "rootfs", path_on_host: options.disk, is_root_device: true, is_read_only: false },
+    ],
+    ["PUT", "/machine-config", { vcpu_count: options.cpus, mem_size_mib: options.memoryMib }],
+    ["PUT", "/network-interfaces/eth0", { iface_id: "eth0", host_dev_name: options.tap }],
+    ["PUT", "/entropy", {}],
+    ["PUT", "/actions", { action_type: "InstanceStart" }],
+  ];
+}
+
+/** Tells a Firecracker that listens on `socket` what to start. @throws PipelineError with what it refuses */
+export async function configure(socket: string, options: FirecrackerOptions): Promise<void> {
+  for (const [method, path, body] of calls(options)) {
+    const { status, text } = await send(socket, method, path, body);
+    if (status < 300) continue;
+    throw new PipelineError(`Firecracker refuses ${path}: ${faultOf(text)}`);
+  }
+}
+
+const faultOf = (text: string): string => {
+  try {
+    return String(JSON.parse(text).fault_message);
+  } catch {
+    return text.trim() || "it said nothing";
+  }
+};
+
+function send(
+  socketPath: string,
+  method: string,
+  path: string,
+  body: object,
+): Promise<{ status: number; text: string }> {
+  const data = JSON.stringify(body);
+  const headers = { "content-type": "application/json", "content-length": Buffer.byteLength(data) };
+  return new Promise((resolve, reject) => {
+    const sent = request({ socketPath, method, path, headers }, (response) => {
+      let text = "";
+      response.setEncoding("utf8").on("data", (chunk) => {
+        text += chunk;
+      });
+      response.once("end", () => resolve({ status: response.statusCode ?? 0, text })).once("error", reject);
+    });
+    sent.once("error", reject).end(data);
+  });
+}
+
+/** A running Firecracker. It outlives this process unless it is destroyed. */
+export class FirecrackerMachine {
+  readonly console: Console;
+  readonly exited: Promise<number | null>;
+  readonly address = { host: GUEST_IP, port: SSH_PORT };
+  readonly #child: ChildProcess;
+
+  /** @throws PipelineError when it is missing, ends at once or refuses something */
+  static async start(options: FirecrackerOptions): Promise<FirecrackerMachine> {
+    const socket = join(options.directory, "firecracker.socket");
+    const log = openSync(options.consoleLog, "w");
+    const child = spawn("firecracker", ["--api-sock", socket], {
+      detached: true,
+      stdio: ["ignore", log, log],
+    });
+    closeSync(log);
+    let failure: unknown;
+    const exited = new Promise<number | null>((resolve) => {
+      child.once("error", (error) => {
+        failure = error;
+        resolve(null);
+      });
+      child.once("close", resolve);
+    });
+    let running = true;
+    void exited.then(() => {
+      running = false;
+    });
+    while (running && !existsSync(socket)) await Promise.race([exited, setTimeout(POLL_MS)]);
+    const machine = new FirecrackerMachine(child, new Console(follow(options.consoleLog, exited)), exited);
+    try {
+      if (errorCode(failure) === "ENOENT") {
+        throw new PipelineError("firecracker is not on PATH: install it, or use --vmm qemu");
+      }
+      if (!running)
+        throw new PipelineError("Firecracker ended at once", { details: machine.console.tail(5) });
+      await configure(socket, options);
+      return machine;
+    } catch (error) {
+      await machine.destroy();
+      throw error;
+    }
+  }
+
+  private constructor(child: ChildProcess, output: Console, exited: Promise<number | null>) {
+    this.#child = child;
+    this.console = output;
+    this.exited = exited;
+  }
+
+  get pid(): number {
+    return this.#child.pid!;
+  }
+
+  /** Lets go of it: it runs on. */
+  release(): void {
+    this.console.close();
+    this.#child.unref();
+  }
+
+  async destroy(): Promise<void> {
+    this.#child.kill("SIGKILL");
+    await this.exited;
+    this.console.close();
+  }
+}
