@@ -26,6 +26,8 @@ export interface NormaliseOptions {
   readonly baseOrder: readonly string[];
   /** Seconds since 1970: no entry is newer. */
   readonly epoch: number;
+  /** Accounts that keep the password that they have. @default none */
+  readonly passwords?: readonly string[];
 }
 
 /** How much is read at once, bytes. */
@@ -51,7 +53,7 @@ export async function normalise(
     // A content of its own, so that a hard link elsewhere keeps what it had.
     const content = { ...entry.content! };
     entries.set(path, { ...entry, content });
-    rewritten.set(content, rewrite(before, options.epoch));
+    rewritten.set(content, rewrite(before, { epoch: options.epoch, passwords: new Set(options.passwords) }));
   }
   const text = (content: Content) => rewritten.get(content);
 

@@ -105,6 +105,11 @@ async function importTarball(
   return { image, source };
 }
 
+/** The image's own sources are those that apt ships for the suite (13 and newer: deb822), whatever mirror served it. */
+const OWN_SOURCES = `examples=$1/usr/share/doc/apt/examples; rm -f "$1/etc/apt/sources.list"; \
+if [ -e "$examples/debian.sources" ]; then cp "$examples/debian.sources" "$1/etc/apt/sources.list.d/"; \
+else cp "$examples/sources.list" "$1/etc/apt/sources.list"; fi`;
+
 /** Debian's archive is the default of mmdebstrap; its signatures are checked with the host's keyring. */
 async function bootstrap(docker: Docker, suite: string, options: SourceOptions, run: Run): Promise<Made> {
   const image = `smolvm/mmdebstrap:${suite}-${options.arch}-${options.sourceDateEpoch}`;
@@ -126,9 +131,7 @@ async function bootstrap(docker: Docker, suite: string, options: SourceOptions, 
     "--variant=minbase",
     `--architectures=${options.arch}`,
     "--format=tar",
-    // The image's own sources are those that apt ships for the suite, whatever mirror served it.
-    '--customize-hook=rm -f "$1/etc/apt/sources.list"',
-    '--customize-hook=cp "$1/usr/share/doc/apt/examples/debian.sources" "$1/etc/apt/sources.list.d/"',
+    `--customize-hook=${OWN_SOURCES}`,
     ...[suite, "-"],
     ...(mirror ? [mirror] : []),
   ];

@@ -39,16 +39,27 @@ export function isScrubbed(path: string, type: string): boolean {
   return type !== "directory" && FILES.some((pattern) => pattern.test(path));
 }
 
+interface Setting {
+  /** Seconds since 1970. */
+  readonly epoch: number;
+  /** Accounts that keep the password that they have. */
+  readonly passwords: ReadonlySet<string>;
+}
+type Rewrite = (content: string, setting: Setting) => string;
+
 /** Files whose content is the image's, not the builder's. Each is given the content it had. */
-export const REWRITTEN: ReadonlyMap<string, (content: string, epoch: number) => string> = new Map([
+export const REWRITTEN: ReadonlyMap<string, Rewrite> = new Map<string, Rewrite>([
   ["etc/hostname", () => "smolvm\n"],
   ["etc/hosts", () => "127.0.0.1\tlocalhost smolvm\n::1\tlocalhost ip6-localhost ip6-loopback\n"],
   ["etc/shadow", lockedShadow],
   ["etc/gshadow", (content) => content.replace(/^([^:\n]+):[^:\n]*:/gm, (_, group: string) => `${group}:*:`)],
 ]);
 
-/** No account has a password, and none was changed on the day of the build. */
-function lockedShadow(content: string, epoch: number): string {
+/** No account has a password unless it was asked for, and none was changed on the day of the build. */
+function lockedShadow(content: string, { epoch, passwords }: Setting): string {
   const day = Math.floor(epoch / 86_400);
-  return content.replace(/^([^:\n]+):[^:\n]*:[^:\n]*:/gm, (_, user: string) => `${user}:*:${day}:`);
+  return content.replace(
+    /^([^:\n]+):([^:\n]*):[^:\n]*:/gm,
+    (_, user: string, password: string) => `${user}:${passwords.has(user) ? password : "*"}:${day}:`,
+  );
 }

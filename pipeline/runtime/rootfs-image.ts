@@ -1,15 +1,10 @@
-import { createWriteStream } from "node:fs";
-import { open, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { type Readable, Transform } from "node:stream";
 import { Audit, type Finding } from "../build/audit.ts";
-import { foreignPrebuilts } from "../build/binaries.ts";
 import { makeExt4 } from "../build/ext4.ts";
-import { exportImage } from "../build/image.ts";
-import { normalise, type Rootfs, toTar } from "../build/normalise.ts";
+import { type Rootfs, toTar } from "../build/normalise.ts";
 import { type LicensedPackage, listPackages } from "../build/packages.ts";
+import { withRootfs } from "../build/rootfs.ts";
 import { sbom } from "../build/sbom.ts";
-import { indexTar, type TarIndex } from "../build/tar-index.ts";
 import type { BaseCell, PresetCell } from "../schema/cells.ts";
 import { PipelineError } from "../schema/error.ts";
 import { LISTED } from "../schema/listing.ts";
@@ -47,16 +42,9 @@ export async function makeRootfs(
   look: (rootfs: Rootfs) => Promise<void> = async () => {},
 ): Promise<Contents> {
   const { docker, run, epoch } = workshop;
-  run.progress.step("export the container's file system");
-  const spoolPath = join(directory, "export.tar");
-  const index = await spool(await exportImage(docker, image, run), spoolPath, run.signal);
-
-  const spoolFile = await open(spoolPath);
-  try {
-    const baseOrder = cell.kind === "base" ? [] : base.paths;
-    const foreign = await foreignPrebuilts(index, spoolFile, cell.arch);
-    const useful = new Map([...index].filter(([path]) => !foreign.has(path)));
-    const rootfs = await normalise(useful, spoolFile, { baseOrder, epoch });
+  const baseOrder = cell.kind === "base" ? [] : base.paths;
+  const options = { arch: cell.arch, directory, baseOrder, epoch };
+  return await withRootfs(docker, image, options, run, async (rootfs) => {
     const packages = await listPackages(rootfs);
     await makeImage(workshop, cell, rootfs, directory);
     await look(rootfs);
@@ -66,11 +54,7 @@ export async function makeRootfs(
     const subject = { name: cell.id, type: "rootfs", arch: cell.arch, distribution } as const;
     const { size, files } = sizesOf(rootfs);
     return { packages, sbom: sbom(subject, packages), size, files };
-  } finally {
-    // The spool has served; what follows needs the space.
-    await spoolFile.close();
-    await rm(spoolPath);
-  }
+  });
 }
 
 /** A hard link takes nothing that its file has not taken. */
@@ -105,26 +89,6 @@ export async function withBaseImage<T>(
     await makeRootfs(workshop, cell, base, base.image, directory);
     return await use(join(directory, IMAGE), base);
   });
-}
-
-/** Writes the exported tar to disk, once, and lists what is in it on the way. */
-async function spool(tar: Readable, path: string, signal: AbortSignal): Promise<TarIndex> {
-  const file = createWriteStream(path);
-  const tee = new Transform({
-    transform(chunk: Buffer, _, next) {
-      if (file.write(chunk)) next(null, chunk);
-      else file.once("drain", () => next(null, chunk));
-    },
-    flush: (next) => void file.end(next),
-  });
-  file.once("error", (error) => tee.destroy(error));
-  tar.once("error", (error) => tee.destroy(error));
-  try {
-    return await indexTar(tar.pipe(tee), signal);
-  } finally {
-    tar.destroy();
-    file.destroy();
-  }
 }
 
 /** tar -> ext4, with the audit looking at every byte on its way. */

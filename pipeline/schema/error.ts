@@ -4,7 +4,7 @@
  * this project.
  */
 export class PipelineError extends Error {
-  override readonly name = "PipelineError";
+  override readonly name: string = "PipelineError";
   /** Further lines for the reader: the console's end, the list of errors. Printed below the one line. */
   readonly details: readonly string[];
 

@@ -1,0 +1,326 @@
+import { createHash } from "node:crypto";
+import { cp, mkdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { homedir } from "node:os";
+import { basename, join } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import type Docker from "dockerode";
+import { z } from "zod";
+import { connect } from "../build/docker.ts";
+import { makeExt4 } from "../build/ext4.ts";
+import { buildImage } from "../build/image.ts";
+import { buildNetwork, type NetworkOptions, networkFromEnvironment } from "../build/network.ts";
+import { toTar } from "../build/normalise.ts";
+import { withRootfs } from "../build/rootfs.ts";
+import { importRootfs } from "../build/rootfs-source.ts";
+import { dockerArch, ensureTools } from "../build/tools-image.ts";
+import { CELLS_PATH, Cells, type RootfsSource } from "../schema/cells.ts";
+import { errorCode, PipelineError } from "../schema/error.ts";
+import type { Arch } from "../schema/names.ts";
+import type { Progress, Run } from "../schema/progress.ts";
+import { readRecord } from "../schema/record.ts";
+import { hostArch } from "../vm/accel.ts";
+import { download } from "./download.ts";
+import { findKernel, loadManifest } from "./manifest.ts";
+import { alpineRecipe, debianRecipe, type Login } from "./recipes.ts";
+
+/** What a machine from such an image is booted with: Firecracker's own arguments, and `/init`. */
+export const SSH_BOOT_ARGS = "console=ttyS0 reboot=k panic=1 pci=off root=/dev/vda rw init=/init";
+
+/** Which part of making an image has failed. */
+export type ImageFailure = "docker" | "build" | "key" | "filesystem" | "kernel";
+
+/** An image of one's own could not be made; `cause` is why. */
+export class ImageError extends PipelineError {
+  override readonly name = "ImageError";
+  readonly failure: ImageFailure;
+
+  constructor(failure: ImageFailure, cause: unknown) {
+    const { message, details } =
+      cause instanceof PipelineError ? cause : { message: String((cause as Error).message), details: [] };
+    super(message, { details, cause });
+    this.failure = failure;
+  }
+}
+
+export interface ImageBuilderOptions {
+  /** @default ~/.smolvm/images */
+  readonly cacheDir?: string;
+  /** Mirrors and a CA, for the build alone. @default those of the environment */
+  readonly network?: NetworkOptions;
+  /** Where Alpine's first files come from. @default what the release's Alpine is made from */
+  readonly alpine?: readonly RootfsSource[];
+  /** Told how far it is. @default nobody */
+  readonly progress?: Progress;
+  readonly signal?: AbortSignal;
+}
+
+/** An image that can be booted: see SSH_BOOT_ARGS. */
+export interface BuiltImage {
+  readonly kernelPath: string;
+  readonly rootfsPath: string;
+}
+
+interface Common {
+  readonly name?: string;
+  readonly rootfsSizeMb?: number;
+  /** @default qemuKernelUrlForHost() */
+  readonly kernelUrl?: string;
+}
+interface WithKey extends Common {
+  /** A public key, or the path of one. */
+  readonly sshPublicKey: string;
+}
+
+/** No file in an image is newer: the same inputs give the same bytes. Seconds since 1970. */
+const EPOCH = 1_791_158_400;
+/** The package that this file is part of: what images are made with. */
+const PACKAGE = fileURLToPath(new URL("../../", import.meta.url));
+const SILENT: Progress = { step() {}, bytes() {}, warn() {} };
+
+/** What is known of an image that was made before. */
+const Built = z.strictObject({ inputs: z.string() });
+
+/** Makes SSH images of one's own: a distribution, `/init`, sshd, and a key or a password. */
+export class ImageBuilder {
+  readonly cacheDir: string;
+  readonly #options: ImageBuilderOptions;
+  readonly #run: Run;
+
+  constructor(options: ImageBuilderOptions = {}) {
+    this.cacheDir = options.cacheDir ?? join(homedir(), ".smolvm", "images");
+    this.#options = options;
+    this.#run = {
+      progress: options.progress ?? SILENT,
+      signal: options.signal ?? new AbortController().signal,
+    };
+  }
+
+  /** Whether images can be made here: a Docker Engine answers. */
+  async checkDocker(): Promise<boolean> {
+    return await connect().then(
+      () => true,
+      () => false,
+    );
+  }
+
+  /** Alpine, into which root logs in with a password. @throws ImageError */
+  async buildAlpineSsh(options: Common & { readonly sshPassword?: string } = {}): Promise<BuiltImage> {
+    const { name = "alpine-ssh", sshPassword = "smolvm", rootfsSizeMb = 512, kernelUrl } = options;
+    return await this.#build({ name, rootfsSizeMb, kernelUrl }, await this.#alpine(), {
+      recipe: alpineRecipe,
+      login: { password: sshPassword },
+    });
+  }
+
+  /** Alpine, into which root logs in with a key. @throws ImageError */
+  async buildAlpineSshKey(options: WithKey): Promise<BuiltImage> {
+    const { name = "alpine-ssh-key", sshPublicKey, rootfsSizeMb = 512, kernelUrl } = options;
+    const key = await readKey(sshPublicKey);
+    return await this.#build({ name, rootfsSizeMb, kernelUrl }, await this.#alpine(), {
+      recipe: alpineRecipe,
+      login: { key: key.text },
+      newerThan: key.path,
+    });
+  }
+
+  /** Debian, into which root logs in with a key. @throws ImageError */
+  async buildDebianSshKey(options: WithKey & { readonly baseImage?: string }): Promise<BuiltImage> {
+    const { name = "debian-ssh-key", sshPublicKey, rootfsSizeMb = 2048, kernelUrl } = options;
+    const { baseImage = "debian:bookworm-slim" } = options;
+    const key = await readKey(sshPublicKey);
+    return await this.#build({ name, rootfsSizeMb, kernelUrl }, debianSources(baseImage), {
+      recipe: debianRecipe,
+      login: { key: key.text },
+      newerThan: key.path,
+    });
+  }
+
+  async #alpine(): Promise<readonly RootfsSource[]> {
+    if (this.#options.alpine) return this.#options.alpine;
+    const { cells } = await bundledCells();
+    const arch = hostArch();
+    const cell = cells.find((each) => each.kind === "base" && each.flavor === "alpine" && each.arch === arch);
+    return cell?.kind === "base" ? cell.sources : [];
+  }
+
+  async #build(
+    { name, rootfsSizeMb, kernelUrl }: { name: string; rootfsSizeMb: number; kernelUrl: string | undefined },
+    sources: readonly RootfsSource[],
+    what: { recipe: (login: Login) => string; login: Login; newerThan?: string | undefined },
+  ): Promise<BuiltImage> {
+    if (!/^[a-z0-9][a-z0-9._-]*$/.test(name)) {
+      throw new ImageError(
+        "build",
+        new PipelineError(`image name "${name}": lower-case letters, digits, ".", "_", "-"`),
+      );
+    }
+    const directory = join(this.cacheDir, name);
+    const built = { kernelPath: join(directory, "vmlinux"), rootfsPath: join(directory, "rootfs.ext4") };
+    const dockerfile = what.recipe(what.login);
+    const kernel = await step("kernel", async () => kernelUrl ?? (await qemuKernelUrlForHost()));
+    const bootFiles = await Promise.all(BOOT_FILES.map((path) => readFile(join(PACKAGE, path), "utf8")));
+    const inputs = createHash("sha256")
+      .update(JSON.stringify([dockerfile, what.login, sources, rootfsSizeMb, kernel, bootFiles, EPOCH]))
+      .digest("hex");
+    if (await isCurrent(directory, built, inputs, what.newerThan)) return built;
+
+    const work = `${directory}.${process.pid}.partial`;
+    await step("filesystem", () => mkdir(work, { recursive: true }));
+    try {
+      await this.#makeRootfs(work, name, dockerfile, sources, rootfsSizeMb, what.login);
+      await step("kernel", () => fetchKernel(kernel, join(work, "vmlinux"), this.#run));
+      await step("filesystem", async () => {
+        await writeFile(join(work, "image.json"), JSON.stringify({ inputs }));
+        await rm(directory, { recursive: true, force: true });
+        await rename(work, directory);
+      });
+      return built;
+    } finally {
+      await rm(work, { recursive: true, force: true });
+    }
+  }
+
+  /** container build -> tar, scrubbed and dated -> ext4, by what makes the published images. */
+  async #makeRootfs(
+    work: string,
+    name: string,
+    dockerfile: string,
+    sources: readonly RootfsSource[],
+    sizeMib: number,
+    login: Login,
+  ): Promise<void> {
+    const run = this.#run;
+    const docker = await step("docker", connect);
+    const network = buildNetwork(
+      networkFromEnvironment(process.env, this.#options.network ?? {}),
+      process.env,
+    );
+    const arch = await step("docker", () => dockerArch(docker));
+    const cache = join(this.cacheDir, "cache");
+    const settings = { root: PACKAGE, cache, sourceDateEpoch: EPOCH, network };
+    await step("build", async () => {
+      const { tools: declared } = await bundledCells();
+      const tools = await ensureTools(docker, declared, settings, run);
+      const from = await importRootfs(docker, sources, { ...settings, arch, noCache: false }, run);
+      await writeFile(join(work, "Dockerfile"), dockerfile);
+      for (const path of BOOT_FILES) await cp(join(PACKAGE, path), join(work, path));
+      const tag = `smolvm/built-${name}:latest`;
+      run.progress.step("docker build");
+      await buildImage(
+        docker,
+        {
+          ...{ root: work, dockerfile: "Dockerfile", files: BOOT_FILES, arch, tag, network, noCache: false },
+          args: { ROOTFS: from.image, ...secretArgs(login) },
+        },
+        run,
+      );
+      await ext4Of(
+        docker,
+        tag,
+        { work, arch, tools, sizeMib, passwords: "password" in login ? ["root"] : [] },
+        run,
+      );
+    });
+  }
+}
+
+const BOOT_FILES = ["init/init", "init/sshd_config"] as const;
+
+/** Bytes that a shell would take for its own go as base64. */
+const secretArgs = (login: Login): Record<string, string> =>
+  "password" in login
+    ? { PASSWORD_B64: Buffer.from(`root:${login.password}\n`).toString("base64") }
+    : { KEY_B64: Buffer.from(`${login.key}\n`).toString("base64") };
+
+async function ext4Of(
+  docker: Docker,
+  image: string,
+  options: { work: string; arch: Arch; tools: string; sizeMib: number; passwords: readonly string[] },
+  run: Run,
+): Promise<void> {
+  const { work: directory, arch, tools, sizeMib, passwords } = options;
+  await withRootfs(
+    docker,
+    image,
+    { arch, directory, baseOrder: [], epoch: EPOCH, passwords },
+    run,
+    async (rootfs) => {
+      const contentBytes = rootfs.entries.reduce((sum, entry) => sum + rootfs.sizeOf(entry), 0);
+      run.progress.step("make the ext4 image");
+      const settings = { directory, name: "rootfs.ext4", sizeMib, epoch: EPOCH, tools, contentBytes };
+      await makeExt4(
+        docker,
+        toTar(rootfs, () => {}),
+        { ...settings, sizeKnob: "rootfsSizeMb" },
+        run,
+      );
+    },
+  );
+}
+
+/** Whether an image of these inputs is there, and no key is newer than it. */
+async function isCurrent(
+  directory: string,
+  built: BuiltImage,
+  inputs: string,
+  newerThan?: string,
+): Promise<boolean> {
+  const record = await readRecord(join(directory, "image.json"), Built);
+  if (record?.inputs !== inputs) return false;
+  const [rootfs, kernel, key] = await Promise.all(
+    [built.rootfsPath, built.kernelPath, newerThan].map((path) => path && stat(path).catch(() => undefined)),
+  );
+  if (!rootfs || !kernel) return false;
+  return !key || key.mtimeMs <= rootfs.mtimeMs;
+}
+
+/** A named image first, and where no registry answers, the suite that it is named after. */
+function debianSources(image: string): RootfsSource[] {
+  const suite = /(?:^|\/)debian:([a-z]+)/.exec(image)?.[1];
+  return [{ from: "image", image }, ...(suite ? [{ from: "mmdebstrap" as const, suite }] : [])];
+}
+
+const KEY = /^(ssh-ed25519|ssh-rsa|ecdsa-sha2-\S+|sk-\S+) [A-Za-z0-9+/]+=*( .*)?$/;
+
+/** A public key, as text or in a file. @throws ImageError */
+async function readKey(given: string): Promise<{ text: string; path: string | undefined }> {
+  const isPath = !given.includes(" ") || /^(~|\.{0,2})\//.test(given);
+  const path = isPath ? given.replace(/^~(?=\/)/, homedir()) : undefined;
+  const text = await step("key", async () => (path === undefined ? given : await readFile(path, "utf8")));
+  if (KEY.test(text.trim())) return { text: text.trim(), path };
+  throw new ImageError(
+    "key",
+    new PipelineError(
+      `${path ?? "sshPublicKey"} is no SSH public key: ssh-ed25519, ssh-rsa, ecdsa-sha2-* and sk-* are; a private key is not`,
+    ),
+  );
+}
+
+/** Where the release has the kernel that QEMU starts on this machine. @throws PipelineError where none is published */
+export async function qemuKernelUrlForHost(): Promise<string> {
+  return findKernel(await loadManifest(), hostArch(), "image").url;
+}
+
+/** The release's own kernel by its hash; another one as its address gives it. */
+async function fetchKernel(url: string, target: string, run: Run): Promise<void> {
+  const { kernels } = await loadManifest();
+  const known = kernels.find((each) => each.url === url);
+  const address = URL.canParse(url) ? url : pathToFileURL(url).href;
+  run.progress.step(`fetch ${basename(new URL(address).pathname)}`);
+  const remote = { url: address, sha256: known?.sha256, size: known?.size };
+  await download({ remote, mirrors: [], unpack: false }, target, run);
+}
+
+async function bundledCells(): Promise<Cells> {
+  return Cells.parse(JSON.parse(await readFile(join(PACKAGE, CELLS_PATH), "utf8")));
+}
+
+/** Does one part of the work; what fails in it is an ImageError. */
+async function step<T>(failure: ImageFailure, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof ImageError) throw error;
+    throw new ImageError(errorCode(error) === "ENOSPC" ? "filesystem" : failure, error);
+  }
+}

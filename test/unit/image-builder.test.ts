@@ -1,0 +1,68 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it, vi } from "vitest";
+import {
+  ImageBuilder,
+  ImageError,
+  qemuKernelUrlForHost,
+  SSH_BOOT_ARGS,
+} from "../../pipeline/client/index.ts";
+import { generateKey } from "../../pipeline/vm/ssh.ts";
+import { tempDirectory } from "../support/run.ts";
+
+const builder = () => new ImageBuilder({ cacheDir: tempDirectory() });
+const failureOf = async (work: Promise<unknown>): Promise<ImageError> => {
+  const error = await work.catch((reason: unknown) => reason);
+  expect(error).toBeInstanceOf(ImageError);
+  return error as ImageError;
+};
+const BODY = "AAAAC3NzaC1lZDI1NTE5AAAAIPlO";
+
+describe("ImageBuilder, without Docker", () => {
+  it("has the boot arguments of the documentation", () => {
+    expect(SSH_BOOT_ARGS).toBe("console=ttyS0 reboot=k panic=1 pci=off root=/dev/vda rw init=/init");
+  });
+
+  it.each([
+    ["nothing", ""],
+    ["a word", "my-key"],
+    ["a private key", generateKey().privateKey],
+    ["another kind", `ssh-dss ${BODY} me`],
+    ["no base64", "ssh-ed25519 !!! me"],
+    ["a path that is not there", "/nowhere/id_ed25519.pub"],
+    ["a second line that runs something", `ssh-ed25519 ${BODY}\nRUN id`],
+  ])("refuses a key that is %s", async (_, sshPublicKey) => {
+    const error = await failureOf(builder().buildAlpineSshKey({ sshPublicKey, kernelUrl: "/k" }));
+    expect(error.failure).toBe("key");
+    expect(error.name).toBe("ImageError");
+    expect(error.cause).toBeInstanceOf(Error);
+  });
+
+  it.each([
+    ["ssh-ed25519", `ssh-ed25519 ${BODY}`],
+    ["ssh-rsa with a comment", `ssh-rsa ${BODY} me@here`],
+    ["ecdsa", `ecdsa-sha2-nistp256 ${BODY} me`],
+    ["a security key", `sk-ssh-ed25519@openssh.com ${BODY} me`],
+  ])("takes %s, as text and as a file, and then misses Docker", async (_, key) => {
+    vi.stubEnv("DOCKER_HOST", "unix:///nowhere/docker.sock");
+    const path = join(tempDirectory(), "key.pub");
+    writeFileSync(path, `${key}\n`);
+    for (const sshPublicKey of [key, path]) {
+      const error = await failureOf(builder().buildDebianSshKey({ sshPublicKey, kernelUrl: "/k" }));
+      expect(error.failure).toBe("docker");
+      expect(error.message).toMatch(/^Docker is /);
+    }
+    expect(await builder().checkDocker()).toBe(false);
+    vi.unstubAllEnvs();
+  });
+
+  it("says that no kernel is published, and takes one that is given", async () => {
+    await expect(qemuKernelUrlForHost()).rejects.toThrow(/ has no kernel for (amd64|arm64) \(image\)/);
+    expect((await failureOf(builder().buildAlpineSsh())).failure).toBe("kernel");
+  });
+
+  it("refuses a name that is no directory's", async () => {
+    const error = await failureOf(builder().buildAlpineSsh({ name: "../x", kernelUrl: "/k" }));
+    expect(error.message).toContain('image name "../x"');
+  });
+});
