@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import Docker from "dockerode";
 import { errorCode, PipelineError } from "../schema/error.ts";
+import { isAlive } from "../schema/process.ts";
 
 /** Marks every container of ours, with the pid that made it, so that what a killed run left is found. */
 export const OWNER_LABEL = "org.smolvm.pipeline.pid";
@@ -47,15 +48,6 @@ export async function removeAbandonedContainers(docker: Docker): Promise<void> {
     filters: { label: [OWNER_LABEL] },
   })) {
     if (!isAlive(Number(Labels[OWNER_LABEL]))) await removeContainer(docker, Id);
-  }
-}
-
-export function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return errorCode(error) === "EPERM";
   }
 }
 

@@ -18,8 +18,8 @@ export const pullCommand = withImageOptions(
     const { arch, flavor, vmm } = flags;
     const { kernelPath, rootfsPath, timings } =
       preset === "base"
-        ? await ensureBase({ arch, flavor, vmm }, run, pullOptions(flags))
-        : await ensureImage({ preset, arch, flavor, vmm }, run, pullOptions(flags));
+        ? await ensureBase({ arch, flavor, vmm }, pullOptions(flags, run))
+        : await ensureImage({ preset, arch, flavor, vmm }, pullOptions(flags, run));
     run.progress.end();
     process.stdout.write(`${kernelPath}\n${rootfsPath}\n`);
     process.stderr.write(timings.downloadMs > 0 ? "fetched\n" : "there already\n");

@@ -34,7 +34,7 @@ export const createCommand = withMachineOptions(
 ).action(async (command: string[], flags: Flags) => {
   const { arch, flavor, vmm } = flags;
   await machineOf("base", command, flags, (run) =>
-    ensureBase({ arch, flavor, vmm }, run, pullOptions(flags)),
+    ensureBase({ arch, flavor, vmm }, pullOptions(flags, run)),
   );
 });
 
@@ -46,7 +46,7 @@ export const startCommand = withMachineOptions(
 ).action(async (preset: string, command: string[], flags: Flags) => {
   const { arch, flavor, vmm } = flags;
   await machineOf(preset, command, flags, (run) =>
-    ensureImage({ preset, arch, flavor, vmm }, run, pullOptions(flags)),
+    ensureImage({ preset, arch, flavor, vmm }, pullOptions(flags, run)),
   );
 });
 

@@ -67,14 +67,17 @@ function liveLine(stream: NodeJS.WriteStream): CliProgress {
   let title: string | undefined;
   let started = 0;
   let drawn = 0;
-  let bar = "";
+  /** How far the step is: a share, and in words; undefined where nobody knows. */
+  let far: { readonly share: number; readonly words: string } | undefined;
   const draw = () => {
     if (title === undefined) return;
     drawn = performance.now();
-    const text = `… ${title}  ${bar}${seconds(started)} s`;
+    const head = `… ${title}  `;
+    const tail = `${far?.words ?? ""}${seconds(started)} s`;
+    const room = stream.columns - 2 - head.length - tail.length;
     clearLine(stream, 0);
     cursorTo(stream, 0);
-    stream.write(text.slice(0, stream.columns - 1));
+    stream.write(`${head}${far ? bar(far.share, room) : ""}${tail}`.slice(0, stream.columns - 1));
   };
   const timer = setInterval(draw, 1000);
   timer.unref();
@@ -90,14 +93,13 @@ function liveLine(stream: NodeJS.WriteStream): CliProgress {
       finish("✓");
       title = next;
       started = performance.now();
-      bar = "";
+      far = undefined;
       draw();
     },
     bytes(done, total) {
       if (performance.now() - drawn < REDRAW_MS || total === 0) return;
       const share = Math.min(1, done / total);
-      const full = Math.round(share * BAR_WIDTH);
-      bar = `${"█".repeat(full)}${"░".repeat(BAR_WIDTH - full)} ${Math.floor(share * 100)} %  `;
+      far = { share, words: `${Math.floor(share * 100)} %  ${pace(done, total, started)}` };
       draw();
     },
     warn(line) {
@@ -111,6 +113,21 @@ function liveLine(stream: NodeJS.WriteStream): CliProgress {
       clearInterval(timer);
     },
   };
+}
+
+/** As wide as there is room; none where that is too little to see anything. */
+function bar(share: number, room: number): string {
+  const width = Math.min(BAR_WIDTH, room);
+  const full = Math.round(share * width);
+  return width < 5 ? "" : `${"█".repeat(full)}${"░".repeat(width - full)} `;
+}
+
+/** How fast it goes, and how long it will take at that rate; nothing while that is a guess. */
+function pace(done: number, total: number, started: number): string {
+  const elapsed = (performance.now() - started) / 1000;
+  if (elapsed < 1 || done === 0) return "";
+  const rate = done / elapsed;
+  return `${humanBytes(rate)}/s, ${Math.ceil((total - done) / rate)} s left  `;
 }
 
 const seconds = (started: number) => Math.round((performance.now() - started) / 1000);

@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { PullOptions } from "../client/pull.ts";
 import { ARCHS, type Arch, VMMS, type Vmm } from "../schema/names.ts";
+import type { Run } from "../schema/progress.ts";
 import { hostArch } from "../vm/accel.ts";
 
 /** What says which image is meant, and where it may come from. */
@@ -26,8 +27,8 @@ export const withImageOptions = (command: Command): Command =>
     .option("--manifest <file|url>", "what is offered (default: the release that this version knows)")
     .option("--cache <dir>", "where images are kept (default: ~/.smolvm/images, SMOLVM_CACHE)");
 
-export const pullOptions = ({ mirror, manifest, cache }: ImageFlags): PullOptions => ({
-  ...{ mirrors: mirror ?? [], manifest, cacheDir: cache },
+export const pullOptions = ({ mirror, manifest, cache }: ImageFlags, run: Run): PullOptions => ({
+  ...{ mirrors: mirror ?? [], manifest, cacheDir: cache, run },
 });
 
 const collect = (value: string, all: readonly string[] = []) => [...all, value];

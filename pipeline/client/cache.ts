@@ -2,8 +2,8 @@ import { mkdir, readdir, rename, rm, stat, statfs, utimes, writeFile } from "nod
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
-import { isAlive } from "../build/docker.ts";
 import { errorCode, PipelineError } from "../schema/error.ts";
+import { isAlive } from "../schema/process.ts";
 import type { Run } from "../schema/progress.ts";
 import { readRecord } from "../schema/record.ts";
 import { withLock } from "./lock.ts";

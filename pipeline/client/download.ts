@@ -98,23 +98,23 @@ async function from(source: string, options: DownloadOptions, target: string, ru
   const started = performance.now();
   const hash = createHash("sha256");
   let wireSize = 0;
-  const count = (done: number) => {
-    wireSize = done;
-    if (remote.size !== undefined && done > remote.size) {
-      throw new NotFromHere(`it has more than the ${remote.size} bytes that the manifest says`);
-    }
-    run.progress.bytes(done, remote.size ?? 0);
-  };
   let cameAt = started;
   const bytes = isAddress(source) ? overHttp(source, remote.size, patience, run) : fromDisk(source);
   const watched = async function* () {
-    yield* bytes;
+    for await (const chunk of bytes) {
+      wireSize += chunk.length;
+      if (remote.size !== undefined && wireSize > remote.size) {
+        throw new NotFromHere(`it has more than the ${remote.size} bytes that the manifest says`);
+      }
+      run.progress.bytes(wireSize, remote.size ?? 0);
+      yield chunk;
+    }
     cameAt = performance.now();
   };
   const sink = unpack ? unpacker(target) : { stream: createWriteStream(target), done: Promise.resolve() };
   try {
     const stream = Readable.from(watched(), { objectMode: false });
-    await pipeline(stream, tap(hash, count), sink.stream, { signal: run.signal });
+    await pipeline(stream, tap(hash), sink.stream, { signal: run.signal });
   } catch (error) {
     // It is zstd that knows why it takes no more.
     const said = await sink.done.catch((reason) => reason);

@@ -16,7 +16,7 @@ import { dockerArch, ensureTools } from "../build/tools-image.ts";
 import { CELLS_PATH, Cells, type RootfsSource } from "../schema/cells.ts";
 import { errorCode, PipelineError } from "../schema/error.ts";
 import type { Arch } from "../schema/names.ts";
-import type { Progress, Run } from "../schema/progress.ts";
+import { type Run, unwatched } from "../schema/progress.ts";
 import { readRecord } from "../schema/record.ts";
 import { hostArch } from "../vm/accel.ts";
 import { download } from "./download.ts";
@@ -49,9 +49,8 @@ export interface ImageBuilderOptions {
   readonly network?: NetworkOptions;
   /** Where Alpine's first files come from. @default what the release's Alpine is made from */
   readonly alpine?: readonly RootfsSource[];
-  /** Told how far it is. @default nobody */
-  readonly progress?: Progress;
-  readonly signal?: AbortSignal;
+  /** Told how far it is, and by which it is stopped. @default nobody is, and it is not */
+  readonly run?: Run;
 }
 
 /** An image that can be booted: see SSH_BOOT_ARGS. */
@@ -75,7 +74,6 @@ interface WithKey extends Common {
 const EPOCH = 1_791_158_400;
 /** The package that this file is part of: what images are made with. */
 const PACKAGE = fileURLToPath(new URL("../../", import.meta.url));
-const SILENT: Progress = { step() {}, bytes() {}, warn() {} };
 
 /** What is known of an image that was made before. */
 const Built = z.strictObject({ inputs: z.string() });
@@ -89,10 +87,7 @@ export class ImageBuilder {
   constructor(options: ImageBuilderOptions = {}) {
     this.cacheDir = options.cacheDir ?? join(homedir(), ".smolvm", "images");
     this.#options = options;
-    this.#run = {
-      progress: options.progress ?? SILENT,
-      signal: options.signal ?? new AbortController().signal,
-    };
+    this.#run = options.run ?? unwatched();
   }
 
   /** Whether images can be made here: a Docker Engine answers. */

@@ -1,8 +1,7 @@
-import { readFileSync } from "node:fs";
 import { link, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { setTimeout } from "node:timers/promises";
-import { isAlive } from "../build/docker.ts";
 import { errorCode } from "../schema/error.ts";
+import { identityOf, isRunning } from "../schema/process.ts";
 import type { Run } from "../schema/progress.ts";
 
 const POLL_MS = 100;
@@ -27,9 +26,12 @@ export async function withLock<T>(path: string, run: Run, work: () => Promise<T>
   }
 }
 
+/** How often this process has tried to take a lock: each try has a file of its own. */
+let takes = 0;
+
 async function take(path: string, mine: string): Promise<boolean> {
   // It appears with its owner's name in it, or not at all.
-  const written = `${path}.${process.pid}.partial`;
+  const written = `${path}.${takes++}.${process.pid}.partial`;
   await writeFile(written, mine);
   try {
     await link(written, path);
@@ -42,7 +44,7 @@ async function take(path: string, mine: string): Promise<boolean> {
   const theirs = await readFile(path, "utf8").catch(() => undefined);
   if (theirs === undefined || isRunning(theirs)) return false;
   // Of those who see the same dead owner, one moves its lock away; who has moved a newer one puts it back.
-  const moved = `${path}.${process.pid}.stale`;
+  const moved = `${path}.${takes++}.${process.pid}.stale`;
   try {
     await rename(path, moved);
   } catch (error) {
@@ -52,21 +54,4 @@ async function take(path: string, mine: string): Promise<boolean> {
   if ((await readFile(moved, "utf8")) === theirs) await rm(moved);
   else await rename(moved, path);
   return false;
-}
-
-/** Whether the process of this identity still runs. */
-export function isRunning(identity: string): boolean {
-  const pid = Number(identity.split(" ")[0]);
-  return isAlive(pid) && identityOf(pid) === identity;
-}
-
-/** A process by its number and when it began, where the system tells: numbers are used again. */
-export function identityOf(pid: number): string {
-  try {
-    // After the name in parentheses, the 20th field (proc(5): starttime).
-    const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1)!.split(" ");
-    return `${pid} ${fields[19]}`;
-  } catch {
-    return `${pid} -`;
-  }
 }

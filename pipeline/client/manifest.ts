@@ -4,7 +4,8 @@ import { CELLS_PATH, Cells } from "../schema/cells.ts";
 import { PipelineError } from "../schema/error.ts";
 import { proxiedFetch } from "../schema/http.ts";
 import { MANIFEST_PATH, Manifest } from "../schema/manifest.ts";
-import type { Arch, Vmm } from "../schema/names.ts";
+import { type Arch, kernelFormatOf, type Vmm } from "../schema/names.ts";
+import { hostArch } from "../vm/accel.ts";
 
 /** How long a server may be silent that has a manifest, ms. */
 const SILENCE_MS = 20_000;
@@ -12,13 +13,28 @@ const SILENCE_MS = 20_000;
 const BUNDLED = new URL("../../", import.meta.url);
 
 /** An image that a user can ask for. */
-export interface ImageQuery {
+export interface ImageQuery extends BaseQuery {
   readonly preset: string;
-  readonly arch: Arch;
-  readonly vmm: Vmm;
-  readonly flavor: string;
 }
-export type BaseQuery = Pick<ImageQuery, "arch" | "flavor">;
+
+/** A bare base, and how it is to be started. */
+export interface BaseQuery {
+  /** @default this machine's */
+  readonly arch?: Arch;
+  /** @default qemu */
+  readonly vmm?: Vmm;
+  /** @default ubuntu */
+  readonly flavor?: string;
+}
+
+const withDefaults = <T extends BaseQuery>(query: T) => ({
+  ...query,
+  arch: query.arch ?? hostArch(),
+  vmm: query.vmm ?? ("qemu" as const),
+  flavor: query.flavor ?? "ubuntu",
+});
+type Image = ReturnType<typeof withDefaults<ImageQuery>>;
+type Base = ReturnType<typeof withDefaults<BaseQuery>>;
 
 /** A file that a manifest names: where it is, and what its bytes on the wire hash to. */
 export interface Remote {
@@ -50,32 +66,49 @@ async function readText(source: string): Promise<string> {
   return await response.text();
 }
 
-/** The row of an image: its kernel and its root file system. @throws PipelineError that says which there are */
-export async function findImage(
-  manifest: Manifest,
-  query: ImageQuery,
-): Promise<{ kernel: Remote; rootfs: Remote }> {
+/** What a machine is made from. */
+interface Found {
+  readonly kernel: Remote;
+  readonly rootfs: Remote;
+  readonly flavor: string;
+}
+
+/** An image: its kernel and its root file system. @throws PipelineError that says which there are */
+export async function findImage(manifest: Manifest, asked: ImageQuery): Promise<Found> {
+  const query = withDefaults(asked);
   const { preset, arch, vmm, flavor } = query;
   const row = manifest.images.find(
     (each) => each.preset === preset && each.arch === arch && each.vmm === vmm && each.flavor === flavor,
   );
   if (!row) throw await noImage(manifest, query);
-  const kernel = manifest.kernels.find(({ sha256 }) => sha256 === row.kernel_sha256);
+  const rootfs = { url: row.rootfs_url, sha256: row.rootfs_sha256, size: row.rootfs_size };
+  if (startsImage(query)) return { kernel: findKernel(manifest, arch, "image"), rootfs, flavor };
+  const size = manifest.kernels.find(({ sha256 }) => sha256 === row.kernel_sha256)?.size;
+  return { kernel: { url: row.kernel_url, sha256: row.kernel_sha256, size }, rootfs, flavor };
+}
+
+/** A bare base, and the kernel that the VMM starts. @throws PipelineError that says which there are */
+export function findBase(manifest: Manifest, asked: BaseQuery): Found {
+  const query = withDefaults(asked);
+  const { arch, vmm, flavor } = query;
+  const { bases, tag } = manifest;
+  const row = bases.find((each) => each.arch === arch && each.flavor === flavor);
+  if (!row) {
+    const offered = bases.map((each) => `${each.flavor} for ${each.arch}`);
+    throw new PipelineError(
+      `${tag} has no ${flavor} base for ${arch}; ${offered.length > 0 ? `it has: ${offered.join(", ")}` : NOTHING}`,
+    );
+  }
+  const kernel = findKernel(manifest, arch, startsImage(query) ? "image" : kernelFormatOf(vmm));
   return {
-    kernel: { url: row.kernel_url, sha256: row.kernel_sha256, size: kernel?.size },
+    kernel,
     rootfs: { url: row.rootfs_url, sha256: row.rootfs_sha256, size: row.rootfs_size },
+    flavor,
   };
 }
 
-/** The row of a bare base. @throws PipelineError that says which there are */
-export function findBase({ bases, tag }: Manifest, { arch, flavor }: BaseQuery): Remote {
-  const row = bases.find((each) => each.arch === arch && each.flavor === flavor);
-  if (row) return { url: row.rootfs_url, sha256: row.rootfs_sha256, size: row.rootfs_size };
-  const offered = bases.map((each) => `${each.flavor} for ${each.arch}`);
-  throw new PipelineError(
-    `${tag} has no ${flavor} base for ${arch}; ${offered.length > 0 ? `it has: ${offered.join(", ")}` : NOTHING}`,
-  );
-}
+/** On arm64 Firecracker starts no ELF but an Image (its docs/rootfs-and-kernel-setup.md), as QEMU does everywhere. */
+const startsImage = ({ arch, vmm }: Base) => arch === "arm64" && vmm === "firecracker";
 
 /** The kernel of an arch in a format. @throws PipelineError where there is none */
 export function findKernel({ kernels, tag }: Manifest, arch: Arch, format: string): Remote {
@@ -88,7 +121,7 @@ const NOTHING = "nothing of that kind is published at this tag: give another man
 
 async function noImage(
   { images, tag }: Manifest,
-  { preset, arch, vmm, flavor }: ImageQuery,
+  { preset, arch, vmm, flavor }: Image,
 ): Promise<PipelineError> {
   const presets = unique(images.map((each) => each.preset));
   if (presets.length === 0) return new PipelineError(`${tag} has no images; ${NOTHING}`);

@@ -1,14 +1,12 @@
 import { basename } from "node:path";
 import type { Manifest } from "../schema/manifest.ts";
-import { kernelFormatOf, type Vmm } from "../schema/names.ts";
-import type { Run } from "../schema/progress.ts";
+import { type Run, unwatched } from "../schema/progress.ts";
 import { Cache } from "./cache.ts";
 import { type Downloaded, download, type Patience } from "./download.ts";
 import {
   type BaseQuery,
   findBase,
   findImage,
-  findKernel,
   type ImageQuery,
   loadManifest,
   type Remote,
@@ -23,6 +21,8 @@ export interface PullOptions {
   /** A manifest, or where one is. @default the one that this package was released with */
   readonly manifest?: Manifest | string | undefined;
   readonly patience?: Patience | undefined;
+  /** Told how far it is, and by which it is stopped. @default nobody is, and it is not */
+  readonly run?: Run | undefined;
 }
 
 /** Files on this machine that a machine can be started from; they are shared, and not to be written to. */
@@ -47,44 +47,27 @@ const UNPACKED = 6;
  * The kernel and root file system of an image, from the cache or from the release.
  * @throws PipelineError when there is no such image, or no source has the right bytes
  */
-export async function ensureImage(
-  query: ImageQuery,
-  run: Run,
-  options: PullOptions = {},
-): Promise<LocalImage> {
+export async function ensureImage(query: ImageQuery, options: PullOptions = {}): Promise<LocalImage> {
   const started = performance.now();
-  const manifest = await manifestOf(options);
-  const { rootfs, kernel: declared } = await findImage(manifest, query);
-  const kernel = startsImage(query) ? findKernel(manifest, query.arch, "image") : declared;
-  return await ensureBoth({ kernel, rootfs, flavor: query.flavor }, run, options, started);
+  const found = await findImage(await manifestOf(options), query);
+  return await ensureBoth(found, options, started);
 }
 
-/** The same for a bare base, with the kernel that the VMM starts. */
-export async function ensureBase(
-  { arch, flavor, vmm = "qemu" }: BaseQuery & { readonly vmm?: Vmm },
-  run: Run,
-  options: PullOptions = {},
-): Promise<LocalImage> {
+/** The same for a bare base. */
+export async function ensureBase(query: BaseQuery = {}, options: PullOptions = {}): Promise<LocalImage> {
   const started = performance.now();
-  const manifest = await manifestOf(options);
-  const rootfs = findBase(manifest, { arch, flavor });
-  const kernel = findKernel(manifest, arch, startsImage({ arch, vmm }) ? "image" : kernelFormatOf(vmm));
-  return await ensureBoth({ kernel, rootfs, flavor }, run, options, started);
+  return await ensureBoth(findBase(await manifestOf(options), query), options, started);
 }
-
-/** On arm64 Firecracker starts no ELF but an Image (its docs/rootfs-and-kernel-setup.md), as QEMU does everywhere. */
-const startsImage = ({ arch, vmm }: Pick<ImageQuery, "arch" | "vmm">) =>
-  arch === "arm64" && vmm === "firecracker";
 
 const manifestOf = async ({ manifest }: PullOptions): Promise<Manifest> =>
   typeof manifest === "object" ? manifest : await loadManifest(manifest);
 
 async function ensureBoth(
   { kernel, rootfs, flavor }: { kernel: Remote; rootfs: Remote; flavor: string },
-  run: Run,
   options: PullOptions,
   started: number,
 ): Promise<LocalImage> {
+  const { run = unwatched() } = options;
   const cache = new Cache(options.cacheDir);
   const [kernelThere, rootfsThere] = [await cache.find(kernel.sha256), await cache.find(rootfs.sha256)];
   const lookupMs = performance.now() - started;

@@ -3,8 +3,8 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
 import { PipelineError, unknownName } from "../schema/error.ts";
+import { isRunning } from "../schema/process.ts";
 import { readRecord } from "../schema/record.ts";
-import { isRunning } from "./lock.ts";
 
 /** `machine.json` in a machine's directory. */
 const Machine = z.strictObject({

@@ -3,6 +3,7 @@ import { readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { PipelineError } from "../schema/error.ts";
 import type { Arch, Vmm } from "../schema/names.ts";
+import { identityOf } from "../schema/process.ts";
 import type { Run } from "../schema/progress.ts";
 import { type Accel, probeAccel } from "../vm/accel.ts";
 import type { Console } from "../vm/console.ts";
@@ -10,7 +11,6 @@ import { FirecrackerMachine } from "../vm/firecracker.ts";
 import { QemuMachine } from "../vm/qemu.ts";
 import { generateKey, type KeyPair, keyParameter, login, runCommand } from "../vm/ssh.ts";
 import { copyDisk, growDisk } from "./disk.ts";
-import { identityOf } from "./lock.ts";
 import type { LocalImage } from "./pull.ts";
 import { claim, keyOf, type Machine, register } from "./registry.ts";
 

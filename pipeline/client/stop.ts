@@ -1,8 +1,8 @@
 import { readFile, rm } from "node:fs/promises";
 import { setTimeout } from "node:timers/promises";
+import { isRunning, pidOf } from "../schema/process.ts";
 import type { Run } from "../schema/progress.ts";
 import { attempt, runCommand } from "../vm/ssh.ts";
-import { isRunning } from "./lock.ts";
 import { directoryOf, keyOf, type Machine } from "./registry.ts";
 
 /** A machine that is told to power off has this long, ms. */
@@ -23,7 +23,7 @@ export async function stopMachine(machine: Machine, run: Run): Promise<void> {
   } catch {
     run.signal.throwIfAborted();
     run.progress.warn(`${machine.name} does not power off: it is switched off`);
-    if (isRunning(machine.process)) process.kill(Number(machine.process.split(" ")[0]), "SIGKILL");
+    if (isRunning(machine.process)) process.kill(pidOf(machine.process), "SIGKILL");
   }
   await rm(directoryOf(machine.name), { recursive: true, force: true });
 }

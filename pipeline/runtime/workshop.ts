@@ -1,7 +1,7 @@
 import { mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type Docker from "dockerode";
-import { connect, isAlive, removeAbandonedContainers } from "../build/docker.ts";
+import { connect, removeAbandonedContainers } from "../build/docker.ts";
 import { buildImage, hasFile } from "../build/image.ts";
 import type { Network } from "../build/network.ts";
 import { dockerArch, ensureTools } from "../build/tools-image.ts";
@@ -9,6 +9,7 @@ import { DirectoryStore } from "../release/directory-store.ts";
 import type { BaseCell, Cell, Cells, PresetCell } from "../schema/cells.ts";
 import { PipelineError } from "../schema/error.ts";
 import type { Arch } from "../schema/names.ts";
+import { isAlive } from "../schema/process.ts";
 import type { Run } from "../schema/progress.ts";
 import type { Kernel } from "../vm/verify.ts";
 import type { Base } from "./base.ts";

@@ -14,3 +14,9 @@ export interface Run {
   /** Aborted on Ctrl-C: whoever waits stops, and cleans up what it began. */
   readonly signal: AbortSignal;
 }
+
+/** A run that nobody watches and nothing interrupts. */
+export const unwatched = (): Run => ({
+  progress: { step() {}, bytes() {}, warn() {} },
+  signal: new AbortController().signal,
+});

@@ -1,7 +1,1 @@
-import type { Run } from "../../pipeline/schema/progress.ts";
-
-/** A run that nobody watches and nothing interrupts. */
-export const silentRun = (): Run => ({
-  progress: { step() {}, bytes() {}, warn() {} },
-  signal: new AbortController().signal,
-});
+export { unwatched as silentRun } from "../../pipeline/schema/progress.ts";

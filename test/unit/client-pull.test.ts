@@ -15,6 +15,7 @@ import { Cache } from "../../pipeline/client/cache.ts";
 import { withLock } from "../../pipeline/client/lock.ts";
 import { ensureBase, ensureImage, type PullOptions } from "../../pipeline/client/pull.ts";
 import type { Manifest } from "../../pipeline/schema/manifest.ts";
+import type { Run } from "../../pipeline/schema/progress.ts";
 import { FileServer, type Trouble } from "../support/file-server.ts";
 import { ReleaseFiles, rootfsBytes } from "../support/release-files.ts";
 import { recordedRun, tempDirectory } from "../support/run.ts";
@@ -34,8 +35,8 @@ beforeEach(async () => {
   cacheDir = tempDirectory();
 });
 
-const pull = (options: PullOptions = {}, run = silentRun()) =>
-  ensureImage(CODEX, run, { cacheDir, manifest: release.manifest, patience: FAST, ...options });
+const pull = (options: PullOptions = {}, run: Run = silentRun()) =>
+  ensureImage(CODEX, { cacheDir, manifest: release.manifest, patience: FAST, run, ...options });
 const entries = () => readdirSync(join(cacheDir, "sha256")).sort();
 /** The cache as it is to be: two files, each with what is known of it, and nothing half-made. */
 const expectClean = () => {
@@ -63,10 +64,10 @@ describe("pulling an image", () => {
 
   it("brings a bare base and the kernel that the VMM starts", async () => {
     const options = { cacheDir, manifest: release.manifest, patience: FAST };
-    const { rootfsPath } = await ensureBase({ arch: "amd64", flavor: "ubuntu" }, silentRun(), options);
+    const { rootfsPath } = await ensureBase({ arch: "amd64", flavor: "ubuntu" }, options);
     expect(readFileSync(rootfsPath, "utf8")).toBe("a base");
     await expect(
-      ensureBase({ arch: "amd64", flavor: "ubuntu", vmm: "firecracker" }, silentRun(), options),
+      ensureBase({ arch: "amd64", flavor: "ubuntu", vmm: "firecracker" }, options),
     ).rejects.toThrow("images-v1 has no kernel for amd64 (elf)");
   });
 
@@ -261,9 +262,7 @@ describe("pulling an image", () => {
 
 describe("what is not offered", () => {
   const refused = (query: object) =>
-    pull().then(() =>
-      ensureImage({ ...CODEX, ...query }, silentRun(), { cacheDir, manifest: release.manifest }),
-    );
+    pull().then(() => ensureImage({ ...CODEX, ...query }, { cacheDir, manifest: release.manifest }));
   it.each([
     [{ preset: "codx" }, 'images-v1 has no preset "codx"; it has: codex'],
     [{ flavor: "alpine" }, "codex is not offered on alpine at images-v1; it is on ubuntu"],
@@ -278,7 +277,7 @@ describe("what is not offered", () => {
       JSON.stringify(release.manifest).replaceAll('"codex"', '"openclaw"'),
     );
     await expect(
-      ensureImage({ ...CODEX, preset: "openclaw", flavor: "alpine" }, silentRun(), { cacheDir, manifest }),
+      ensureImage({ ...CODEX, preset: "openclaw", flavor: "alpine" }, { cacheDir, manifest }),
     ).rejects.toThrow(
       "openclaw is not offered on alpine: its native parts ship as glibc prebuilts only (since images-v0.0.15); it is on ubuntu",
     );

@@ -90,10 +90,22 @@ describe("progress on a terminal", () => {
     const progress = createProgress({}, stream);
     progress.step("compress");
     vi.advanceTimersByTime(30_400);
-    progress.bytes(500, 1000);
-    expect(drawn(written).at(-1)).toBe("… compress  ██████████░░░░░░░░░░ 50 %  30 s");
+    progress.bytes(500_000_000, 1_000_000_000);
+    expect(drawn(written).at(-1)).toBe("… compress  ██████████░░░░░░░░░░ 50 %  16 MB/s, 31 s left  30 s");
     vi.advanceTimersByTime(1_000);
     expect(drawn(written).at(-1)).toContain("31 s");
+    progress.end();
+  });
+
+  it("makes the bar shorter, so that a long title leaves room for the rate", () => {
+    const { stream, written } = stderr({ isTTY: true, columns: 80 });
+    const progress = createProgress({}, stream);
+    progress.step("fetch codex-amd64-ubuntu-rootfs.ext4.zst");
+    vi.advanceTimersByTime(10_000);
+    progress.bytes(50_000_000, 200_000_000);
+    expect(drawn(written).at(-1)).toBe(
+      "… fetch codex-amd64-ubuntu-rootfs.ext4.zst  █░░░░ 25 %  5 MB/s, 30 s left  10 s",
+    );
     progress.end();
   });
 
