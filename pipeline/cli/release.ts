@@ -42,6 +42,7 @@ export const releaseCommand = new Command("release")
       .description("check that every expected asset is there, add the manifest, and record the digests")
       .option(...STORE)
       .option(...RELEASE_ID)
+      .option("--partial", "publish what is staged, also where that is not all: for a directory of one's own")
       .option("--final", "make the release public, instead of leaving the draft to a human")
       .action(publishRelease),
   )
@@ -89,7 +90,7 @@ async function empty(store: ReleaseStore, release: StoredRelease, run: CliRun): 
   }
 }
 
-async function publishRelease(flags: StoreFlags & { final?: true }): Promise<void> {
+async function publishRelease(flags: StoreFlags & { final?: true; partial?: true }): Promise<void> {
   const cells = readCells(root());
   await inRun(async (run) => {
     const store = openReleases(cells, flags.store, run);
@@ -101,6 +102,7 @@ async function publishRelease(flags: StoreFlags & { final?: true }): Promise<voi
     const published = await publish(
       {
         ...{ cells, staged, store, release, final: flags.final === true },
+        partial: flags.partial === true,
         // What is in a directory is not at the addresses that the manifest has.
         record: async (lock) => (store.isPublic ? await record(cells, lock) : undefined),
       },

@@ -146,6 +146,8 @@ async function* overHttp(
   const get = proxiedFetch(silenceMs);
   let done = 0;
   let validator: string | undefined;
+  /** Whether anybody has answered: an address that nobody is at is not waited for long. */
+  let reached = false;
   for (let failed = 0; ; ) {
     const before = done;
     try {
@@ -156,6 +158,7 @@ async function* overHttp(
         signal: run.signal,
         headers: { ...headers, "accept-encoding": "identity" },
       });
+      reached = true;
       if (!response.ok || !response.body) throw statusError(response.status);
       const skip = response.status === 206 ? 0 : done;
       const etag = response.headers.get("etag");
@@ -176,7 +179,8 @@ async function* overHttp(
       run.signal.throwIfAborted();
       if (error instanceof NotFromHere || error instanceof Changed) throw error;
       failed = done > before ? 1 : failed + 1;
-      if (failed >= attempts) throw new NotFromHere(unreachable(error as Error), { cause: error });
+      if (failed >= (reached ? attempts : Math.min(attempts, 2)))
+        throw new NotFromHere(unreachable(error as Error), { cause: error });
       await setTimeout(firstMs * 2 ** (failed - 1), undefined, { signal: run.signal });
     }
   }

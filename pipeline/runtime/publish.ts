@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { type DirectoryStore, sums } from "../release/directory-store.ts";
 import type { Outgoing, ReleaseStore, StoredRelease } from "../release/store.ts";
 import type { Cells } from "../schema/cells.ts";
+import { PipelineError } from "../schema/error.ts";
 import type { Facts } from "../schema/facts.ts";
 import type { Lock } from "../schema/lock.ts";
 import { manifestOf, manifestText } from "../schema/manifest.ts";
@@ -20,6 +21,8 @@ export interface PublishOptions {
   readonly release: StoredRelease;
   /** Keeps the digests in the repository, once all is where it belongs. */
   readonly record: (lock: Lock) => Promise<void>;
+  /** Publish what is staged, also where that is not all; of a directory alone. @default false */
+  readonly partial?: boolean;
   /** Make the release public, instead of leaving a draft for a human. */
   readonly final: boolean;
 }
@@ -40,7 +43,9 @@ export interface Publication {
 export async function publish(options: PublishOptions, run: Run): Promise<Publication> {
   const { cells, staged, store, release } = options;
   run.progress.step(`compare ${release.tag} on ${store.name} with what is expected`);
-  const expected = await expectedAssets(cells, staged);
+  if (options.partial && store.isPublic)
+    throw new PipelineError("--partial is for directories: a public release is whole");
+  const expected = await expectedAssets(cells, staged, options.partial);
   const { facts } = expected;
   const undeclared = notAsDeclared(cells, facts);
   if (!store.isPublic) for (const line of undeclared) run.progress.warn(line);
@@ -55,7 +60,11 @@ export async function publish(options: PublishOptions, run: Run): Promise<Public
   const directory = await mkdtemp(join(tmpdir(), "smolvm-publish-"));
   try {
     run.progress.step("add the manifest, the sums and the inventories");
-    const manifest = await writeOutgoing(directory, MANIFEST_ASSET, manifestText(manifestOf(cells, lock)));
+    const manifest = await writeOutgoing(
+      directory,
+      MANIFEST_ASSET,
+      manifestText(manifestOf(cells, lock, options.partial)),
+    );
     const text = sums(facts, { [MANIFEST_ASSET]: manifest.sha256 });
     await sendDerived(store, release, [manifest, await writeOutgoing(directory, SUMS_ASSET, text)]);
     for (const inventory of inventories(facts)) {

@@ -43,8 +43,11 @@ export type Manifest = z.infer<typeof Manifest>;
 export const MANIFEST_PATH = "out/manifest.json";
 export const MANIFEST_SCHEMA_PATH = "out/manifest.schema.json";
 
-/** The manifest of the digests that are recorded for the declared tag; without rows where none are. */
-export function manifestOf(cells: Omit<Cells, "$comment">, lock: Lock | undefined): Manifest {
+/**
+ * The manifest of the digests that are recorded for the declared tag; without rows where none are. What is only built
+ * locally has rows in a manifest of one's own alone (`local`).
+ */
+export function manifestOf(cells: Omit<Cells, "$comment">, lock: Lock | undefined, local = false): Manifest {
   const { tag, repository, vmms } = cells;
   const recorded = lock?.tag === tag ? lock.assets : {};
   const published = (asset: string) => {
@@ -58,7 +61,7 @@ export function manifestOf(cells: Omit<Cells, "$comment">, lock: Lock | undefine
       rootfs_size: row.size,
     }));
 
-  const offered = cells.cells.filter((cell) => cell.published);
+  const offered = cells.cells.filter((cell) => cell.published || local);
   const archs = unique(offered.map(({ arch }) => arch));
   const presets = offered.filter((cell) => cell.kind === "preset");
   return {

@@ -101,10 +101,10 @@ describe("progress on a terminal", () => {
     const { stream, written } = stderr({ isTTY: true, columns: 80 });
     const progress = createProgress({}, stream);
     progress.step("fetch codex-amd64-ubuntu-rootfs.ext4.zst");
-    vi.advanceTimersByTime(10_000);
+    vi.advanceTimersByTime(10_400);
     progress.bytes(50_000_000, 200_000_000);
     expect(drawn(written).at(-1)).toBe(
-      "… fetch codex-amd64-ubuntu-rootfs.ext4.zst  █░░░░ 25 %  5 MB/s, 30 s left  10 s",
+      "… fetch codex-amd64-ubuntu-rootfs.ext4.zst  █░░░░ 25 %  5 MB/s, 32 s left  10 s",
     );
     progress.end();
   });

@@ -211,6 +211,22 @@ describe("the release commands on a directory, which is the default outside of A
     expect((await run(["release", "publish"])).stdout).toContain(`${CODEX}: sha256 `);
   });
 
+  it("with --partial publish what is staged, and on GitHub refuse to", async () => {
+    for (const { assets, kind, arch } of cells.cells) {
+      const kept = arch === "amd64" && (kind === "kernel" || assets.includes(CODEX));
+      for (const asset of kept ? [] : assets) rmSync(join(root, STORE, `${asset}.json`), { force: true });
+    }
+    expect((await run(["release", "publish"])).exitCode).toBe(1);
+    const published = await run(["release", "publish", "--partial"]);
+    expect(published.exitCode, published.stderr).toBe(0);
+    const { kernels, bases, images } = JSON.parse(read(`${STORE}/manifest.json`));
+    expect([kernels.length, bases.length, images.length]).toEqual([2, 0, 3]);
+    server.github.addRelease(cells.tag);
+    expect((await onGitHub(["release", "publish", "--partial"])).stderr).toContain(
+      "error: --partial is for directories",
+    );
+  });
+
   it("copy finished cells elsewhere", async () => {
     const target = join(tempDirectory(), "mirror");
     const sent = await run(["cell", "codex-amd64-ubuntu", "--stage", "upload", "--store", `dir:${target}`]);

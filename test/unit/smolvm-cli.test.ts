@@ -2,7 +2,9 @@ import { mkdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node
 import { join } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
 import { IMAGES_RELEASE_TAG } from "../../pipeline/images.ts";
-import { REPOSITORY, smolvm } from "../support/project.ts";
+import { FileServer } from "../support/file-server.ts";
+import { type CliOptions, REPOSITORY, smolvm } from "../support/project.ts";
+import { startProxy } from "../support/proxy.ts";
 import { ReleaseFiles } from "../support/release-files.ts";
 import { tempDirectory } from "../support/run.ts";
 
@@ -93,6 +95,89 @@ describe("smolvm pull, images, prune", () => {
       /^error: \S+manifest\.json is no manifest \(ENOENT/m,
     );
     expect((await run(["codex", "start"])).stderr).toContain(`error: ${IMAGES_RELEASE_TAG} has no images`);
+  });
+});
+
+describe("two processes, and one that is killed", () => {
+  /** A pull from a server on loopback, as a process of its own. */
+  const slowly = (server: FileServer, options: CliOptions = {}) =>
+    smolvm(
+      ["pull", "codex", "--mirror", server.url, "--manifest", join(mirror, "manifest.json")],
+      { SMOLVM_CACHE: join(home, "cache") },
+      options,
+    );
+  const serve = async () => {
+    const server = await FileServer.start();
+    for (const [name, bytes] of release.files) server.files.set(`/${name}`, bytes);
+    server.slowMs = 20;
+    return server;
+  };
+
+  it("that want the same image at once do the work once", async () => {
+    const server = await serve();
+    const ended = await Promise.all([slowly(server), slowly(server)]);
+    expect(ended.map(({ exitCode }) => exitCode)).toEqual([0, 0]);
+    expect(ended[0].stdout).toBe(ended[1].stdout);
+    expect(server.requests.sort()).toEqual([
+      "GET /codex-amd64-ubuntu-rootfs.ext4.zst",
+      "GET /vmlinux-amd64.image",
+    ]);
+    expect(ended.map(({ stderr }) => stderr).join()).toContain(
+      "another process fetches the same file: waiting for it",
+    );
+  });
+
+  it.each(["at its kernel", "at its root file system", "at its end"])(
+    "leaves the next pull right when it dies %s",
+    async (at) => {
+      const server = await serve();
+      let pid = 0;
+      const killed = slowly(server, {
+        onStart: (started) => {
+          pid = started;
+        },
+      });
+      const reached = {
+        "at its kernel": () => server.requests.length > 0,
+        "at its root file system": () => server.sent > 300_000,
+        "at its end": () => server.sent >= release.files.get("codex-amd64-ubuntu-rootfs.ext4.zst")!.length,
+      }[at]!;
+      await expect.poll(reached, { interval: 5, timeout: 20_000 }).toBe(true);
+      process.kill(pid, "SIGKILL");
+      await killed;
+      const next = await slowly(server);
+      expect(next.exitCode, next.stderr).toBe(0);
+      const [kernel, rootfs] = next.stdout.trim().split("\n");
+      expect(readFileSync(kernel!)).toEqual(release.kernel);
+      expect(readFileSync(rootfs!).equals(release.rootfs)).toBe(true);
+    },
+  );
+});
+
+describe("behind a proxy", () => {
+  it("what is fetched goes through it", async () => {
+    const server = await FileServer.start();
+    for (const [name, bytes] of release.files) server.files.set(`/${name}`, bytes);
+    const proxy = await startProxy();
+    const pulled = await run(
+      ["pull", "codex", "--mirror", server.url, "--manifest", join(mirror, "manifest.json")],
+      {
+        ...{ http_proxy: proxy.url, no_proxy: "", NO_PROXY: "" },
+      },
+    );
+    expect(pulled.exitCode, pulled.stderr).toBe(0);
+    expect(proxy.asked).toEqual(expect.arrayContaining([new URL(server.url).host]));
+  });
+
+  it("an unreachable one is named", async () => {
+    const pulled = await run(
+      ["pull", "codex", "--manifest", join(mirror, "manifest.json"), "--mirror", "http://127.0.0.1:60998"],
+      {
+        ...{ http_proxy: "http://127.0.0.1:60999", https_proxy: "http://127.0.0.1:60999" },
+      },
+    );
+    expect(pulled.stderr).toContain("through the proxy that https_proxy names");
+    expect(pulled.exitCode).toBe(2);
   });
 });
 
