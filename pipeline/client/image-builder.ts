@@ -14,33 +14,19 @@ import { withRootfs } from "../build/rootfs.ts";
 import { importRootfs } from "../build/rootfs-source.ts";
 import { dockerArch, ensureTools } from "../build/tools-image.ts";
 import { CELLS_PATH, Cells, type RootfsSource } from "../schema/cells.ts";
-import { errorCode, PipelineError } from "../schema/error.ts";
+import { PipelineError } from "../schema/error.ts";
 import type { Arch } from "../schema/names.ts";
 import { type Run, unwatched } from "../schema/progress.ts";
 import { readRecord } from "../schema/record.ts";
 import { hostArch } from "../vm/accel.ts";
 import { download } from "./download.ts";
+import { failingAs, ImageError } from "./image-error.ts";
 import { findKernel, loadManifest } from "./manifest.ts";
+import { readPublicKey } from "./public-key.ts";
 import { alpineRecipe, debianRecipe, type Login } from "./recipes.ts";
 
 /** What a machine from such an image is booted with: Firecracker's own arguments, and `/init`. */
 export const SSH_BOOT_ARGS = "console=ttyS0 reboot=k panic=1 pci=off root=/dev/vda rw init=/init";
-
-/** Which part of making an image has failed. */
-export type ImageFailure = "docker" | "build" | "key" | "filesystem" | "kernel";
-
-/** An image of one's own could not be made; `cause` is why. */
-export class ImageError extends PipelineError {
-  override readonly name = "ImageError";
-  readonly failure: ImageFailure;
-
-  constructor(failure: ImageFailure, cause: unknown) {
-    const { message, details } =
-      cause instanceof PipelineError ? cause : { message: String((cause as Error).message), details: [] };
-    super(message, { details, cause });
-    this.failure = failure;
-  }
-}
 
 export interface ImageBuilderOptions {
   /** @default ~/.smolvm/images */
@@ -110,7 +96,7 @@ export class ImageBuilder {
   /** Alpine, into which root logs in with a key. @throws ImageError */
   async buildAlpineSshKey(options: WithKey): Promise<BuiltImage> {
     const { name = "alpine-ssh-key", sshPublicKey, rootfsSizeMb = 512, kernelUrl } = options;
-    const key = await readKey(sshPublicKey);
+    const key = await failingAs("key", () => readPublicKey(sshPublicKey));
     return await this.#build({ name, rootfsSizeMb, kernelUrl }, await this.#alpine(), {
       recipe: alpineRecipe,
       login: { key: key.text },
@@ -122,7 +108,7 @@ export class ImageBuilder {
   async buildDebianSshKey(options: WithKey & { readonly baseImage?: string }): Promise<BuiltImage> {
     const { name = "debian-ssh-key", sshPublicKey, rootfsSizeMb = 2048, kernelUrl } = options;
     const { baseImage = "debian:bookworm-slim" } = options;
-    const key = await readKey(sshPublicKey);
+    const key = await failingAs("key", () => readPublicKey(sshPublicKey));
     return await this.#build({ name, rootfsSizeMb, kernelUrl }, debianSources(baseImage), {
       recipe: debianRecipe,
       login: { key: key.text },
@@ -143,16 +129,11 @@ export class ImageBuilder {
     sources: readonly RootfsSource[],
     what: { recipe: (login: Login) => string; login: Login; newerThan?: string | undefined },
   ): Promise<BuiltImage> {
-    if (!/^[a-z0-9][a-z0-9._-]*$/.test(name)) {
-      throw new ImageError(
-        "build",
-        new PipelineError(`image name "${name}": lower-case letters, digits, ".", "_", "-"`),
-      );
-    }
+    checkName(name);
     const directory = join(this.cacheDir, name);
     const built = { kernelPath: join(directory, "vmlinux"), rootfsPath: join(directory, "rootfs.ext4") };
     const dockerfile = what.recipe(what.login);
-    const kernel = await step("kernel", async () => kernelUrl ?? (await qemuKernelUrlForHost()));
+    const kernel = await failingAs("kernel", async () => kernelUrl ?? (await qemuKernelUrlForHost()));
     const bootFiles = await Promise.all(BOOT_FILES.map((path) => readFile(join(PACKAGE, path), "utf8")));
     const inputs = createHash("sha256")
       .update(JSON.stringify([dockerfile, what.login, sources, rootfsSizeMb, kernel, bootFiles, EPOCH]))
@@ -160,11 +141,11 @@ export class ImageBuilder {
     if (await isCurrent(directory, built, inputs, what.newerThan)) return built;
 
     const work = `${directory}.${process.pid}.partial`;
-    await step("filesystem", () => mkdir(work, { recursive: true }));
+    await failingAs("filesystem", () => mkdir(work, { recursive: true }));
     try {
       await this.#makeRootfs(work, name, dockerfile, sources, rootfsSizeMb, what.login);
-      await step("kernel", () => fetchKernel(kernel, join(work, "vmlinux"), this.#run));
-      await step("filesystem", async () => {
+      await failingAs("kernel", () => fetchKernel(kernel, join(work, "vmlinux"), this.#run));
+      await failingAs("filesystem", async () => {
         await writeFile(join(work, "image.json"), JSON.stringify({ inputs }));
         await rm(directory, { recursive: true, force: true });
         await rename(work, directory);
@@ -185,15 +166,15 @@ export class ImageBuilder {
     login: Login,
   ): Promise<void> {
     const run = this.#run;
-    const docker = await step("docker", connect);
+    const docker = await failingAs("docker", connect);
     const network = buildNetwork(
       networkFromEnvironment(process.env, this.#options.network ?? {}),
       process.env,
     );
-    const arch = await step("docker", () => dockerArch(docker));
+    const arch = await failingAs("docker", () => dockerArch(docker));
     const cache = join(this.cacheDir, "cache");
     const settings = { root: PACKAGE, cache, sourceDateEpoch: EPOCH, network };
-    await step("build", async () => {
+    await failingAs("build", async () => {
       const { tools: declared } = await bundledCells();
       const tools = await ensureTools(docker, declared, settings, run);
       const from = await importRootfs(docker, sources, { ...settings, arch, noCache: false }, run);
@@ -217,6 +198,13 @@ export class ImageBuilder {
       );
     });
   }
+}
+
+/** Images lie beside what is pulled, and what is downloaded. @throws ImageError */
+function checkName(name: string): void {
+  if (/^[a-z0-9][a-z0-9._-]*$/.test(name) && !["sha256", "cache"].includes(name)) return;
+  const rule = 'lower-case letters, digits, ".", "_", "-"; not "sha256" or "cache"';
+  throw new ImageError("build", new PipelineError(`image name "${name}": ${rule}`));
 }
 
 const BOOT_FILES = ["init/init", "init/sshd_config"] as const;
@@ -275,22 +263,6 @@ function debianSources(image: string): RootfsSource[] {
   return [{ from: "image", image }, ...(suite ? [{ from: "mmdebstrap" as const, suite }] : [])];
 }
 
-const KEY = /^(ssh-ed25519|ssh-rsa|ecdsa-sha2-\S+|sk-\S+) [A-Za-z0-9+/]+=*( .*)?$/;
-
-/** A public key, as text or in a file. @throws ImageError */
-async function readKey(given: string): Promise<{ text: string; path: string | undefined }> {
-  const isPath = !given.includes(" ") || /^(~|\.{0,2})\//.test(given);
-  const path = isPath ? given.replace(/^~(?=\/)/, homedir()) : undefined;
-  const text = await step("key", async () => (path === undefined ? given : await readFile(path, "utf8")));
-  if (KEY.test(text.trim())) return { text: text.trim(), path };
-  throw new ImageError(
-    "key",
-    new PipelineError(
-      `${path ?? "sshPublicKey"} is no SSH public key: ssh-ed25519, ssh-rsa, ecdsa-sha2-* and sk-* are; a private key is not`,
-    ),
-  );
-}
-
 /** Where the release has the kernel that QEMU starts on this machine. @throws PipelineError where none is published */
 export async function qemuKernelUrlForHost(): Promise<string> {
   return findKernel(await loadManifest(), hostArch(), "image").url;
@@ -308,14 +280,4 @@ async function fetchKernel(url: string, target: string, run: Run): Promise<void>
 
 async function bundledCells(): Promise<Cells> {
   return Cells.parse(JSON.parse(await readFile(join(PACKAGE, CELLS_PATH), "utf8")));
-}
-
-/** Does one part of the work; what fails in it is an ImageError. */
-async function step<T>(failure: ImageFailure, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    if (error instanceof ImageError) throw error;
-    throw new ImageError(errorCode(error) === "ENOSPC" ? "filesystem" : failure, error);
-  }
 }

@@ -4,11 +4,10 @@ export {
   type BuiltImage,
   ImageBuilder,
   type ImageBuilderOptions,
-  ImageError,
-  type ImageFailure,
   qemuKernelUrlForHost,
   SSH_BOOT_ARGS,
 } from "./image-builder.ts";
+export { ImageError, type ImageFailure } from "./image-error.ts";
 export { type BaseQuery, type ImageQuery, loadManifest } from "./manifest.ts";
 export { ensureBase, ensureImage, type LocalImage, type PullOptions, type Timings } from "./pull.ts";
 export { type Started, type StartOptions, start } from "./start.ts";

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { readFile, rm, stat, writeFile } from "node:fs/promises";
+import { rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { PipelineError } from "../schema/error.ts";
 import type { Arch, Vmm } from "../schema/names.ts";
@@ -11,6 +11,7 @@ import { FirecrackerMachine } from "../vm/firecracker.ts";
 import { QemuMachine } from "../vm/qemu.ts";
 import { generateKey, type KeyPair, keyParameter, login, runCommand } from "../vm/ssh.ts";
 import { copyDisk, growDisk } from "./disk.ts";
+import { readPublicKey } from "./public-key.ts";
 import type { LocalImage } from "./pull.ts";
 import { claim, keyOf, type Machine, register } from "./registry.ts";
 
@@ -62,7 +63,7 @@ export async function start(image: LocalImage, options: StartOptions, run: Run):
   const accel = await accelFor(options, run);
   const name = options.name ?? `${options.image}-${randomBytes(2).toString("hex")}`;
   const key = generateKey();
-  const authorized = [key.publicKey, ...(options.key ? [await readPublicKey(options.key)] : [])];
+  const authorized = [key.publicKey, ...(options.key ? [(await readPublicKey(options.key)).text] : [])];
   const directory = await claim(name);
   try {
     await writeFile(keyOf(name), key.privateKey, { mode: 0o600 });
@@ -112,14 +113,6 @@ async function prepareDisk(
   await copyDisk(image.rootfsPath, path);
   if (diskMib !== undefined) await growDisk(path, diskMib);
   return { path, writes: "image" };
-}
-
-async function readPublicKey(path: string): Promise<string> {
-  const text = await readFile(path, "utf8").catch((cause) => {
-    throw new PipelineError(`cannot read the key ${path}: ${(cause as Error).message}`, { cause });
-  });
-  if (/^(ssh-(ed25519|rsa)|ecdsa-sha2-\S+|sk-\S+) \S+/.test(text)) return text.trim();
-  throw new PipelineError(`${path} is no SSH public key: give the file that ends in .pub`);
 }
 
 /** What every VMM's machine has. */

@@ -16,7 +16,7 @@ const CODEX = "codex-amd64-debian";
 const { refused } = JSON.parse(readFileSync(join(REPOSITORY, "out/cells.json"), "utf8"));
 
 describe.concurrent("a `cell` command that cannot be carried out", PATIENT, () => {
-  it.each<[string, string[], RegExp]>([
+  it.each<[string, string[], RegExp | string]>([
     [
       "names a flavor that is not there",
       [CODEX, "codex-amd64-fedora"],
@@ -35,7 +35,7 @@ describe.concurrent("a `cell` command that cannot be carried out", PATIENT, () =
     [
       "asks for a preset where it is refused",
       ["openclaw-amd64-alpine"],
-      new RegExp(`^openclaw is not offered on alpine: ${refused.openclaw.alpine}; it is on ubuntu, debian$`),
+      `openclaw is not offered on alpine: ${refused.openclaw.alpine}; it is on ubuntu, debian`,
     ],
     ["wants a level that zstd does not have", [CODEX, "--level", "20"], /--level.*'20'.*from 1 to 19/],
     ["wants a store that is not there", [CODEX, "--store", "s3:bucket"], /--store.*'s3:bucket'.*dir:PATH/],
@@ -53,7 +53,10 @@ describe.concurrent("a `cell` command that cannot be carried out", PATIENT, () =
   ])("because it %s, says so in one line and exits 2", async (_, args, message) => {
     const { exitCode, stdout, stderr } = await cli(REPOSITORY, ["cell", ...args], { env });
     expect(stderr).toMatch(/^error: [^\n]+\n$/);
-    expect(stderr.trim().replace(/^error: /, "")).toMatch(message);
+    // A text is all of it.
+    const said = stderr.trim().replace(/^error: /, "");
+    if (typeof message === "string") expect(said).toBe(message);
+    else expect(said).toMatch(message);
     expect([exitCode, stdout]).toEqual([2, ""]);
   });
 

@@ -3,9 +3,10 @@ import { Readable, Transform } from "node:stream";
 import { PipelineError } from "../../schema/error.ts";
 import { checkOutgoing, EMPTY, isPublished, otherBytes } from "../outgoing.ts";
 import type { Outgoing, Sent, StoredAsset, StoredRelease } from "../store.ts";
+import { storedAsset } from "./api.ts";
 import type { GitHubClient } from "./client.ts";
 import { GitHubError } from "./failure.ts";
-import { type GitHubReleases, storedAsset } from "./releases.ts";
+import type { GitHubReleases } from "./releases.ts";
 
 /**
  * Brings a file onto a release, in whatever state earlier tries have left it: what is there with the same bytes is

@@ -1,0 +1,32 @@
+import { readFile } from "node:fs/promises";
+import { homedir } from "node:os";
+import { PipelineError } from "../schema/error.ts";
+
+/** A line of authorized_keys: its kind, its bytes, and a comment. */
+const KEY = /^(ssh-ed25519|ssh-rsa|ecdsa-sha2-\S+|sk-\S+) [A-Za-z0-9+/]+=*( .*)?$/;
+
+export interface PublicKey {
+  readonly text: string;
+  /** The file that it was read from, if it was. */
+  readonly path: string | undefined;
+}
+
+/** A public key, given as text or as the path of a file. @throws PipelineError when it is none */
+export async function readPublicKey(given: string): Promise<PublicKey> {
+  const isPath = !given.includes(" ") || /^(~|\.{0,2})\//.test(given);
+  const path = isPath ? given.replace(/^~(?=\/)/, homedir()) : undefined;
+  const text = (path === undefined ? given : await read(path)).trim();
+  if (KEY.test(text)) return { text, path };
+  throw new PipelineError(
+    `${path ?? "the key"} is no SSH public key: ssh-ed25519, ssh-rsa, ecdsa-sha2-* and sk-* are; give the file that ` +
+      "ends in .pub",
+  );
+}
+
+async function read(path: string): Promise<string> {
+  try {
+    return await readFile(path, "utf8");
+  } catch (cause) {
+    throw new PipelineError(`cannot read the key ${path || '""'}: ${(cause as Error).message}`, { cause });
+  }
+}

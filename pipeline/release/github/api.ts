@@ -1,0 +1,48 @@
+import type { RestEndpointMethodTypes } from "@octokit/rest";
+import type { StoredAsset, StoredRelease } from "../store.ts";
+import type { GitHubClient } from "./client.ts";
+import { GitHubError } from "./failure.ts";
+
+export type ApiRelease = RestEndpointMethodTypes["repos"]["getRelease"]["response"]["data"];
+type ApiAsset = RestEndpointMethodTypes["repos"]["getReleaseAsset"]["response"]["data"];
+
+/** What is not there any more has been removed. */
+export async function gone(removal: Promise<unknown>): Promise<void> {
+  try {
+    await removal;
+  } catch (error) {
+    if (!(error instanceof GitHubError) || error.status !== 404) throw error;
+  }
+}
+
+/** A release that has lost its tag still has its name. */
+export const tagOf = ({ tag_name: tag, name }: ApiRelease) =>
+  tag.startsWith("untagged-") && name ? name : tag;
+
+export const storedRelease = (release: ApiRelease): StoredRelease => ({
+  id: String(release.id),
+  tag: tagOf(release),
+  state: release.draft ? "draft" : "published",
+  url: release.html_url,
+});
+
+export const storedAsset = ({ id, name, size, state, digest }: ApiAsset): StoredAsset => ({
+  id: String(id),
+  name,
+  size,
+  sha256: /^sha256:([0-9a-f]{64})$/.exec(digest ?? "")?.[1],
+  complete: state === "uploaded",
+});
+
+/** Every release of a repository, newest first; drafts too, where the token may see them. */
+export async function allReleases({ octokit, repo }: GitHubClient): Promise<ApiRelease[]> {
+  return await octokit.paginate(octokit.rest.repos.listReleases, { ...repo, per_page: 100 });
+}
+
+export async function listAssets(
+  { octokit, repo }: GitHubClient,
+  { id }: StoredRelease,
+): Promise<StoredAsset[]> {
+  const release = { ...repo, release_id: Number(id), per_page: 100 };
+  return (await octokit.paginate(octokit.rest.repos.listReleaseAssets, release)).map(storedAsset);
+}
