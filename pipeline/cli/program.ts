@@ -11,6 +11,8 @@ export async function runProgram(
   program
     .option("--debug", "show the stack trace of an error")
     .showHelpAfterError("(--help lists what there is)")
+    // Beside its options and arguments, a description has no room in 80 columns.
+    .configureHelp({ subcommandTerm: (command) => command.name() })
     .exitOverride();
   for (const command of commands) {
     program.addCommand(command);

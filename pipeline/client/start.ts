@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { PipelineError } from "../schema/error.ts";
 import type { Arch, Vmm } from "../schema/names.ts";
 import { identityOf } from "../schema/process.ts";
-import type { Run } from "../schema/progress.ts";
+import { type Run, unwatched } from "../schema/progress.ts";
 import { type Accel, probeAccel } from "../vm/accel.ts";
 import type { Console } from "../vm/console.ts";
 import { FirecrackerMachine } from "../vm/firecracker.ts";
@@ -59,7 +59,11 @@ const DEFAULTS = { memoryMib: 1024, cpus: 2 } as const;
  * Starts a machine from an image that stays as it is, and waits until its SSH lets us in.
  * @throws PipelineError with the console's last lines
  */
-export async function start(image: LocalImage, options: StartOptions, run: Run): Promise<Started> {
+export async function start(
+  image: LocalImage,
+  options: StartOptions,
+  run: Run = unwatched(),
+): Promise<Started> {
   const accel = await accelFor(options, run);
   const name = options.name ?? `${options.image}-${randomBytes(2).toString("hex")}`;
   const key = generateKey();
@@ -73,7 +77,14 @@ export async function start(image: LocalImage, options: StartOptions, run: Run):
     const startedAt = performance.now();
     const cmdline = ["quiet", keyParameter(authorized.join("\n"))];
     const vm = await startVm({ image, options, directory, disk, cmdline, accel });
-    return await letIn({ vm, image, options, directory, key, name, accel, startedAt }, run);
+    const machine: Machine = {
+      ...{ schema_version: 1, name, vmm: options.vmm, image: options.image, flavor: options.flavor },
+      ...{ process: identityOf(vm.pid), ...vm.address, rootfs: image.rootfsPath },
+      started_at: new Date().toISOString(),
+    };
+    // From now on it is found, also if this process is killed.
+    await register(machine);
+    return await letIn({ vm, machine, directory, key, accel, startedAt }, run);
   } catch (error) {
     await rm(directory, { recursive: true, force: true });
     throw error;
@@ -154,17 +165,15 @@ async function startVm(boot: {
 async function letIn(
   booted: {
     readonly vm: Vm;
-    readonly image: LocalImage;
-    readonly options: StartOptions;
+    readonly machine: Machine;
     readonly directory: string;
     readonly key: KeyPair;
-    readonly name: string;
     readonly accel: Accel;
     readonly startedAt: number;
   },
   run: Run,
 ): Promise<Started> {
-  const { vm, image, options, directory, key, name, accel, startedAt } = booted;
+  const { vm, machine, directory, key, accel, startedAt } = booted;
   const gone = new AbortController();
   void vm.exited.then(() => gone.abort());
   const deadline = AbortSignal.timeout(TIMEOUT_MS[accel]);
@@ -176,12 +185,6 @@ async function letIn(
     const client = await login(vm.address, key, signal);
     const readyMs = performance.now() - startedAt - bootMs;
     client.on("error", () => {});
-    const machine: Machine = {
-      ...{ schema_version: 1, name, vmm: options.vmm, image: options.image, flavor: options.flavor },
-      ...{ process: identityOf(vm.pid), ...vm.address, rootfs: image.rootfsPath },
-      started_at: new Date().toISOString(),
-    };
-    await register(machine);
     return {
       ...{ machine, bootMs, readyMs },
       release: () => {

@@ -12,19 +12,26 @@ export function isAlive(pid: number): boolean {
 }
 
 /** A process by its number and when it began, where the system tells: numbers are used again. */
-export function identityOf(pid: number): string {
-  try {
-    // After the name in parentheses, the 20th field (proc(5): starttime).
-    const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1)!.split(" ");
-    return `${pid} ${fields[19]}`;
-  } catch {
-    return `${pid} -`;
-  }
-}
+export const identityOf = (pid: number): string => `${pid} ${statOf(pid)?.[STARTTIME] ?? "-"}`;
 
 /** The number in an identity. */
 export const pidOf = (identity: string): number => Number(identity.split(" ")[0]);
 
-/** Whether the process of this identity still runs. */
-export const isRunning = (identity: string): boolean =>
-  isAlive(pidOf(identity)) && identityOf(pidOf(identity)) === identity;
+/** Whether the process of this identity still runs: one that has ended may still be listed, until its parent looks. */
+export function isRunning(identity: string): boolean {
+  const pid = pidOf(identity);
+  return isAlive(pid) && identityOf(pid) === identity && statOf(pid)?.[STATE] !== "Z";
+}
+
+/** Where proc(5) has them, counted from after the name in parentheses. */
+const STATE = 0;
+const STARTTIME = 19;
+
+/** What Linux says of a process; undefined where it says nothing. */
+function statOf(pid: number): string[] | undefined {
+  try {
+    return readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1)!.split(" ");
+  } catch {
+    return undefined;
+  }
+}

@@ -165,6 +165,26 @@ describe.runIf(hasAlpine)("smolvm, with images that `cell` and `release publish`
     expect(commands.filter((command) => command.includes(env.SMOLVM_MACHINES))).toEqual([]);
   });
 
+  it("a machine whose command was killed is still found, and powered off", async () => {
+    let killed = false;
+    await smolvm(["create", ...from(), "--name", "orphan", "--", "sleep", "1000"], env, {
+      onStderr: (text, pid) => {
+        if (killed || !text.includes("- boot")) return;
+        killed = true;
+        // Once it is registered: QEMU runs, and nobody is let in yet.
+        const record = join(env.SMOLVM_MACHINES, "orphan/machine.json");
+        const look = setInterval(() => {
+          if (!existsSync(record)) return;
+          clearInterval(look);
+          process.kill(pid, "SIGKILL");
+        }, 20);
+      },
+    });
+    expect(await machines()).toMatchObject([{ name: "orphan" }]);
+    expect((await run("stop", "orphan")).exitCode).toBe(0);
+    expect(await machines()).toEqual([]);
+  });
+
   it("says why a machine cannot be as it is asked", async () => {
     expect((await run("create", ...from(), "--disk", "100M", "--", "true")).stderr).toContain(
       "error: --disk 100M is less than the image has: 1024M\n",
