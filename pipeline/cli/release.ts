@@ -43,6 +43,7 @@ export const releaseCommand = new Command("release")
       .option(...STORE)
       .option(...RELEASE_ID)
       .option("--partial", "publish what is staged, also where that is not all: for a directory of one's own")
+      .option("--withhold <reason>", "refuse for this reason, and say what there is (empty: do not)")
       .option("--final", "make the release public, instead of leaving the draft to a human")
       .action(publishRelease),
   )
@@ -90,7 +91,9 @@ async function empty(store: ReleaseStore, release: StoredRelease, run: CliRun): 
   }
 }
 
-async function publishRelease(flags: StoreFlags & { final?: true; partial?: true }): Promise<void> {
+async function publishRelease(
+  flags: StoreFlags & { final?: true; partial?: true; withhold?: string },
+): Promise<void> {
   const cells = readCells(root());
   await inRun(async (run) => {
     const store = openReleases(cells, flags.store, run);
@@ -103,6 +106,7 @@ async function publishRelease(flags: StoreFlags & { final?: true; partial?: true
       {
         ...{ cells, staged, store, release, final: flags.final === true },
         partial: flags.partial === true,
+        withheld: flags.withhold,
         // What is in a directory is not at the addresses that the manifest has.
         record: async (lock) => (store.isPublic ? await record(cells, lock) : undefined),
       },

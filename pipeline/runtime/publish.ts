@@ -23,6 +23,8 @@ export interface PublishOptions {
   readonly record: (lock: Lock) => Promise<void>;
   /** Publish what is staged, also where that is not all; of a directory alone. @default false */
   readonly partial?: boolean;
+  /** Why it may not be published, whatever is there. @default nothing speaks against it */
+  readonly withheld?: string | undefined;
   /** Make the release public, instead of leaving a draft for a human. */
   readonly final: boolean;
 }
@@ -50,6 +52,7 @@ export async function publish(options: PublishOptions, run: Run): Promise<Public
   const undeclared = notAsDeclared(cells, facts);
   if (!store.isPublic) for (const line of undeclared) run.progress.warn(line);
   const problems = [
+    ...(options.withheld ? [`withheld: ${options.withheld}`] : []),
     ...expected.problems,
     ...(store.isPublic ? undeclared : []),
     ...(await differences(store, release, facts)),

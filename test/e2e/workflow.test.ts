@@ -135,11 +135,17 @@ describe.runIf(hasAlpine)("the generated workflow, run against a GitHub on loopb
     first = await dispatch();
     expect(first.results, outputs(first).join("\\n")).toEqual({
       ...{ plan: "success", kernel: "success", base: "success", preset: "failure" },
-      ...{ attest: "skipped", publish: "skipped" },
+      ...{ attest: "skipped", publish: "failure" },
     });
     expect(outputs(first)).toEqual([
       expect.stringMatching(/^preset: Build, boot and stage: .*other-amd64-alpine/s),
+      expect.stringMatching(
+        /^publish: Publish, if every asset is there: exit 1\nwithheld: attest: skipped\nother-amd64-alpine/,
+      ),
     ]);
+    // One look says what there is, and what is missing.
+    expect(first.summary).toContain(`${TAG}: not published, and nothing was changed`);
+    expect(first.summary.match(/<tr>/g)).toHaveLength(5);
     expect(server.github.releases.map(({ tag, draft }) => ({ tag, draft }))).toEqual([
       { tag: TAG, draft: true },
     ]);

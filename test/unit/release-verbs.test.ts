@@ -99,6 +99,17 @@ describe("publish", () => {
     expect(publisher.recorded).toBeUndefined();
   });
 
+  it("is refused for a reason that it is given, and says what else is wrong", async () => {
+    const release = await publisher.prepare();
+    const { cells, staged } = publisher;
+    const record = async () => expect.unreachable();
+    const options = { cells, staged, store: publisher.store(), release, record, final: true };
+    const { problems } = await publish({ ...options, withheld: "attest: failure" }, silentRun());
+    expect(problems[0]).toBe("withheld: attest: failure");
+    expect(problems).toHaveLength(5);
+    expect(draft().draft).toBe(true);
+  });
+
   it.each([
     ["is of other inputs", { inputs: "0".repeat(64) }, "was made from other inputs than the tree's"],
     ["was not made as declared", { overrides: ["apt=live"] }, "was made from other inputs than the tree's"],

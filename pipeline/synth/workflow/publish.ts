@@ -7,7 +7,8 @@ import { keep, prepare, token } from "./steps.ts";
 /** The gate, once every cell is built, booted, attested and on the draft; then the digests go to the repository. */
 export const publish: Job = {
   needs: ["plan", "kernel", "base", "preset", "attest"],
-  if: "${{ !failure() && !cancelled() && needs.plan.outputs.complete == 'true' }}",
+  // It also runs where something has failed: then it says what there is and what is missing, and refuses.
+  if: "${{ !cancelled() && needs.plan.outputs.complete == 'true' }}",
   "runs-on": "ubuntu-24.04",
   "timeout-minutes": 30,
   permissions: { contents: "write", "pull-requests": "write" },
@@ -24,8 +25,10 @@ export const publish: Job = {
         ...token,
         RELEASE_ID: "${{ needs.plan.outputs.release-id }}",
         FINAL: "${{ inputs.final && '--final' || '' }}",
+        WITHHELD:
+          "${{ needs.attest.result != 'success' && format('attest: {0}', needs.attest.result) || '' }}",
       },
-      run: 'npm run -s release -- publish --store github --release-id "$RELEASE_ID" $FINAL',
+      run: 'npm run -s release -- publish --store github --release-id "$RELEASE_ID" --withhold "$WITHHELD" $FINAL',
     },
     keep("Keep the recorded digests", "recorded", `${LOCK_PATH}\n${MANIFEST_PATH}`),
     {
