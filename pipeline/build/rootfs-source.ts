@@ -3,7 +3,7 @@ import { createReadStream } from "node:fs";
 import { text } from "node:stream/consumers";
 import type Docker from "dockerode";
 import type { RootfsSource } from "../schema/cells.ts";
-import { PipelineError } from "../schema/error.ts";
+import { innermost, PipelineError } from "../schema/error.ts";
 import type { Arch } from "../schema/names.ts";
 import type { Run } from "../schema/progress.ts";
 import { follow, hasImage, onPath } from "./docker.ts";
@@ -160,8 +160,7 @@ async function bootstrap(docker: Docker, suite: string, options: SourceOptions, 
 
 /** What was wrong in the end: the innermost of a chain of causes, and of Docker's `a: b: c`. */
 function reason(error: unknown): string {
-  if (error instanceof Error && error.cause instanceof Error) return reason(error.cause);
-  return String((error as Error).message)
+  return String(innermost(error as Error).message)
     .trim()
     .split(": ")
     .at(-1)!;

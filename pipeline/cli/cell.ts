@@ -7,6 +7,7 @@ import { type Outcome, runCells, STAGES, type Stage } from "../runtime/run-cells
 import { uploadCell } from "../runtime/upload-stage.ts";
 import type { Cell, Cells } from "../schema/cells.ts";
 import type { KernelFacts, RootfsFacts } from "../schema/facts.ts";
+import { numberLike } from "./numbers.ts";
 import { humanBytes } from "./progress.ts";
 import { inRun } from "./run.ts";
 import { openReleases, RELEASE_ID, STORE, type StoreFlags, stagingDirectory, theRelease } from "./store.ts";
@@ -30,7 +31,11 @@ export const cellCommand = withBuildOptions(
     .option("--record", "write what is in each image to listings/, for later ones to be compared with")
     .option("--kernel <path>", "boot with this kernel")
     .option("--initrd <path>", "and this initial ramdisk")
-    .option("--boot-timeout <s>", "how long a machine has until it lets us in", parseSeconds)
+    .option(
+      "--boot-timeout <s>",
+      "how long a machine has until it lets us in",
+      numberLike(/^[1-9]\d{0,4}$/, "A whole number of seconds."),
+    )
     .option("--bases <dir>", "take bases' container images from here, and put them here when they are built"),
 ).action(async (ids: string[], flags: Flags) => {
   const cells = readCells(root());
@@ -113,9 +118,4 @@ function parseLevel(value: string): number {
   if (!Number.isInteger(level) || level < 1 || level > 19)
     throw new InvalidArgumentError("A whole number from 1 to 19.");
   return level;
-}
-
-function parseSeconds(value: string): number {
-  if (!/^[1-9]\d{0,4}$/.test(value)) throw new InvalidArgumentError("A whole number of seconds.");
-  return Number(value);
 }

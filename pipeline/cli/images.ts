@@ -1,11 +1,12 @@
-import { Command, InvalidArgumentError } from "commander";
+import { Command } from "commander";
 import { Cache, type Cached } from "../client/cache.ts";
 import { loadManifest } from "../client/manifest.ts";
 import { ensureBase, ensureImage } from "../client/pull.ts";
 import { usedByMachines } from "../client/registry.ts";
 import type { Manifest } from "../schema/manifest.ts";
+import { numberLike } from "./numbers.ts";
 import { humanBytes } from "./progress.ts";
-import { type ImageFlags, pullOptions, withImageOptions } from "./pull-options.ts";
+import { CACHE, type ImageFlags, MANIFEST, pullOptions, withImageOptions } from "./pull-options.ts";
 import { inRun } from "./run.ts";
 import { table } from "./table.ts";
 
@@ -34,8 +35,8 @@ interface ListFlags {
 
 export const imagesCommand = new Command("images")
   .description("list what is offered, and what is here")
-  .option("--manifest <file|url>", "what is offered (default: the release that this version knows)")
-  .option("--cache <dir>", "where images are kept (default: ~/.smolvm/images, SMOLVM_CACHE)")
+  .option(...MANIFEST)
+  .option(...CACHE)
   .option("--json", "as data")
   .action(async ({ manifest: from, cache: directory, json }: ListFlags) => {
     const manifest = await loadManifest(from);
@@ -44,7 +45,8 @@ export const imagesCommand = new Command("images")
       ...row,
       cached: cached.find(({ sha256 }) => sha256 === row.sha256),
     }));
-    const others = cached.filter(({ sha256 }) => !namesOf(manifest).has(sha256));
+    const named = namesOf(manifest);
+    const others = cached.filter(({ sha256 }) => !named.has(sha256));
     if (json) {
       const data = rows.map(({ cached: here, ...row }) => ({
         ...row,
@@ -100,11 +102,15 @@ export const pruneCommand = new Command("prune")
     "remove cached images: of a flavor, long unused, or of other releases; always what is of no use",
   )
   .option("--flavor <name>", "those of this flavor")
-  .option("--older-than <days>", "those that nobody has asked for in so many days", parseDays)
+  .option(
+    "--older-than <days>",
+    "those that nobody has asked for in so many days",
+    numberLike(/^\d{1,4}$/, "A whole number of days."),
+  )
   .option("--orphans", "those that the manifest does not name")
   .option("--dry-run", "say what would be removed, and remove nothing")
   .option("--manifest <file|url>", "what counts as offered (default: the release that this version knows)")
-  .option("--cache <dir>", "where images are kept (default: ~/.smolvm/images, SMOLVM_CACHE)")
+  .option(...CACHE)
   .action(async (flags: PruneFlags) => {
     const cache = new Cache(flags.cache);
     const named = flags.orphans ? namesOf(await loadManifest(flags.manifest)) : undefined;
@@ -128,8 +134,3 @@ export const pruneCommand = new Command("prune")
       `${removed.length} images and ${leftovers.length} leftovers ${would}, ${humanBytes(freed)}\n`,
     );
   });
-
-function parseDays(value: string): number {
-  if (!/^\d{1,4}$/.test(value)) throw new InvalidArgumentError("A whole number of days.");
-  return Number(value);
-}

@@ -3,6 +3,7 @@ import type { PullOptions } from "../client/pull.ts";
 import { ARCHS, type Arch, VMMS, type Vmm } from "../schema/names.ts";
 import type { Run } from "../schema/progress.ts";
 import { hostArch } from "../vm/accel.ts";
+import { numberLike } from "./numbers.ts";
 
 /** What says which image is meant, and where it may come from. */
 export interface ImageFlags {
@@ -14,6 +15,15 @@ export interface ImageFlags {
   readonly cache?: string;
 }
 
+export const MANIFEST = [
+  "--manifest <file|url>",
+  "what is offered (default: the release that this version knows)",
+] as const;
+export const CACHE = [
+  "--cache <dir>",
+  "where images are kept (default: ~/.smolvm/images, SMOLVM_CACHE)",
+] as const;
+
 export const withImageOptions = (command: Command): Command =>
   command
     .option("--flavor <name>", "the distribution it is made from: ubuntu, alpine", "ubuntu")
@@ -24,8 +34,8 @@ export const withImageOptions = (command: Command): Command =>
       "a place that has the release's files, tried first; may be given again",
       collect,
     )
-    .option("--manifest <file|url>", "what is offered (default: the release that this version knows)")
-    .option("--cache <dir>", "where images are kept (default: ~/.smolvm/images, SMOLVM_CACHE)");
+    .option(...MANIFEST)
+    .option(...CACHE);
 
 export const pullOptions = ({ mirror, manifest, cache }: ImageFlags, run: Run): PullOptions => ({
   ...{ mirrors: mirror ?? [], manifest, cacheDir: cache, run },
@@ -40,7 +50,4 @@ export function parseMib(value: string): number {
   return Number(number) * (unit.toUpperCase() === "G" ? 1024 : 1);
 }
 
-export function parseCount(value: string): number {
-  if (!/^[1-9]\d{0,3}$/.test(value)) throw new InvalidArgumentError("A whole number, from 1.");
-  return Number(value);
-}
+export const parseCount = numberLike(/^[1-9]\d{0,3}$/, "A whole number, from 1.");

@@ -1,7 +1,7 @@
-import { readFile, rename, writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import * as actions from "@actions/core";
-import { Command, InvalidArgumentError } from "commander";
+import { Command } from "commander";
 import { DirectoryStore } from "../release/directory-store.ts";
 import { propose } from "../release/github/propose.ts";
 import type { ReleaseStore, StoredRelease } from "../release/store.ts";
@@ -15,6 +15,8 @@ import { LOCK_PATH, Lock } from "../schema/lock.ts";
 import { MANIFEST_PATH, Manifest, manifestOf, manifestText } from "../schema/manifest.ts";
 import { MANIFEST_ASSET } from "../schema/names.ts";
 import { readRecord } from "../schema/record.ts";
+import { writeWhole } from "../schema/whole-file.ts";
+import { numberLike } from "./numbers.ts";
 import { type CliRun, inRun } from "./run.ts";
 import {
   openGitHub,
@@ -64,7 +66,11 @@ export const releaseCommand = new Command("release")
     new Command("prune")
       .description("remove old drafts and superseded releases, never one that the committed manifest names")
       .option(...STORE)
-      .requiredOption("--keep <n>", "how many published releases stay", parseCount)
+      .requiredOption(
+        "--keep <n>",
+        "how many published releases stay",
+        numberLike(/^\d{1,4}$/, "A whole number."),
+      )
       .option("--dry-run", "say what would be removed, and remove nothing")
       .action(pruneReleases),
   );
@@ -98,9 +104,7 @@ async function publishRelease(
   await inRun(async (run) => {
     const store = openReleases(cells, flags.store, run);
     const release = await theRelease(store, cells, flags);
-    const staged = new DirectoryStore(
-      flags.store?.kind === "dir" ? flags.store.path : stagingDirectory(cells),
-    );
+    const staged = new DirectoryStore(stagingDirectory(cells, flags.store));
     const before = await readRecord(join(root(), LOCK_PATH), Lock);
     const published = await publish(
       {
@@ -135,9 +139,7 @@ async function record(cells: Cells, lock: Lock): Promise<void> {
     [MANIFEST_PATH]: manifestText(manifestOf(cells, lock)),
   };
   for (const [path, text] of Object.entries(texts)) {
-    const target = join(root(), path);
-    await writeFile(`${target}.${process.pid}.partial`, text);
-    await rename(`${target}.${process.pid}.partial`, target);
+    await writeWhole(join(root(), path), (partial) => writeFile(partial, text));
   }
 }
 
@@ -242,9 +244,4 @@ function refuse(verdict: string, problems: readonly string[]): void {
   for (const problem of problems) process.stdout.write(`${problem}\n`);
   process.stderr.write(`${verdict}: ${problems.length} problems\n`);
   process.exitCode = 1;
-}
-
-function parseCount(value: string): number {
-  if (!/^\d{1,4}$/.test(value)) throw new InvalidArgumentError("A whole number.");
-  return Number(value);
 }

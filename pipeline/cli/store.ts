@@ -36,8 +36,9 @@ export const RELEASE_ID = [
   "the release that `prepare` printed the id of (default: the tag's)",
 ] as const;
 
-/** Where finished cells are, unless `--store` says otherwise. */
-export const stagingDirectory = ({ tag }: Cells): string => join(root(), "out/release", tag);
+/** Where finished cells are: the directory that `--store` names, or the default one. */
+export const stagingDirectory = ({ tag }: Cells, choice?: StoreChoice): string =>
+  choice?.kind === "dir" ? choice.path : join(root(), "out/release", tag);
 
 /** The store of the declared release. Inside Actions it is GitHub's, unless `choice` says otherwise. */
 export function openReleases(
@@ -48,8 +49,7 @@ export function openReleases(
 ): ReleaseStore {
   const { kind } = choice ?? { kind: process.env.GITHUB_ACTIONS ? "github" : "dir" };
   if (kind === "github") return new GitHubReleases(openGitHub(cells, run, anonymous), process.env.GITHUB_SHA);
-  const directory = choice?.kind === "dir" ? choice.path : stagingDirectory(cells);
-  return new DirectoryReleases(relative(root(), directory), cells.tag, run);
+  return new DirectoryReleases(relative(root(), stagingDirectory(cells, choice)), cells.tag, run);
 }
 
 /** GitHub, as the environment says; a fork's workflow works on the fork. */

@@ -6,6 +6,7 @@ import { errorCode, PipelineError } from "../schema/error.ts";
 import { isAlive } from "../schema/process.ts";
 import type { Run } from "../schema/progress.ts";
 import { readRecord } from "../schema/record.ts";
+import { writeWhole } from "../schema/whole-file.ts";
 import { withLock } from "./lock.ts";
 
 /** Beside each file of the cache: what it is, and how it was when it was right. */
@@ -47,8 +48,7 @@ export class Cache {
   /** Where a file is; undefined where it is not, or not as it was. */
   async find(sha256: string): Promise<string | undefined> {
     const path = join(this.directory, sha256);
-    const entry = await readRecord(`${path}.json`, Entry);
-    if (!entry || entry.stamp !== (await stampOf(path))) return undefined;
+    if (!(await entryOf(path))) return undefined;
     // The entry's own time says when it was last asked for.
     const now = new Date();
     await utimes(`${path}.json`, now, now).catch(() => {});
@@ -78,8 +78,7 @@ export class Cache {
         await rename(partial, path);
         const stamp = (await stampOf(path))!;
         const entry: Entry = { schema_version: 1, ...about, wire_size: wireSize, stamp };
-        await writeFile(`${path}.json.${process.pid}.partial`, JSON.stringify(entry));
-        await rename(`${path}.json.${process.pid}.partial`, `${path}.json`);
+        await writeWhole(`${path}.json`, (file) => writeFile(file, JSON.stringify(entry)));
         return path;
       } finally {
         await rm(partial, { force: true });
@@ -104,8 +103,8 @@ export class Cache {
     const cached: Cached[] = [];
     for (const name of names.filter((each) => /^[0-9a-f]{64}$/.test(each))) {
       const path = join(this.directory, name);
-      const entry = await readRecord(`${path}.json`, Entry);
-      if (!entry || entry.stamp !== (await stampOf(path))) continue;
+      const entry = await entryOf(path);
+      if (!entry) continue;
       const [file, record] = await Promise.all([stat(path), stat(`${path}.json`)]);
       cached.push({ ...entry, path, size: file.size, onDisk: file.blocks * 512, usedAt: record.mtime });
     }
@@ -140,6 +139,12 @@ export class Cache {
     await rm(`${path}.json`, { force: true });
     await rm(path, { force: true });
   }
+}
+
+/** What is known of a file; undefined where nothing is, or the file is not as it was. */
+async function entryOf(path: string): Promise<Entry | undefined> {
+  const entry = await readRecord(`${path}.json`, Entry);
+  return entry?.stamp === (await stampOf(path)) ? entry : undefined;
 }
 
 async function stampOf(path: string): Promise<string | undefined> {

@@ -7,7 +7,7 @@ import { Readable, type Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { errorCode, PipelineError } from "../schema/error.ts";
+import { errorCode, innermost, PipelineError } from "../schema/error.ts";
 import { tap } from "../schema/hash.ts";
 import { proxiedFetch, proxyVariable } from "../schema/http.ts";
 import type { Run } from "../schema/progress.ts";
@@ -201,10 +201,8 @@ function statusError(status: number): Error {
 }
 
 function unreachable(error: Error): string {
-  let reason = error;
-  while (reason.cause instanceof Error) reason = reason.cause;
   const proxy = proxyVariable();
-  return `${reason.message}${proxy ? `, through the proxy that ${proxy} names` : ""}`;
+  return `${innermost(error).message}${proxy ? `, through the proxy that ${proxy} names` : ""}`;
 }
 
 /** zstd, which writes holes for zeros. */

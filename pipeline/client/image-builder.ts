@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { cp, mkdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { basename, join } from "node:path";
-import { fileURLToPath, pathToFileURL } from "node:url";
+import { pathToFileURL } from "node:url";
 import type Docker from "dockerode";
 import { z } from "zod";
 import { connect } from "../build/docker.ts";
@@ -13,12 +13,14 @@ import { toTar } from "../build/normalise.ts";
 import { withRootfs } from "../build/rootfs.ts";
 import { importRootfs } from "../build/rootfs-source.ts";
 import { dockerArch, ensureTools } from "../build/tools-image.ts";
-import { CELLS_PATH, Cells, type RootfsSource } from "../schema/cells.ts";
+import type { RootfsSource } from "../schema/cells.ts";
 import { PipelineError } from "../schema/error.ts";
 import type { Arch } from "../schema/names.ts";
 import { type Run, unwatched } from "../schema/progress.ts";
 import { readRecord } from "../schema/record.ts";
 import { hostArch } from "../vm/accel.ts";
+import { BOOT_ARGS } from "../vm/firecracker.ts";
+import { bundledCells, PACKAGE } from "./bundled.ts";
 import { download } from "./download.ts";
 import { failingAs, ImageError } from "./image-error.ts";
 import { findKernel, loadManifest } from "./manifest.ts";
@@ -26,7 +28,7 @@ import { readPublicKey } from "./public-key.ts";
 import { alpineRecipe, debianRecipe, type Login } from "./recipes.ts";
 
 /** What a machine from such an image is booted with: Firecracker's own arguments, and `/init`. */
-export const SSH_BOOT_ARGS = "console=ttyS0 reboot=k panic=1 pci=off root=/dev/vda rw init=/init";
+export const SSH_BOOT_ARGS = BOOT_ARGS;
 
 export interface ImageBuilderOptions {
   /** @default ~/.smolvm/images */
@@ -58,8 +60,6 @@ interface WithKey extends Common {
 
 /** No file in an image is newer: the same inputs give the same bytes. Seconds since 1970. */
 const EPOCH = 1_791_158_400;
-/** The package that this file is part of: what images are made with. */
-const PACKAGE = fileURLToPath(new URL("../../", import.meta.url));
 
 /** What is known of an image that was made before. */
 const Built = z.strictObject({ inputs: z.string() });
@@ -276,8 +276,4 @@ async function fetchKernel(url: string, target: string, run: Run): Promise<void>
   run.progress.step(`fetch ${basename(new URL(address).pathname)}`);
   const remote = { url: address, sha256: known?.sha256, size: known?.size };
   await download({ remote, mirrors: [], unpack: false }, target, run);
-}
-
-async function bundledCells(): Promise<Cells> {
-  return Cells.parse(JSON.parse(await readFile(join(PACKAGE, CELLS_PATH), "utf8")));
 }

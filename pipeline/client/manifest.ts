@@ -1,16 +1,17 @@
 import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { CELLS_PATH, Cells } from "../schema/cells.ts";
+import type { Cells } from "../schema/cells.ts";
 import { PipelineError } from "../schema/error.ts";
 import { proxiedFetch } from "../schema/http.ts";
 import { MANIFEST_PATH, Manifest } from "../schema/manifest.ts";
 import { type Arch, kernelFormatOf, type Vmm } from "../schema/names.ts";
+import { unique } from "../schema/unique.ts";
 import { hostArch } from "../vm/accel.ts";
+import { bundledCells, PACKAGE } from "./bundled.ts";
 
 /** How long a server may be silent that has a manifest, ms. */
 const SILENCE_MS = 20_000;
-/** The package that this file is part of, with what it was released with. */
-const BUNDLED = new URL("../../", import.meta.url);
 
 /** An image that a user can ask for. */
 export interface ImageQuery extends BaseQuery {
@@ -49,7 +50,7 @@ export interface Remote {
  * @throws PipelineError when there is none
  */
 export async function loadManifest(from?: string): Promise<Manifest> {
-  const source = from ?? fileURLToPath(new URL(MANIFEST_PATH, BUNDLED));
+  const source = from ?? join(PACKAGE, MANIFEST_PATH);
   try {
     return Manifest.parse(JSON.parse(await readText(source)));
   } catch (cause) {
@@ -145,10 +146,8 @@ async function noImage(
 /** Why presets are refused on flavors, as this package declares them; nothing where that cannot be read. */
 async function bundledRefusals(): Promise<Cells["refused"]> {
   try {
-    return Cells.parse(JSON.parse(await readFile(new URL(CELLS_PATH, BUNDLED), "utf8"))).refused;
+    return (await bundledCells()).refused;
   } catch {
     return {};
   }
 }
-
-const unique = <T>(values: readonly T[]) => [...new Set(values)];

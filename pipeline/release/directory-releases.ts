@@ -1,10 +1,11 @@
-import { copyFile, mkdir, readdir, rename, rm, stat } from "node:fs/promises";
+import { copyFile, mkdir, readdir, rm, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { PipelineError } from "../schema/error.ts";
 import type { Facts } from "../schema/facts.ts";
 import { sha256File } from "../schema/hash.ts";
 import { MANIFEST_ASSET, SUMS_ASSET } from "../schema/names.ts";
 import type { Run } from "../schema/progress.ts";
+import { writeWhole } from "../schema/whole-file.ts";
 import { DirectoryStore } from "./directory-store.ts";
 import { checkOutgoing, EMPTY, otherBytes } from "./outgoing.ts";
 import type { Outgoing, ReleaseStore, Sent, StoredAsset, StoredRelease } from "./store.ts";
@@ -90,9 +91,7 @@ export class DirectoryReleases implements ReleaseStore {
       if (there === file.sha256) return "there";
       throw otherBytes(file.name, id, there, file.sha256, "remove it, or choose another directory");
     }
-    const partial = `${target}.${process.pid}.partial`;
-    await copyFile(file.path, partial);
-    await rename(partial, target);
+    await writeWhole(target, (partial) => copyFile(file.path, partial));
     return "sent";
   }
 

@@ -5,6 +5,7 @@ import { Facts } from "../schema/facts.ts";
 import { sha256File } from "../schema/hash.ts";
 import { MANIFEST_ASSET, SUMS_ASSET } from "../schema/names.ts";
 import type { Run } from "../schema/progress.ts";
+import { writeWhole } from "../schema/whole-file.ts";
 import type { Outgoing } from "./store.ts";
 
 /** Finished, verified assets in a directory: `<asset>`, with its facts in `<asset>.json` beside it. */
@@ -84,11 +85,8 @@ export class DirectoryStore {
     return facts.filter((each) => each !== undefined);
   }
 
-  /** A file appears under its name only when it is whole. */
   async #write(name: string, text: string): Promise<void> {
-    const partial = join(this.directory, `${name}.${process.pid}.partial`);
-    await writeFile(partial, text);
-    await rename(partial, join(this.directory, name));
+    await writeWhole(join(this.directory, name), (partial) => writeFile(partial, text));
   }
 }
 
@@ -113,9 +111,7 @@ async function move(from: string, to: string): Promise<void> {
     await rename(from, to);
   } catch (error) {
     if (errorCode(error) !== "EXDEV") throw error;
-    const partial = `${to}.${process.pid}.partial`;
-    await copyFile(from, partial);
-    await rename(partial, to);
+    await writeWhole(to, (partial) => copyFile(from, partial));
     await rm(from);
   }
 }

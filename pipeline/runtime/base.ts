@@ -1,5 +1,5 @@
 import { createReadStream, createWriteStream } from "node:fs";
-import { mkdir, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
@@ -13,6 +13,7 @@ import { indexTar } from "../build/tar-index.ts";
 import type { BaseCell, RootfsSource } from "../schema/cells.ts";
 import { PipelineError } from "../schema/error.ts";
 import { readRecord } from "../schema/record.ts";
+import { writeWhole } from "../schema/whole-file.ts";
 import { inputsWith, overridesOf } from "./declared.ts";
 import { buildRecipe, LIVE, type Workshop } from "./workshop.ts";
 
@@ -119,15 +120,4 @@ async function load(workshop: Workshop, path: string): Promise<boolean> {
   const stream = await workshop.docker.loadImage(file);
   await follow(workshop.docker, stream);
   return true;
-}
-
-/** A file appears under its name only when it is whole. */
-async function writeWhole(path: string, write: (partial: string) => Promise<void>): Promise<void> {
-  const partial = `${path}.${process.pid}.partial`;
-  try {
-    await write(partial);
-    await rename(partial, path);
-  } finally {
-    await rm(partial, { force: true });
-  }
 }

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type BaseCell, CELLS_PATH, type Cell, Cells, type PresetCell } from "../schema/cells.ts";
 import { PipelineError, unknownName } from "../schema/error.ts";
+import { unique } from "../schema/unique.ts";
 
 /** Reads `out/cells.json` of the project in `root`. @throws PipelineError */
 export function readCells(root: string): Cells {
@@ -59,5 +60,3 @@ function unknownCell(all: Cells, id: string): PipelineError {
   if (!flavors.includes(flavor)) return unknownName("flavor", flavor, flavors);
   return unknownName("preset", preset, presets);
 }
-
-const unique = <T>(values: readonly T[]) => [...new Set(values)];

@@ -43,6 +43,10 @@ export const notDeclared = (overrides: readonly string[]) =>
       "where that can be had, or let the Release in pipeline/images.ts accept it",
   );
 
+/** Whether facts are of the cell's present inputs, with whatever was overridden. */
+export const isOfInputs = ({ inputs, overrides }: Facts, cell: Cell): boolean =>
+  inputs === inputsWith(cell, overrides);
+
 /**
  * Whether facts are of what a cell would be made into now: from its present inputs, and with what the user has
  * overridden. What the network has overridden (a source that cannot be reached) is as it was.
@@ -52,7 +56,7 @@ export function isCurrent(
   cell: Cell,
   overrides: readonly string[],
 ): facts is Facts {
-  if (facts?.inputs !== inputsWith(cell, facts?.overrides ?? [])) return false;
+  if (!facts || !isOfInputs(facts, cell)) return false;
   const asked = facts.overrides.filter((override) => /^(level|rootfs|SOURCE_DATE_EPOCH)=/.test(override));
   return asked.join("\n") === overrides.join("\n");
 }

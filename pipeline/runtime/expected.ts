@@ -1,7 +1,7 @@
 import type { DirectoryStore } from "../release/directory-store.ts";
 import type { Cells } from "../schema/cells.ts";
 import type { Facts } from "../schema/facts.ts";
-import { inputsWith, unaccepted } from "./declared.ts";
+import { isOfInputs, unaccepted } from "./declared.ts";
 
 /** What a release must have: the facts of every asset, and what is wrong with those that are staged. */
 export interface Expected {
@@ -31,7 +31,7 @@ export async function expectedAssets(
         continue;
       }
       facts.push(found);
-      if (found.inputs !== inputsWith(cell, found.overrides)) {
+      if (!isOfInputs(found, cell)) {
         problems.push(
           `${asset}: was made from other inputs than the tree's (\`npm run cell -- ${cell.id}\`)`,
         );

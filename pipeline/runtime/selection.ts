@@ -1,5 +1,6 @@
 import type { Cell, Cells, PresetCell } from "../schema/cells.ts";
 import { PipelineError, unknownName } from "../schema/error.ts";
+import { unique } from "../schema/unique.ts";
 import { baseOf } from "./cells.ts";
 
 /** Which of the published cells are asked for: names in any order, apart by commas or spaces; nothing or `all`: all. */
@@ -53,5 +54,3 @@ function nothingLeft(
   );
   return new PipelineError(reasons.join("; ") || "no published cell is selected: `npm run list` shows all");
 }
-
-const unique = <T>(values: readonly T[]) => [...new Set(values)];

@@ -4,7 +4,7 @@ import type { Cell, Cells } from "../schema/cells.ts";
 import { PipelineError } from "../schema/error.ts";
 import type { Facts } from "../schema/facts.ts";
 import type { Run } from "../schema/progress.ts";
-import { inputsWith, notDeclared, unaccepted } from "./declared.ts";
+import { isOfInputs, notDeclared, unaccepted } from "./declared.ts";
 
 /** Where finished cells are sent from, and where to. */
 export interface Upload {
@@ -27,7 +27,7 @@ export async function uploadCell(
   const facts = [];
   for (const asset of cell.assets) {
     const found = await staged.facts(asset);
-    if (found?.inputs !== (found && inputsWith(cell, found.overrides)) || !found) {
+    if (!found || !isOfInputs(found, cell)) {
       throw new PipelineError(
         `${asset} is not ${found ? "of the tree's present inputs" : "staged"} in ${staged.directory}: run ` +
           `\`npm run cell -- ${cell.id}\` first`,

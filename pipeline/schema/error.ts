@@ -19,6 +19,11 @@ export function unknownName(kind: string, name: string, known: Iterable<string>)
   return new PipelineError(`unknown ${kind} "${name}"; one of: ${[...known].join(", ")}`);
 }
 
+/** What was wrong in the end: the last of a chain of causes. */
+export function innermost(error: Error): Error {
+  return error.cause instanceof Error ? innermost(error.cause) : error;
+}
+
 /** The system's code of an error (`ENOENT`, `ENOSPC`, …), where it has one. */
 export function errorCode(error: unknown): string | undefined {
   return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : undefined;

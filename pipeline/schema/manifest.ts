@@ -2,6 +2,7 @@ import { z } from "zod";
 import type { Cells } from "./cells.ts";
 import type { Lock } from "./lock.ts";
 import { Arch, assetUrl, KERNEL_FORMATS, KernelFormat, kernelAsset, kernelFormatOf, Vmm } from "./names.ts";
+import { unique } from "./unique.ts";
 
 const Sha256 = z
   .string()
@@ -99,5 +100,3 @@ export function manifestOf(cells: Omit<Cells, "$comment">, lock: Lock | undefine
 
 /** The text of `out/manifest.json`, and of `manifest.json` on the release. */
 export const manifestText = (manifest: Manifest) => `${JSON.stringify(manifest, null, 2)}\n`;
-
-const unique = <T>(values: readonly T[]) => [...new Set(values)];

@@ -29,11 +29,14 @@ const GUEST_IP = "172.16.0.2";
 const POLL_MS = 10;
 const SSH_PORT = 22;
 
+/** Firecracker's own arguments, and `/init`. */
+export const BOOT_ARGS = "console=ttyS0 reboot=k panic=1 pci=off root=/dev/vda rw init=/init";
+
 /** The boot arguments of Firecracker's guide for an arch (docs/rootfs-and-kernel-setup.md), and what `/init` reads. */
 function bootArgs({ arch, cmdline }: Pick<FirecrackerOptions, "arch" | "cmdline">): string {
   return [
     ...(arch === "arm64" ? ["keep_bootcon"] : []),
-    "console=ttyS0 reboot=k panic=1 pci=off root=/dev/vda rw init=/init",
+    BOOT_ARGS,
     `ip=${GUEST_IP}::${HOST_IP}:255.255.255.252::eth0:off`,
     ...cmdline,
   ].join(" ");

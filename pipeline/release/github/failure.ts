@@ -1,5 +1,5 @@
 import { RequestError } from "@octokit/request-error";
-import { PipelineError } from "../../schema/error.ts";
+import { innermost, PipelineError } from "../../schema/error.ts";
 import { proxyVariable } from "../../schema/http.ts";
 
 /** GitHub asks whoever hits a limit without saying for how long to wait at least a minute. */
@@ -142,8 +142,4 @@ function unreachable(error: RequestError, apiUrl: string): GitHubError {
       transient: !certificate,
     },
   );
-}
-
-function innermost(error: Error): Error {
-  return error.cause instanceof Error ? innermost(error.cause) : error;
 }
