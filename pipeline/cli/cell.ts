@@ -7,6 +7,7 @@ import { type Outcome, runCells, STAGES, type Stage } from "../runtime/run-cells
 import { uploadCell } from "../runtime/upload-stage.ts";
 import type { Cell, Cells } from "../schema/cells.ts";
 import type { KernelFacts, RootfsFacts } from "../schema/facts.ts";
+import { accelOption } from "./accel-option.ts";
 import { numberLike } from "./numbers.ts";
 import { humanBytes } from "./progress.ts";
 import { inRun } from "./run.ts";
@@ -31,9 +32,10 @@ export const cellCommand = withBuildOptions(
     .option("--record", "write what is in each image to listings/, for later ones to be compared with")
     .option("--kernel <path>", "boot with this kernel")
     .option("--initrd <path>", "and this initial ramdisk")
+    .addOption(accelOption())
     .option(
       "--boot-timeout <s>",
-      "how long a machine has until it lets us in",
+      "how long a machine has until its SSH login",
       numberLike(/^[1-9]\d{0,4}$/, "A whole number of seconds."),
     )
     .option("--bases <dir>", "take bases' container images from here, and put them here when they are built"),

@@ -13,7 +13,7 @@ export const doctorCommand = new Command("doctor")
       if (finding.level === "fail") failed++;
       process.stdout.write(text(title, finding));
     }
-    process.stderr.write(failed === 0 ? "ready to build images\n" : `${failed} things to mend\n`);
+    process.stderr.write(failed === 0 ? "ready to build images\n" : `${failed} problems to fix\n`);
     process.exitCode = failed === 0 ? 0 : 1;
   });
 

@@ -1,6 +1,8 @@
 import { Command } from "commander";
 import { ensureBase, ensureImage, type LocalImage } from "../client/pull.ts";
 import { type Started, start } from "../client/start.ts";
+import type { Accel } from "../vm/accel.ts";
+import { accelOption } from "./accel-option.ts";
 import { type ImageFlags, parseCount, parseMib, pullOptions, withImageOptions } from "./pull-options.ts";
 import { type CliRun, inRun } from "./run.ts";
 import { connectTo } from "./ssh.ts";
@@ -12,6 +14,7 @@ interface Flags extends ImageFlags {
   readonly disk?: number;
   readonly key?: string;
   readonly tap?: string;
+  readonly accel?: Accel;
   readonly keep?: true;
   readonly timings?: true;
 }
@@ -24,7 +27,8 @@ const withMachineOptions = (command: Command): Command =>
     .option("--disk <size>", "make its disk larger: 8G (default: the image's)", parseMib)
     .option("--key <file>", "a public key that is let in as well: ~/.ssh/id_ed25519.pub")
     .option("--tap <device>", "Firecracker's network: a device that is up, with the address 172.16.0.1/30")
-    .option("--keep", "let it run on when the command has ended; see ps, ssh, stop")
+    .addOption(accelOption())
+    .option("--keep", "keep it running when the command has ended; see ps, ssh, stop")
     .option("--timings", "say how long each part took");
 
 export const createCommand = withMachineOptions(
@@ -58,10 +62,10 @@ async function machineOf(
 ): Promise<void> {
   await inRun(async (run) => {
     const local = await ensure(run);
-    const { name, arch, vmm, flavor, memory: memoryMib, cpus, disk: diskMib, key, tap } = flags;
+    const { name, arch, vmm, flavor, memory: memoryMib, cpus, disk: diskMib, key, tap, accel } = flags;
     const started = await start(
       local,
-      { ...{ name, arch, vmm, flavor, image }, ...{ memoryMib, cpus, diskMib, key, tap } },
+      { ...{ name, arch, vmm, flavor, image }, ...{ memoryMib, cpus, diskMib, key, tap, accel } },
       run,
     );
     run.progress.end();

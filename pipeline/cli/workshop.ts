@@ -7,6 +7,7 @@ import { secretsOf } from "../runtime/secrets.ts";
 import { type CellOptions, openWorkshop, type Workshop } from "../runtime/workshop.ts";
 import type { Cells } from "../schema/cells.ts";
 import { PipelineError } from "../schema/error.ts";
+import { type Accel, askedAccel } from "../vm/accel.ts";
 import type { CliProgress } from "./progress.ts";
 import { inRun } from "./run.ts";
 import { root } from "./tree.ts";
@@ -21,6 +22,7 @@ export interface BuildFlags {
   readonly rootfsSha256?: string;
   readonly kernel?: string;
   readonly initrd?: string;
+  readonly accel?: Accel;
   readonly bootTimeout?: number;
   readonly bases?: string;
   readonly record?: true;
@@ -70,6 +72,7 @@ export function toOptions(flags: BuildFlags): CellOptions {
     kernel: flags.kernel
       ? { kernel: resolve(flags.kernel), initrd: flags.initrd && resolve(flags.initrd) }
       : undefined,
+    accel: askedAccel(flags.accel),
     bootTimeoutMs: flags.bootTimeout && flags.bootTimeout * 1000,
     bases: flags.bases && resolve(flags.bases),
     epoch: epochFromEnvironment(),

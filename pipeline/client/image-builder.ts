@@ -19,7 +19,7 @@ import type { Arch } from "../schema/names.ts";
 import { type Run, unwatched } from "../schema/progress.ts";
 import { readRecord } from "../schema/record.ts";
 import { hostArch } from "../vm/accel.ts";
-import { BOOT_ARGS } from "../vm/firecracker.ts";
+import { BOOT_ARGS } from "../vm/firecracker/api.ts";
 import { bundledCells, PACKAGE } from "./bundled.ts";
 import { download } from "./download.ts";
 import { failingAs, ImageError } from "./image-error.ts";

@@ -5,15 +5,17 @@ import { PipelineError } from "../schema/error.ts";
 import type { Arch, Vmm } from "../schema/names.ts";
 import { identityOf } from "../schema/process.ts";
 import { type Run, unwatched } from "../schema/progress.ts";
-import { type Accel, probeAccel } from "../vm/accel.ts";
-import type { Console } from "../vm/console.ts";
-import { FirecrackerMachine } from "../vm/firecracker.ts";
-import { QemuMachine } from "../vm/qemu.ts";
-import { generateKey, type KeyPair, keyParameter, login, runCommand } from "../vm/ssh.ts";
+import { type Accel, askedAccel, reasonAgainstKvm, withAccelerator } from "../vm/accel.ts";
+import { FirecrackerMachine } from "../vm/firecracker/machine.ts";
+import type { Machine as Vm } from "../vm/machine.ts";
+import { QemuMachine } from "../vm/qemu/machine.ts";
+import { openSession, POWER_OFF_MS, powerOff, type Session } from "../vm/session.ts";
+import { generateKey, keyParameter } from "../vm/ssh.ts";
 import { copyDisk, growDisk } from "./disk.ts";
 import { readPublicKey } from "./public-key.ts";
 import type { LocalImage } from "./pull.ts";
 import { claim, keyOf, type Machine, register } from "./registry.ts";
+import { notOff } from "./stop.ts";
 
 /** How a machine is to be. */
 export interface StartOptions {
@@ -32,31 +34,28 @@ export interface StartOptions {
   readonly diskMib?: number | undefined;
   /** A public key that is let in as well: a file. */
   readonly key?: string | undefined;
+  /** What runs the guest's instructions. @default SMOLVM_ACCEL, or else KVM where it works */
+  readonly accel?: Accel | undefined;
   /** Firecracker's network: a tap device that is up, with the address 172.16.0.1/30. */
   readonly tap?: string | undefined;
 }
 
-/** A machine that lets us in. */
+/** A machine with a login as root. */
 export interface Started {
   readonly machine: Machine;
-  /** From the start of the VMM: until PID 1 was ready, and from then until SSH let us in, ms. */
+  /** From the start of the VMM: until PID 1 was ready, and from then until the SSH login, ms. */
   readonly bootMs: number;
   readonly readyMs: number;
-  /** Lets go of it: it runs on. */
+  /** Detaches; the machine keeps running. */
   release(): void;
-  /** Ends it, cleanly if it can, and removes what it left. */
+  /** Powers it off, or ends it where it does not, and removes what it left. */
   stop(): Promise<void>;
 }
 
-/** From start to login, ms. */
-const TIMEOUT_MS = { kvm: 60_000, tcg: 300_000 } as const;
-/** A machine that is told to power off has this long, ms. */
-const POWER_OFF_MS = 20_000;
-const CONSOLE_LINES = 20;
 const DEFAULTS = { memoryMib: 1024, cpus: 2 } as const;
 
 /**
- * Starts a machine from an image that stays as it is, and waits until its SSH lets us in.
+ * Starts a machine from an image that stays as it is, and waits until its SSH lets root in.
  * @throws PipelineError with the console's last lines
  */
 export async function start(
@@ -64,7 +63,7 @@ export async function start(
   options: StartOptions,
   run: Run = unwatched(),
 ): Promise<Started> {
-  const accel = await accelFor(options, run);
+  checkVmm(options);
   const name = options.name ?? `${options.image}-${randomBytes(2).toString("hex")}`;
   const key = generateKey();
   const authorized = [key.publicKey, ...(options.key ? [(await readPublicKey(options.key)).text] : [])];
@@ -73,36 +72,62 @@ export async function start(
     await writeFile(keyOf(name), key.privateKey, { mode: 0o600 });
     await writeFile(`${keyOf(name)}.pub`, `${key.publicKey}\n`);
     const disk = await prepareDisk(image, options, directory);
-    run.progress.step("boot");
-    const startedAt = performance.now();
     const cmdline = ["quiet", keyParameter(authorized.join("\n"))];
-    const vm = await startVm({ image, options, directory, disk, cmdline, accel });
-    const machine: Machine = {
-      ...{ schema_version: 1, name, vmm: options.vmm, image: options.image, flavor: options.flavor },
-      ...{ process: identityOf(vm.pid), ...vm.address, rootfs: image.rootfsPath },
-      started_at: new Date().toISOString(),
-    };
-    // From now on it is found, also if this process is killed.
-    await register(machine);
-    return await letIn({ vm, machine, directory, key, accel, startedAt }, run);
+    const settings = { image, options, directory, disk, cmdline };
+    const startedAt = new Date().toISOString();
+    run.progress.step("boot");
+    return await accelerated(options, run, async (accel) => {
+      const registered = (vm: Vm): Machine => ({
+        ...{ schema_version: 1, name, vmm: options.vmm, image: options.image, flavor: options.flavor },
+        ...{ process: identityOf(vm.pid), ...vm.address!, rootfs: image.rootfsPath, started_at: startedAt },
+      });
+      const bootOptions = {
+        accel,
+        start: (signal: AbortSignal) => startVmm(settings, accel, signal),
+        // From now on it is found, also if this process is killed.
+        onStart: (vm: Vm) => register(registered(vm)),
+      };
+      const session = await openSession(bootOptions, key, run);
+      return started(registered(session.machine), session, directory, run);
+    });
   } catch (error) {
     await rm(directory, { recursive: true, force: true });
     throw error;
   }
 }
 
-/** How a machine will run here, which is said once. @throws PipelineError when it cannot */
-async function accelFor({ arch, vmm, tap }: StartOptions, run: Run): Promise<Accel> {
+function started(machine: Machine, session: Session, directory: string, run: Run): Started {
+  const { bootMs, loginMs: readyMs, client, accel, machine: vm } = session;
+  return {
+    ...{ machine, bootMs, readyMs },
+    release: () => {
+      client.end();
+      vm.release();
+    },
+    stop: async () => {
+      if (!(await powerOff(vm, client, POWER_OFF_MS[accel]))) run.progress.warn(notOff(machine.name));
+      await vm.destroy();
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+/** @throws PipelineError for a VMM that cannot be started here */
+function checkVmm({ vmm, tap, arch, accel }: StartOptions): void {
+  if (vmm === "qemu") return;
   if (vmm === "libkrun")
     throw new PipelineError("smolvm starts no libkrun machines: use --vmm qemu or firecracker");
-  const { accel, why } = await probeAccel(arch);
-  if (vmm === "firecracker") {
-    if (accel !== "kvm") throw new PipelineError(`Firecracker needs KVM, and ${why}: use --vmm qemu`);
-    if (!tap) throw new PipelineError("Firecracker needs a network: give a tap device with --tap");
-  }
-  if (accel === "tcg") run.progress.warn(`no KVM, because ${why}: QEMU emulates, which is slower`);
-  return accel;
+  const against = reasonAgainstKvm(arch, askedAccel(accel));
+  if (against) throw new PipelineError(`Firecracker needs KVM, and ${against}: use --vmm qemu`);
+  if (!tap) throw new PipelineError("Firecracker needs a network: give a tap device with --tap");
 }
+
+/** QEMU can emulate where KVM does not work; Firecracker cannot. */
+const accelerated = <T>(
+  options: StartOptions,
+  run: Run,
+  attempt: (accel: Accel) => Promise<T>,
+): Promise<T> => (options.vmm === "qemu" ? withAccelerator(options, run, attempt) : attempt("kvm"));
 
 interface Disk {
   readonly path: string;
@@ -126,89 +151,24 @@ async function prepareDisk(
   return { path, writes: "image" };
 }
 
-/** What every VMM's machine has. */
-interface Vm {
-  readonly pid: number;
-  readonly console: Console;
-  readonly exited: Promise<unknown>;
-  readonly address: { readonly host: string; readonly port: number };
-  release(): void;
-  destroy(): Promise<void>;
-}
-
-async function startVm(boot: {
+interface Settings {
   readonly image: LocalImage;
   readonly options: StartOptions;
   readonly directory: string;
   readonly disk: Disk;
   readonly cmdline: readonly string[];
-  readonly accel: Accel;
-}): Promise<Vm> {
-  const { options, directory, disk, accel } = boot;
+}
+
+async function startVmm(settings: Settings, accel: Accel, signal: AbortSignal): Promise<Vm> {
+  const { options, directory, disk, cmdline } = settings;
   const { arch, memoryMib = DEFAULTS.memoryMib, cpus = DEFAULTS.cpus } = options;
   const common = {
-    ...{ arch, memoryMib, cpus, kernel: boot.image.kernelPath, disk: disk.path, cmdline: boot.cmdline },
+    ...{ arch, memoryMib, cpus, kernel: settings.image.kernelPath, disk: disk.path, cmdline },
     consoleLog: join(directory, "console.log"),
   };
   if (options.vmm === "firecracker") {
-    return await FirecrackerMachine.start({ ...common, directory, tap: options.tap! });
+    return await FirecrackerMachine.start({ ...common, directory, tap: options.tap! }, signal);
   }
-  return await QemuMachine.start({
-    ...common,
-    accel,
-    writes: disk.writes,
-    internet: true,
-    outlives: directory,
-  });
-}
-
-async function letIn(
-  booted: {
-    readonly vm: Vm;
-    readonly machine: Machine;
-    readonly directory: string;
-    readonly key: KeyPair;
-    readonly accel: Accel;
-    readonly startedAt: number;
-  },
-  run: Run,
-): Promise<Started> {
-  const { vm, machine, directory, key, accel, startedAt } = booted;
-  const gone = new AbortController();
-  void vm.exited.then(() => gone.abort());
-  const deadline = AbortSignal.timeout(TIMEOUT_MS[accel]);
-  const signal = AbortSignal.any([run.signal, deadline, gone.signal]);
-  try {
-    // QEMU's network takes a connection before the guest does, and then asks the guest again after 6 s alone.
-    await vm.console.waitFor(/SMOLVM_TS stage=ready/, signal);
-    const bootMs = performance.now() - startedAt;
-    const client = await login(vm.address, key, signal);
-    const readyMs = performance.now() - startedAt - bootMs;
-    client.on("error", () => {});
-    return {
-      ...{ machine, bootMs, readyMs },
-      release: () => {
-        client.end();
-        vm.release();
-      },
-      stop: async () => {
-        const limit = AbortSignal.timeout(POWER_OFF_MS);
-        // The answer may be lost: the machine goes down.
-        runCommand(client, ["kill", "-TERM", "1"], limit).catch(() => {});
-        await Promise.race([vm.exited, new Promise((resolve) => limit.addEventListener("abort", resolve))]);
-        client.destroy();
-        await vm.destroy();
-        await rm(directory, { recursive: true, force: true });
-      },
-    };
-  } catch (error) {
-    const tail = vm.console.tail(CONSOLE_LINES).map((line) => `  ${line}`);
-    await vm.destroy();
-    run.signal.throwIfAborted();
-    if (error instanceof PipelineError) throw error;
-    const why = gone.signal.aborted
-      ? "the machine ended before it let us in"
-      : `the machine did not let us in within ${TIMEOUT_MS[accel] / 1000} s`;
-    throw new PipelineError(why, { details: tail, cause: error });
-  }
+  const qemu = { ...common, accel, writes: disk.writes, internet: true, outlives: directory };
+  return await QemuMachine.start(qemu, signal);
 }

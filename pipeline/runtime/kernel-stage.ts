@@ -8,7 +8,7 @@ import { KernelBootFacts, type KernelFacts } from "../schema/facts.ts";
 import { KERNEL_FORMATS, type KernelFormat } from "../schema/names.ts";
 import { readRecord } from "../schema/record.ts";
 import { probeKernel } from "../vm/probe.ts";
-import type { Bus } from "../vm/qemu.ts";
+import type { Bus } from "../vm/qemu/arguments.ts";
 import { verifyBoot } from "../vm/verify.ts";
 import { ensureBase } from "./base.ts";
 import { type BuiltKernel, kernelDirectory, kernelSbom } from "./kernel.ts";
@@ -123,6 +123,7 @@ async function bootWith(
     ...{ arch: cell.arch, disk, bus: machine, check: null },
     kernel: { kernel: join(kernel.directory, started) },
     consoleLog: consoleLog(workshop, cell, format),
+    accel: options.accel,
     timeoutMs: options.bootTimeoutMs,
   };
   try {
@@ -146,6 +147,7 @@ async function probe(workshop: Workshop, cell: KernelCell, kernel: BuiltKernel):
         bus: machine,
         kernel: join(kernel.directory, started),
         initrd: join(kernel.directory, "probe.cpio"),
+        accel: workshop.options.accel,
         consoleLog: consoleLog(workshop, cell, format),
       },
       workshop.run,

@@ -36,8 +36,8 @@ export function kernelOf(workshop: Workshop, arch: Arch): KernelCell {
 }
 
 /** Where kernels are kept by their inputs, so that none is compiled twice: also what Actions caches. */
-export const kernelDirectory = (workshop: Workshop, cell: KernelCell) =>
-  join(workshop.cache, "kernels", `${cell.id}-${cell.inputs.slice(0, 12)}`);
+export const kernelDirectory = ({ cache }: Pick<Workshop, "cache">, cell: KernelCell) =>
+  join(cache, "kernels", `${cell.id}-${cell.inputs.slice(0, 12)}`);
 
 /** The kernel of these inputs: the one in the cache, or a new one. @throws PipelineError */
 export async function ensureKernel(

@@ -29,6 +29,7 @@ export async function verifyStage(
       kernel,
       check: cell.kind === "preset" ? cell.check : null,
       consoleLog: join(directory, "console.log"),
+      accel: options.accel,
       timeoutMs: options.bootTimeoutMs,
     },
     run,

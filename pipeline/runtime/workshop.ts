@@ -11,6 +11,7 @@ import { PipelineError } from "../schema/error.ts";
 import type { Arch } from "../schema/names.ts";
 import { isAlive } from "../schema/process.ts";
 import type { Run } from "../schema/progress.ts";
+import type { Accel } from "../vm/accel.ts";
 import type { Kernel } from "../vm/verify.ts";
 import type { Base } from "./base.ts";
 
@@ -32,7 +33,9 @@ export interface CellOptions {
   readonly asDeclared?: boolean | undefined;
   /** Record what is in each image, for later ones to be compared with. @default false */
   readonly record?: boolean | undefined;
-  /** How long a machine has until it lets us in, ms. @default by accelerator */
+  /** What runs guests. @default KVM where it works, else emulation */
+  readonly accel?: Accel | undefined;
+  /** How long a machine has until its SSH login, ms. @default by accelerator */
   readonly bootTimeoutMs?: number | undefined;
   /** A directory that container images of bases are taken from, and put into when they are built. */
   readonly bases?: string | undefined;

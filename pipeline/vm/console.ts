@@ -11,11 +11,15 @@ export class Console {
   #text = "";
   readonly #listeners = new Set<() => void>();
   readonly #input: Readable;
+  /** Resolves when all has been heard that there was to hear. */
+  readonly ended: Promise<void>;
 
   /** `log` is where it is kept, if it is not there already. */
   constructor(input: Readable, log?: Writable) {
     this.#input = input;
-    if (log) input.pipe(log);
+    this.ended = new Promise((resolve) => input.once("close", resolve));
+    // A log that cannot be written (a full disk) is no reason to end the machine.
+    if (log) input.pipe(log).on("error", () => {});
     // A character may come in two chunks.
     const decoder = new StringDecoder("utf8");
     input.on("data", (chunk: Buffer) => {
@@ -24,7 +28,7 @@ export class Console {
     });
   }
 
-  /** Hears no more. */
+  /** Stops listening. */
   close(): void {
     this.#input.destroy();
   }

@@ -1,8 +1,11 @@
 import { PipelineError } from "../schema/error.ts";
 import type { Arch } from "../schema/names.ts";
 import type { Run } from "../schema/progress.ts";
-import { type Accel, probeAccel } from "./accel.ts";
-import { type Bus, QemuMachine } from "./qemu.ts";
+import { type Accel, withAccelerator } from "./accel.ts";
+import type { Bus } from "./qemu/arguments.ts";
+import { QemuMachine } from "./qemu/machine.ts";
+import { SILENCE_MS } from "./session.ts";
+import { consoleTail, endsWithin, watch } from "./watch.ts";
 
 export interface ProbeOptions {
   readonly arch: Arch;
@@ -11,6 +14,8 @@ export interface ProbeOptions {
   /** An initramfs whose PID 1 says `SMOLVM_PROBE <version>` and powers off. */
   readonly initrd: string;
   readonly consoleLog: string;
+  /** @default what works here, or SMOLVM_ACCEL */
+  readonly accel?: Accel | undefined;
 }
 
 export interface Probed {
@@ -21,28 +26,30 @@ export interface Probed {
 
 /** From start to power off, ms: a probe takes about a second under emulation. */
 const TIMEOUT_MS = 120_000;
-const CONSOLE_LINES = 30;
 
 /** Boots a kernel up to a PID 1 that says so and powers off. @throws PipelineError with the console's end */
 export async function probeKernel(options: ProbeOptions, run: Run): Promise<Probed> {
-  const { accel } = await probeAccel(options.arch);
-  const machine = await QemuMachine.start({ ...options, accel, network: false, cmdline: [] });
-  const deadline = AbortSignal.timeout(TIMEOUT_MS);
-  const stop = AbortSignal.any([run.signal, deadline]);
+  return await withAccelerator(options, run, (accel) => probeOnce(options, accel, run));
+}
+
+async function probeOnce(options: ProbeOptions, accel: Accel, run: Run): Promise<Probed> {
+  const machine = await QemuMachine.start({ ...options, accel, network: false, cmdline: [] }, run.signal);
+  const watching = watch(machine, {
+    deadline: { ms: TIMEOUT_MS, message: "the kernel did not reach its PID 1" },
+    silenceMs: accel === "kvm" ? SILENCE_MS : undefined,
+    signal: run.signal,
+  });
   try {
-    await Promise.race([machine.exited, new Promise((resolve) => stop.addEventListener("abort", resolve))]);
-    run.signal.throwIfAborted();
-    const init = machine.console.stageUptime("init");
-    if (init === undefined || deadline.aborted || !/SMOLVM_PROBE Linux version/.test(machine.console.text)) {
-      throw new PipelineError(
-        init === undefined
-          ? "the kernel did not reach its PID 1"
-          : `PID 1 ran, but the machine was not off after ${TIMEOUT_MS / 1000} s`,
-        { details: machine.console.tail(CONSOLE_LINES).map((line) => `  ${line}`) },
-      );
+    await machine.console.waitFor(/SMOLVM_PROBE Linux version/, watching.signal);
+    watching.disarm();
+    if (!(await endsWithin(machine, TIMEOUT_MS))) {
+      throw new PipelineError(`PID 1 ran, but the machine was not off after ${TIMEOUT_MS / 1000} s`, {
+        details: consoleTail(machine),
+      });
     }
-    return { vmm: "qemu", accel, init_uptime_s: init };
+    return { vmm: "qemu", accel, init_uptime_s: machine.console.stageUptime("init")! };
   } finally {
+    watching.disarm();
     await machine.destroy();
   }
 }

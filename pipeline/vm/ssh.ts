@@ -1,5 +1,6 @@
 import type { Client, ConnectConfig } from "ssh2";
 import ssh2 from "ssh2";
+import { PipelineError } from "../schema/error.ts";
 
 export interface KeyPair {
   /** OpenSSH format. */
@@ -35,7 +36,7 @@ export interface CommandResult {
 const ATTEMPT_MS = 20_000;
 const BETWEEN_ATTEMPTS_MS = 100;
 
-/** Logs in as root, trying until the guest answers. Rejects on abort alone. */
+/** Logs in as root, trying until the guest answers. Rejects on abort, and at once where the guest refuses the key. */
 export async function login(
   address: { readonly host: string; readonly port: number },
   key: KeyPair,
@@ -45,7 +46,13 @@ export async function login(
     signal.throwIfAborted();
     try {
       return await attempt({ privateKey: key.privateKey, ...address }, signal);
-    } catch {
+    } catch (error) {
+      signal.throwIfAborted();
+      if ((error as { level?: string }).level === "client-authentication") {
+        throw new PipelineError("the guest's SSH server refuses the key that the guest was started with", {
+          cause: error,
+        });
+      }
       await new Promise((resolve) => setTimeout(resolve, BETWEEN_ATTEMPTS_MS));
     }
   }
@@ -55,6 +62,7 @@ export async function login(
 export function attempt(options: ConnectConfig, signal: AbortSignal): Promise<Client> {
   const client = new ssh2.Client();
   return new Promise((resolve, reject) => {
+    if (signal.aborted) return reject(signal.reason as Error);
     const abort = () => {
       client.destroy();
       reject(signal.reason as Error);
@@ -83,6 +91,7 @@ export function runCommand(
       client.destroy();
       reject(signal.reason as Error);
     };
+    if (signal.aborted) return abort();
     signal.addEventListener("abort", abort, { once: true });
     client.exec(words.map(quote).join(" "), (error, channel) => {
       if (error) return reject(error);

@@ -2,10 +2,13 @@ import { PipelineError } from "../schema/error.ts";
 import type { BootFacts } from "../schema/facts.ts";
 import type { Arch } from "../schema/names.ts";
 import type { Run } from "../schema/progress.ts";
-import { type Accel, probeAccel } from "./accel.ts";
+import { type Accel, withAccelerator } from "./accel.ts";
 import { auditGuest } from "./guest-audit.ts";
-import { type Bus, QemuMachine } from "./qemu.ts";
-import { generateKey, keyParameter, login, runCommand } from "./ssh.ts";
+import type { Bus } from "./qemu/arguments.ts";
+import { QemuMachine } from "./qemu/machine.ts";
+import { LOGIN_MS, openSession, POWER_OFF_MS, powerOff, type Session } from "./session.ts";
+import { generateKey, keyParameter, runCommand } from "./ssh.ts";
+import { consoleTail } from "./watch.ts";
 
 export interface Kernel {
   readonly kernel: string;
@@ -21,16 +24,11 @@ export interface VerifyOptions {
   /** The preset's own check; null for a base. */
   readonly check: { readonly command: readonly string[]; readonly expect: string | null } | null;
   readonly consoleLog: string;
-  /** How long the guest has until it lets us in, and for the check, ms. @default by accelerator */
+  /** @default what works here, or SMOLVM_ACCEL */
+  readonly accel?: Accel | undefined;
+  /** How long the guest has until its SSH login, and the check until it ends, ms. @default LOGIN_MS, by accelerator */
   readonly timeoutMs?: number | undefined;
 }
-
-/** From start to SSH login, and for the check, ms. Emulation takes about ten times as long as KVM. */
-const TIMEOUT_MS = { kvm: 60_000, tcg: 300_000 } as const;
-/** A machine that is told to power off has this long, ms. */
-const POWER_OFF_MS = { kvm: 5_000, tcg: 20_000 } as const;
-/** Enough for a kernel panic with its trace. */
-const CONSOLE_LINES = 30;
 
 export type Verified = Omit<BootFacts, "kernel_sha256">;
 
@@ -39,82 +37,62 @@ export type Verified = Omit<BootFacts, "kernel_sha256">;
  * @throws PipelineError with the console's last lines
  */
 export async function verifyBoot(options: VerifyOptions, run: Run): Promise<Verified> {
-  const { accel, why } = await probeAccel(options.arch);
-  if (accel === "kvm") {
-    try {
-      return await bootOnce(options, "kvm", run);
-    } catch (error) {
-      run.signal.throwIfAborted();
-      if (!(error instanceof MachineGone)) throw error;
-      run.progress.warn(`KVM is there but broken (${error.message}): falling back to emulation`);
-    }
-  } else {
-    run.progress.warn(`no KVM, because ${why}: QEMU emulates, which is slower`);
-  }
-  return await bootOnce(options, "tcg", run);
+  return await withAccelerator(options, run, (accel) => bootOnce(options, accel, run));
 }
 
-/** QEMU ended before the guest was ready. */
-class MachineGone extends PipelineError {}
-
 async function bootOnce(options: VerifyOptions, accel: Accel, run: Run): Promise<Verified> {
+  const { arch, bus, disk, consoleLog, timeoutMs = LOGIN_MS[accel] } = options;
   const key = generateKey();
-  const started = performance.now();
-  const machine = await QemuMachine.start({
-    ...options.kernel,
-    arch: options.arch,
-    accel,
-    bus: options.bus,
-    disk: options.disk,
-    cmdline: [keyParameter(key.publicKey)],
-    consoleLog: options.consoleLog,
-  });
-  const tail = () => machine.console.tail(CONSOLE_LINES).map((line) => `  ${line}`);
-  const gone = new AbortController();
-  void machine.exited.then(() => gone.abort());
-  const timeout = options.timeoutMs ?? TIMEOUT_MS[accel];
-  const deadline = AbortSignal.timeout(timeout);
-  const signal = AbortSignal.any([run.signal, deadline, gone.signal]);
+  const cmdline = [keyParameter(key.publicKey)];
+  const start = (signal: AbortSignal) =>
+    QemuMachine.start({ ...options.kernel, arch, accel, bus, disk, cmdline, consoleLog }, signal);
+  const session = await openSession(
+    { accel, start, timeoutMs, hint: "--boot-timeout gives it longer" },
+    key,
+    run,
+  );
+  const { machine, client } = session;
   try {
-    // QEMU's network takes a connection before the guest does, and then asks the guest again after 6 s alone.
-    await machine.console.waitFor(/SMOLVM_TS stage=ready/, signal);
-    const client = await login(machine.address, key, signal);
-    const ms = Math.round(performance.now() - started);
     const [init, ready] = ["init", "ready"].map((stage) => machine.console.stageUptime(stage));
-    if (init === undefined || ready === undefined)
-      throw new PipelineError("the guest let us in, but its console has no mark of init or ready", {
-        details: tail(),
+    if (init === undefined || ready === undefined) {
+      throw new PipelineError("SSH login works, but the console has no mark of init or ready", {
+        details: consoleTail(machine),
       });
-    const check = options.check && (await runCheck(client, options.check, signal));
-    await auditGuest(client, machine.sshPort!, signal);
-    gone.signal.throwIfAborted();
-    await powerOff(machine, client, accel, tail);
-    return { vmm: "qemu", accel, ms, init_uptime_s: init, ready_uptime_s: ready, check };
-  } catch (error) {
-    run.signal.throwIfAborted();
-    if (error instanceof PipelineError) throw error;
-    if (gone.signal.aborted)
-      throw new MachineGone("the machine ended before it could be used", { details: tail() });
-    if (deadline.aborted) {
+    }
+    const check = options.check && (await runCheck(session, options.check, timeoutMs));
+    await auditGuest(client, machine.address!.port, session.signal);
+    session.signal.throwIfAborted();
+    if (!(await powerOff(machine, client, POWER_OFF_MS[accel]))) {
       throw new PipelineError(
-        `no SSH login within ${timeout / 1000} s of starting the machine; --boot-timeout gives it longer`,
-        {
-          details: [`the console's last lines (all of it: ${options.consoleLog}):`, ...tail()],
-        },
+        `the machine did not power off within ${POWER_OFF_MS[accel] / 1000} s of SIGTERM to PID 1`,
+        { details: consoleTail(machine) },
       );
     }
-    throw error;
+    const ms = Math.round(session.bootMs + session.loginMs);
+    return { vmm: "qemu", accel, ms, init_uptime_s: init, ready_uptime_s: ready, check };
   } finally {
     await machine.destroy();
   }
 }
 
-type Client = Awaited<ReturnType<typeof login>>;
-
-async function runCheck(client: Client, check: NonNullable<VerifyOptions["check"]>, signal: AbortSignal) {
-  const { exitCode, output } = await runCommand(client, check.command, signal);
-  const said = output.trim();
+async function runCheck(
+  { machine, client, signal }: Session,
+  check: NonNullable<VerifyOptions["check"]>,
+  timeoutMs: number,
+) {
   const command = [...check.command];
+  const late = AbortSignal.timeout(timeoutMs);
+  const ended = runCommand(client, check.command, AbortSignal.any([signal, late]));
+  const { exitCode, output } = await ended.catch((error) => {
+    if (!late.aborted || signal.aborted) throw error;
+    throw new PipelineError(
+      `\`${command.join(" ")}\` did not end within ${timeoutMs / 1000} s in the booted image`,
+      {
+        details: consoleTail(machine),
+      },
+    );
+  });
+  const said = output.trim();
   if (exitCode !== 0) {
     throw new PipelineError(
       `\`${command.join(" ")}\` failed in the booted image with exit code ${exitCode}`,
@@ -129,28 +107,4 @@ async function runCheck(client: Client, check: NonNullable<VerifyOptions["check"
     );
   }
   return { command, output: said };
-}
-
-/** SIGTERM to PID 1 is how users power a machine off. */
-async function powerOff(
-  machine: QemuMachine,
-  client: Client,
-  accel: Accel,
-  tail: () => string[],
-): Promise<void> {
-  const limit = AbortSignal.timeout(POWER_OFF_MS[accel]);
-  const off = new Promise<boolean>((resolve) => {
-    limit.addEventListener("abort", () => resolve(false), { once: true });
-    void machine.exited.then(() => resolve(true));
-  });
-  runCommand(client, ["kill", "-TERM", "1"], limit).catch(() => {});
-  client.on("error", () => {});
-  if (!(await off)) {
-    throw new PipelineError(
-      `the machine did not power off within ${POWER_OFF_MS[accel] / 1000} s of SIGTERM to PID 1`,
-      {
-        details: tail(),
-      },
-    );
-  }
 }

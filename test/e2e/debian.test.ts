@@ -19,10 +19,9 @@ import { toolsImage } from "../../pipeline/build/tools-image.ts";
 import { declareImages } from "../../pipeline/images.ts";
 import { readCells } from "../../pipeline/runtime/cells.ts";
 import { RootfsFacts } from "../../pipeline/schema/facts.ts";
-import { probeAccel } from "../../pipeline/vm/accel.ts";
-import { QemuMachine } from "../../pipeline/vm/qemu.ts";
 import { generateKey, keyParameter, login, runCommand } from "../../pipeline/vm/ssh.ts";
 import { describeInit } from "../support/init-suite.ts";
+import { startMachine } from "../support/machine.ts";
 import { cli, Project } from "../support/project.ts";
 import { runInTools } from "../support/tools.ts";
 
@@ -114,18 +113,13 @@ describe("debian, from the archive to a staged image", () => {
 
   it("finds all that agents need of the kernel", async () => {
     const key = generateKey();
-    const machine = await QemuMachine.start({
-      ...{
-        arch: "amd64",
-        accel: (await probeAccel("amd64")).accel,
-        disk: image(BASE),
-        ...project.kernel("amd64"),
-      },
+    const machine = await startMachine({
+      ...{ arch: "amd64", disk: image(BASE), ...project.kernel("amd64") },
       ...{ cmdline: [keyParameter(key.publicKey)], consoleLog: join(store, "console") },
     });
     try {
       const patience = AbortSignal.timeout(240_000);
-      const client = await login(machine.address, key, patience);
+      const client = await login(machine.address!, key, patience);
       const script = readFileSync(join(import.meta.dirname, "../support/guest-features.py"), "utf8");
       expect(await runCommand(client, ["python3", "-c", script], patience)).toEqual({
         exitCode: 0,

@@ -6,10 +6,10 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type BuiltImage, ImageBuilder, ImageError } from "../../pipeline/client/index.ts";
 import type { App } from "../../pipeline/constructs/app.ts";
 import { Release } from "../../pipeline/constructs/release.ts";
-import { QemuMachine } from "../../pipeline/vm/qemu.ts";
 import { attempt, generateKey, runCommand } from "../../pipeline/vm/ssh.ts";
 import { ALPINE_TARBALL, hasAlpine, serveAlpine } from "../support/alpine.ts";
 import { testKernel } from "../support/kernel.ts";
+import { startMachine } from "../support/machine.ts";
 import { cli, Project } from "../support/project.ts";
 import { ubuntuBase } from "../support/tree.ts";
 
@@ -68,9 +68,8 @@ describe("images of one's own", () => {
   /** Boots an image as it is, and is let in, or not. */
   async function loginTo({ kernelPath, rootfsPath }: BuiltImage, ...ways: object[]) {
     const consoleLog = join(home, "console.log");
-    const machine = await QemuMachine.start({
+    const machine = await startMachine({
       arch: "amd64",
-      accel: "tcg",
       kernel: kernelPath,
       disk: rootfsPath,
       cmdline: [],

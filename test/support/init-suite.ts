@@ -1,10 +1,11 @@
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
-import { probeAccel } from "../../pipeline/vm/accel.ts";
-import { type Bus, QemuMachine } from "../../pipeline/vm/qemu.ts";
+import type { Bus } from "../../pipeline/vm/qemu/arguments.ts";
+import type { QemuMachine } from "../../pipeline/vm/qemu/machine.ts";
 import { attempt, generateKey, keyParameter, login, runCommand } from "../../pipeline/vm/ssh.ts";
 import type { Kernel } from "../../pipeline/vm/verify.ts";
+import { startMachine } from "./machine.ts";
 
 /** Long enough for a boot under emulation beside other work, ms. */
 const PATIENCE = 240_000;
@@ -21,12 +22,10 @@ export function describeInit(userland: string, image: () => { disk: string; kern
       { kernel, bus }: { kernel: Kernel; bus?: Bus } = image(),
     ) => {
       const { disk } = image();
-      const { accel } = await probeAccel("amd64");
       const consoleLog = join(tmpdir(), `smolvm-init-${process.pid}.log`);
-      machine = await QemuMachine.start({
+      machine = await startMachine({
         ...kernel,
         arch: "amd64",
-        accel,
         bus,
         disk,
         cmdline,
@@ -39,8 +38,9 @@ export function describeInit(userland: string, image: () => { disk: string; kern
 
     it("lets the user's key in and nothing else, reaps orphans, and powers off within 2 s", async () => {
       const key = generateKey();
-      const { console, sshPort: port = 0, exited } = await boot([keyParameter(key.publicKey)]);
-      const client = await login({ host: "127.0.0.1", port }, key, patience());
+      const { console, address, exited } = await boot([keyParameter(key.publicKey)]);
+      const { port } = address!;
+      const client = await login(address!, key, patience());
       const run = (script: string) => runCommand(client, ["sh", "-c", script], patience());
 
       const marks = [...console.text.matchAll(/SMOLVM_TS stage=(\w+)/g)].map(([, stage]) => stage);
@@ -81,11 +81,11 @@ export function describeInit(userland: string, image: () => { disk: string; kern
       // Without its own timer a CPU gets its ticks by an interrupt that goes silent on the way down.
       for (const timer of ["", "nolapic_timer"]) {
         const key = generateKey();
-        const { sshPort: port = 0, exited } = await boot([keyParameter(key.publicKey), timer], true, {
+        const { address, exited } = await boot([keyParameter(key.publicKey), timer], true, {
           kernel: elf,
           bus: "mmio",
         });
-        const client = await login({ host: "127.0.0.1", port }, key, patience());
+        const client = await login(address!, key, patience());
         client.on("error", () => {});
         runCommand(client, ["kill", "-TERM", "1"], patience()).catch(() => {});
         expect(await exited).toBe(0);

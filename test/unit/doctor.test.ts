@@ -20,17 +20,17 @@ describe("doctor", () => {
     expect(about(stdout, "Docker Engine")).toMatch(
       /^FAIL {2}Docker Engine: Docker is missing \(no unix:\/\/\/nonexistent\.sock\)\n {6}-> install .*docker\.io/,
     );
-    expect(about(stdout, "tool container")).toMatch(/^FAIL .*\n {6}-> mend Docker first\n$/);
+    expect(about(stdout, "tool container")).toMatch(/^FAIL .*\n {6}-> fix Docker first\n$/);
     expect(about(stdout, "QEMU")).toMatch(/^FAIL .*qemu-system-\w+ is missing\n {6}-> .*setup/);
     expect(about(stdout, "mmdebstrap")).toMatch(/^warn .*missing.*\n {6}-> .*setup/);
     // What one reads off is data; the sum of it is talk, and counts the FAIL lines.
-    expect(stderr).toBe(`${stdout.match(/^FAIL/gm)?.length} things to mend\n`);
+    expect(stderr).toBe(`${stdout.match(/^FAIL/gm)?.length} problems to fix\n`);
     // A command to copy is never broken in two; all other lines fit a terminal.
     const wide = stdout.split("\n").filter((line) => line.length > 80 && !line.includes("`"));
     expect(wide).toEqual([]);
   });
 
-  it("has nothing to mend about an engine that answers, and says which it is", async () => {
+  it("has nothing to fix about an engine that answers, and says which it is", async () => {
     const { host } = await startEngine({ "GET /version": { json: { Version: "20.10.24", Arch: "arm64" } } });
     const { stdout } = await visit(host);
     expect(about(stdout, "Docker Engine")).toBe("ok    Docker Engine: 20.10.24 on arm64\n");

@@ -1,7 +1,7 @@
 import { createServer } from "node:http";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { configure } from "../../pipeline/vm/firecracker.ts";
+import { configure } from "../../pipeline/vm/firecracker/api.ts";
 import { tempDirectory } from "../support/run.ts";
 
 /** A Firecracker's API on a socket that answers 204, except where `refuses` says otherwise. */

@@ -3,7 +3,7 @@ import { createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { Qmp } from "../../pipeline/vm/qmp.ts";
+import { Qmp } from "../../pipeline/vm/qemu/qmp.ts";
 import { tempDirectory } from "../support/run.ts";
 
 interface Command {

@@ -1,11 +1,6 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, existsSync, openSync } from "node:fs";
 import { request } from "node:http";
-import { join } from "node:path";
-import { setTimeout } from "node:timers/promises";
-import { errorCode, PipelineError } from "../schema/error.ts";
-import type { Arch } from "../schema/names.ts";
-import { Console, follow } from "./console.ts";
+import { PipelineError } from "../../schema/error.ts";
+import type { Arch } from "../../schema/names.ts";
 
 export interface FirecrackerOptions {
   readonly arch: Arch;
@@ -25,9 +20,7 @@ export interface FirecrackerOptions {
 
 /** The two ends of a machine's network, as Firecracker's own guide has them. */
 const HOST_IP = "172.16.0.1";
-const GUEST_IP = "172.16.0.2";
-const POLL_MS = 10;
-const SSH_PORT = 22;
+export const GUEST_IP = "172.16.0.2";
 
 /** Firecracker's own arguments, and `/init`. */
 export const BOOT_ARGS = "console=ttyS0 reboot=k panic=1 pci=off root=/dev/vda rw init=/init";
@@ -96,71 +89,4 @@ function send(
     });
     sent.once("error", reject).end(data);
   });
-}
-
-/** A running Firecracker. It outlives this process unless it is destroyed. */
-export class FirecrackerMachine {
-  readonly console: Console;
-  readonly exited: Promise<number | null>;
-  readonly address = { host: GUEST_IP, port: SSH_PORT };
-  readonly #child: ChildProcess;
-
-  /** @throws PipelineError when it is missing, ends at once or refuses something */
-  static async start(options: FirecrackerOptions): Promise<FirecrackerMachine> {
-    const socket = join(options.directory, "firecracker.socket");
-    const log = openSync(options.consoleLog, "w");
-    const child = spawn("firecracker", ["--api-sock", socket], {
-      detached: true,
-      stdio: ["ignore", log, log],
-    });
-    closeSync(log);
-    let failure: unknown;
-    const exited = new Promise<number | null>((resolve) => {
-      child.once("error", (error) => {
-        failure = error;
-        resolve(null);
-      });
-      child.once("close", resolve);
-    });
-    let running = true;
-    void exited.then(() => {
-      running = false;
-    });
-    while (running && !existsSync(socket)) await Promise.race([exited, setTimeout(POLL_MS)]);
-    const machine = new FirecrackerMachine(child, new Console(follow(options.consoleLog, exited)), exited);
-    try {
-      if (errorCode(failure) === "ENOENT") {
-        throw new PipelineError("firecracker is not on PATH: install it, or use --vmm qemu");
-      }
-      if (!running)
-        throw new PipelineError("Firecracker ended at once", { details: machine.console.tail(5) });
-      await configure(socket, options);
-      return machine;
-    } catch (error) {
-      await machine.destroy();
-      throw error;
-    }
-  }
-
-  private constructor(child: ChildProcess, output: Console, exited: Promise<number | null>) {
-    this.#child = child;
-    this.console = output;
-    this.exited = exited;
-  }
-
-  get pid(): number {
-    return this.#child.pid!;
-  }
-
-  /** Lets go of it: it runs on. */
-  release(): void {
-    this.console.close();
-    this.#child.unref();
-  }
-
-  async destroy(): Promise<void> {
-    this.#child.kill("SIGKILL");
-    await this.exited;
-    this.console.close();
-  }
 }

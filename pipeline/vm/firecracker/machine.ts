@@ -1,0 +1,80 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { closeSync, existsSync, openSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
+import { errorCode, PipelineError } from "../../schema/error.ts";
+import { Console, follow } from "../console.ts";
+import { GuestNotRun, type Machine } from "../machine.ts";
+import { configure, type FirecrackerOptions, GUEST_IP } from "./api.ts";
+
+const POLL_MS = 10;
+const SSH_PORT = 22;
+
+/** A machine that Firecracker runs. It outlives this process unless it is destroyed. */
+export class FirecrackerMachine implements Machine {
+  readonly console: Console;
+  readonly exited: Promise<number | null>;
+  readonly address = { host: GUEST_IP, port: SSH_PORT };
+  /** Firecracker ends when it cannot run the guest. */
+  readonly failed = new Promise<string>(() => {});
+  readonly #child: ChildProcess;
+
+  /** @throws PipelineError when it is missing, ends at once or refuses something */
+  static async start(options: FirecrackerOptions, signal: AbortSignal): Promise<FirecrackerMachine> {
+    const socket = join(options.directory, "firecracker.socket");
+    const log = openSync(options.consoleLog, "w");
+    const child = spawn("firecracker", ["--api-sock", socket], {
+      detached: true,
+      stdio: ["ignore", log, log],
+    });
+    closeSync(log);
+    let failure: unknown;
+    const exited = new Promise<number | null>((resolve) => {
+      child.once("error", (error) => {
+        failure = error;
+        resolve(null);
+      });
+      child.once("close", resolve);
+    });
+    let running = true;
+    void exited.then(() => {
+      running = false;
+    });
+    const machine = new FirecrackerMachine(child, new Console(follow(options.consoleLog, exited)), exited);
+    try {
+      while (running && !existsSync(socket)) {
+        await Promise.race([exited, setTimeout(POLL_MS, undefined, { signal })]);
+      }
+      if (errorCode(failure) === "ENOENT") {
+        throw new PipelineError("firecracker is not on PATH: install it, or use --vmm qemu");
+      }
+      if (!running) throw new GuestNotRun("Firecracker ended at once", { details: machine.console.tail(5) });
+      await configure(socket, options);
+      return machine;
+    } catch (error) {
+      await machine.destroy();
+      throw error;
+    }
+  }
+
+  private constructor(child: ChildProcess, output: Console, exited: Promise<number | null>) {
+    this.#child = child;
+    this.console = output;
+    this.exited = exited;
+  }
+
+  get pid(): number {
+    return this.#child.pid!;
+  }
+
+  release(): void {
+    this.console.close();
+    this.#child.unref();
+  }
+
+  async destroy(): Promise<void> {
+    this.#child.kill("SIGKILL");
+    await this.exited;
+    this.console.close();
+  }
+}

@@ -1,0 +1,103 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { closeSync, createWriteStream, openSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { errorCode } from "../../schema/error.ts";
+import { EMULATORS, missing } from "../accel.ts";
+import { Console, follow } from "../console.ts";
+import type { Address, Machine } from "../machine.ts";
+import { endedTooEarly } from "../watch.ts";
+import { type QemuOptions, qemuArguments } from "./arguments.ts";
+import { QemuControl } from "./control.ts";
+
+/** A machine that QEMU runs: its console, the loopback port that leads to its SSH, and its end. */
+export class QemuMachine implements Machine {
+  readonly console: Console;
+  readonly failed: Promise<string>;
+  /** Undefined without a network. Its port is one of loopback that leads to the guest's port 22. */
+  readonly address: Address | undefined;
+  readonly exited: Promise<unknown>;
+  readonly #child: ChildProcess;
+  readonly #control: QemuControl;
+  /** A directory of this machine alone. */
+  readonly #temporary: string | undefined;
+
+  /**
+   * Starts QEMU. @throws GuestNotRun when it ends at once, with its last words; PipelineError when it is missing
+   */
+  static async start(options: QemuOptions, signal: AbortSignal): Promise<QemuMachine> {
+    const temporary = options.outlives === undefined && (await mkdtemp(join(tmpdir(), "smolvm-vm-")));
+    const directory = temporary || options.outlives!;
+    const { program } = EMULATORS[options.arch];
+    const output = options.outlives === undefined ? undefined : openSync(options.consoleLog, "w");
+    const errors = openSync(QemuControl.log(directory), "w");
+    const child = spawn(program, qemuArguments(options, QemuControl.socket(directory)), {
+      detached: output !== undefined,
+      stdio: ["ignore", output ?? "pipe", errors],
+    });
+    if (output !== undefined) closeSync(output);
+    closeSync(errors);
+    let failure: Error | undefined;
+    const exited = new Promise<unknown>((resolve) => {
+      child.once("error", (error) => {
+        failure = error;
+        resolve(null);
+      });
+      child.once("close", resolve);
+    });
+    const heard = child.stdout
+      ? new Console(child.stdout, createWriteStream(options.consoleLog))
+      : new Console(follow(options.consoleLog, exited));
+    try {
+      const running = () => !failure && child.exitCode === null && child.signalCode === null;
+      const control = await QemuControl.openOnceThere(directory, exited, running, signal);
+      const address = options.network === false ? undefined : await control.address();
+      return new QemuMachine(child, heard, control, address, exited, temporary || undefined);
+    } catch {
+      child.kill("SIGKILL");
+      await exited;
+      await heard.ended;
+      const said = QemuControl.said(directory).at(-1);
+      if (temporary) await rm(temporary, { recursive: true, force: true });
+      if (errorCode(failure) === "ENOENT") throw missing(program);
+      signal.throwIfAborted();
+      throw endedTooEarly({ console: heard }, `QEMU ended at once: ${said ?? "it said nothing"}`);
+    }
+  }
+
+  private constructor(
+    child: ChildProcess,
+    output: Console,
+    control: QemuControl,
+    address: Address | undefined,
+    exited: Promise<unknown>,
+    temporary: string | undefined,
+  ) {
+    this.#child = child;
+    this.console = output;
+    this.#control = control;
+    this.failed = control.failed;
+    this.address = address;
+    this.exited = exited;
+    this.#temporary = temporary;
+  }
+
+  get pid(): number {
+    return this.#child.pid!;
+  }
+
+  release(): void {
+    this.#control.close();
+    this.console.close();
+    this.#child.unref();
+  }
+
+  async destroy(): Promise<void> {
+    this.#control.close();
+    this.#child.kill("SIGKILL");
+    await this.exited;
+    this.console.close();
+    if (this.#temporary) await rm(this.#temporary, { recursive: true, force: true });
+  }
+}
