@@ -60,7 +60,7 @@ describe.runIf(hasAlpine)("the generated workflow, run against a GitHub on loopb
   beforeAll(async () => {
     mirror = await serveAlpine();
     server = await GitHubServer.start();
-    repository = new Copy();
+    repository = new Copy("project");
     cpSync(join(REPOSITORY, "scripts"), repository.path("scripts"), { recursive: true });
     for (const preset of ["tiny", "other"]) {
       for (const [path, text] of Object.entries(tinyLockfile(preset))) repository.write(path, text);

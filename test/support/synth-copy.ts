@@ -15,20 +15,43 @@ import { x } from "tinyexec";
 import { CELLS_PATH } from "../../pipeline/schema/cells.ts";
 import { LOCK_PATH } from "../../pipeline/schema/lock.ts";
 import { MANIFEST_PATH, MANIFEST_SCHEMA_PATH } from "../../pipeline/schema/manifest.ts";
+import { changes, write } from "../../pipeline/synth/project.ts";
+import { synth } from "../../pipeline/synth/synth.ts";
 import { type Ended, REPOSITORY } from "./project.ts";
+import { SAMPLE_FILES } from "./sample/files.ts";
+import { sampleApp } from "./tree.ts";
 
-/** Everything that synth reads or writes, and the pipeline itself. */
-const COPIED = [
-  ...["pipeline", "dockerfiles", "init", ".github", ".gitattributes", "package.json", LOCK_PATH],
+/** The pipeline, and what every tree is made with. */
+const RECIPES = [
+  ...["pipeline", "init", "package.json", "tsconfig.json"],
+  ...["kernel", "network", "tools"].map((name) => `dockerfiles/${name}`),
+];
+/** Everything that synth reads or writes in the checkout, and the pipeline itself. */
+const PROJECT = [
+  ...[
+    "pipeline",
+    "dockerfiles",
+    "init",
+    ".github",
+    ".gitattributes",
+    "package.json",
+    "tsconfig.json",
+    LOCK_PATH,
+  ],
   ...[CELLS_PATH, MANIFEST_PATH, MANIFEST_SCHEMA_PATH],
 ];
 
-/** A checkout of this project in a directory of its own, to edit and to run as a maintainer does. */
+/**
+ * A checkout in a directory of its own, to edit and to run as a maintainer does: of the sample tree, which stays as it
+ * is, or of this project as it is declared at present.
+ */
 export class Copy {
   readonly root = mkdtempSync(join(tmpdir(), "smolvm-copy-"));
 
-  constructor() {
-    for (const path of COPIED.filter((path) => existsSync(join(REPOSITORY, path)))) {
+  constructor(tree: "sample" | "project" = "sample") {
+    for (const path of (tree === "sample" ? RECIPES : PROJECT).filter((path) =>
+      existsSync(join(REPOSITORY, path)),
+    )) {
       cpSync(join(REPOSITORY, path), join(this.root, path), {
         recursive: true,
         // What a build on this machine has installed beside its Dockerfile.
@@ -36,6 +59,14 @@ export class Copy {
       });
     }
     symlinkSync(join(REPOSITORY, "node_modules"), join(this.root, "node_modules"));
+    if (tree === "sample") this.#writeSample();
+  }
+
+  #writeSample(): void {
+    const declared = readFileSync(join(REPOSITORY, "test/support/sample/images.ts"), "utf8");
+    this.write("pipeline/images.ts", declared.replaceAll("../../../pipeline/", "./"));
+    for (const [path, text] of Object.entries(SAMPLE_FILES)) this.write(path, text);
+    write(this.root, changes(this.root, synth(sampleApp())));
   }
 
   path(path: string): string {

@@ -1,22 +1,55 @@
+import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { App } from "../../pipeline/constructs/app.ts";
 import { BaseRootfs, type BaseRootfsProps } from "../../pipeline/constructs/base-rootfs.ts";
 import { Flavor } from "../../pipeline/constructs/flavor.ts";
 import { Release } from "../../pipeline/constructs/release.ts";
-import { declareImages } from "../../pipeline/images.ts";
+import { declareImages as declareProject } from "../../pipeline/images.ts";
+import type { Cells } from "../../pipeline/schema/cells.ts";
 import { filesIn } from "../../pipeline/synth/project.ts";
+import { cellsOf, synth } from "../../pipeline/synth/synth.ts";
 import { REPOSITORY } from "./project.ts";
+import { tempDirectory } from "./run.ts";
+import { isRecipe, SAMPLE_FILES } from "./sample/files.ts";
+import { declareImages } from "./sample/images.ts";
+
+export { lockfile } from "./sample/files.ts";
 
 const committed = filesIn(REPOSITORY);
 
-/** An app that sees the committed files, except where `overlay` says otherwise (undefined: not there). */
+/** An app that sees the sample tree's files, except where `overlay` says otherwise (undefined: not there). */
 export function testApp(overlay: Readonly<Record<string, string | undefined>> = {}): App {
-  return new App({ files: (path) => (Object.hasOwn(overlay, path) ? overlay[path] : committed(path)) });
+  const own: Readonly<Record<string, string | undefined>> = { ...SAMPLE_FILES, ...overlay };
+  return new App({
+    files: (path) => (Object.hasOwn(own, path) ? own[path] : isRecipe(path) ? committed(path) : undefined),
+  });
 }
 
-/** The project's own tree. */
-export function publishedApp(overlay: Readonly<Record<string, string | undefined>> = {}): App {
+/** The sample tree: what it declares stays as it is. */
+export function sampleApp(overlay: Readonly<Record<string, string | undefined>> = {}): App {
   const app = testApp(overlay);
   declareImages(app);
+  return app;
+}
+
+/** The sample tree's cells. */
+export const sampleCells = (): Cells => cellsOf(synth(sampleApp()));
+
+/** Makes of the empty directory `root` one in which commands run, with what the sample tree synthesises to below `out/`. */
+export function sampleCheckout(root = tempDirectory()): string {
+  symlinkSync(join(REPOSITORY, "node_modules"), join(root, "node_modules"));
+  for (const [path, text] of synth(sampleApp())) {
+    if (!path.startsWith("out/")) continue;
+    mkdirSync(dirname(join(root, path)), { recursive: true });
+    writeFileSync(join(root, path), text);
+  }
+  return root;
+}
+
+/** The project's own tree: of it tests say only what holds whatever a maintainer declares. */
+export function projectApp(): App {
+  const app = new App({ files: committed });
+  declareProject(app);
   return app;
 }
 
@@ -40,13 +73,5 @@ export function ubuntuBase(release: Release, props: Partial<BaseRootfsProps> = {
     packages: ["openssh-server"],
     diskMib: 1024,
     ...props,
-  });
-}
-
-/** A lockfile that npm could have written, for one package. */
-export function lockfile(name: string, entry: object): string {
-  return JSON.stringify({
-    lockfileVersion: 3,
-    packages: { "": {}, [`node_modules/${name}`]: { version: "1.2.3", integrity: "sha512-x", ...entry } },
   });
 }

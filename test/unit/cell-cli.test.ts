@@ -1,7 +1,9 @@
-import { readFileSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { describe, expect, it } from "vitest";
-import { cli, REPOSITORY } from "../support/project.ts";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { cli } from "../support/project.ts";
+import { sampleCells, sampleCheckout } from "../support/tree.ts";
 
 /** Whatever is asked for, no test here gets as far as Docker. */
 const env = {
@@ -13,7 +15,10 @@ const env = {
 const PATIENT = { timeout: 30_000 };
 const CODEX = "codex-amd64-debian";
 
-const { refused } = JSON.parse(readFileSync(join(REPOSITORY, "out/cells.json"), "utf8"));
+const { refused } = sampleCells();
+const root = mkdtempSync(join(tmpdir(), "smolvm-cell-"));
+beforeAll(() => void sampleCheckout(root));
+afterAll(() => rmSync(root, { recursive: true }));
 
 describe.concurrent("a `cell` command that cannot be carried out", PATIENT, () => {
   it.each<[string, string[], RegExp | string]>([
@@ -35,7 +40,7 @@ describe.concurrent("a `cell` command that cannot be carried out", PATIENT, () =
     [
       "asks for a preset where it is refused",
       ["openclaw-amd64-alpine"],
-      `openclaw is not offered on alpine: ${refused.openclaw.alpine}; it is on ubuntu, debian`,
+      `openclaw is not offered on alpine: ${refused.openclaw?.alpine}; it is on ubuntu, debian`,
     ],
     ["wants a level that zstd does not have", [CODEX, "--level", "20"], /--level.*'20'.*from 1 to 19/],
     ["wants a store that is not there", [CODEX, "--store", "s3:bucket"], /--store.*'s3:bucket'.*dir:PATH/],
@@ -51,7 +56,7 @@ describe.concurrent("a `cell` command that cannot be carried out", PATIENT, () =
       /^Docker is .*no unix:\/\/\/nonexistent\/docker\.sock.*(apt-get install|systemctl start)/,
     ],
   ])("because it %s, says so in one line and exits 2", async (_, args, message) => {
-    const { exitCode, stdout, stderr } = await cli(REPOSITORY, ["cell", ...args], { env });
+    const { exitCode, stdout, stderr } = await cli(root, ["cell", ...args], { env });
     expect(stderr).toMatch(/^error: [^\n]+\n$/);
     // A text is all of it.
     const said = stderr.trim().replace(/^error: /, "");
@@ -61,7 +66,7 @@ describe.concurrent("a `cell` command that cannot be carried out", PATIENT, () =
   });
 
   it("because SOURCE_DATE_EPOCH is no time, says so in one line and exits 2", async () => {
-    const { exitCode, stdout, stderr } = await cli(REPOSITORY, ["cell", CODEX], {
+    const { exitCode, stdout, stderr } = await cli(root, ["cell", CODEX], {
       env: { ...env, SOURCE_DATE_EPOCH: "abc" },
     });
     expect(stderr).toBe('error: SOURCE_DATE_EPOCH "abc" is not a number of seconds\n');
@@ -78,7 +83,7 @@ describe.concurrent("--help", PATIENT, () => {
     ["cell", "--store <dir:PATH|github>"],
     ["doctor", "--debug"],
   ])("of %s is data, names its options, and exits 0", async (verb, option) => {
-    const { exitCode, stdout, stderr } = await cli(REPOSITORY, [verb, "--help"], { env });
+    const { exitCode, stdout, stderr } = await cli(root, [verb, "--help"], { env });
     expect(stdout).toMatch(new RegExp(`^Usage: pipeline ${verb} `));
     expect(stdout).toContain(option);
     expect([exitCode, stderr]).toEqual([0, ""]);

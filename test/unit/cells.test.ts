@@ -7,9 +7,9 @@ import { attestations, matrixOf, plan } from "../../pipeline/runtime/plan.ts";
 import { CELLS_PATH } from "../../pipeline/schema/cells.ts";
 import { PipelineError } from "../../pipeline/schema/error.ts";
 import { cellsOf, synth } from "../../pipeline/synth/synth.ts";
-import { publishedApp } from "../support/tree.ts";
+import { sampleApp } from "../support/tree.ts";
 
-const output = synth(publishedApp());
+const output = synth(sampleApp());
 const cells = cellsOf(output);
 
 let root: string;

@@ -14,9 +14,11 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { Cache } from "../../pipeline/client/cache.ts";
 import { withLock } from "../../pipeline/client/lock.ts";
 import { ensureBase, ensureImage, type PullOptions } from "../../pipeline/client/pull.ts";
+import { readCells } from "../../pipeline/runtime/cells.ts";
 import type { Manifest } from "../../pipeline/schema/manifest.ts";
 import type { Run } from "../../pipeline/schema/progress.ts";
 import { FileServer, type Trouble } from "../support/file-server.ts";
+import { REPOSITORY } from "../support/project.ts";
 import { ReleaseFiles, rootfsBytes } from "../support/release-files.ts";
 import { recordedRun, tempDirectory } from "../support/run.ts";
 import { silentRun } from "../support/silent.ts";
@@ -272,16 +274,21 @@ describe("what is not offered", () => {
     await expect(refused(query)).rejects.toThrow(message);
   });
 
-  it("says why a preset is refused on a flavor, and since when", async () => {
-    const manifest: Manifest = JSON.parse(
-      JSON.stringify(release.manifest).replaceAll('"codex"', '"openclaw"'),
-    );
-    await expect(
-      ensureImage({ ...CODEX, preset: "openclaw", flavor: "alpine" }, { cacheDir, manifest }),
-    ).rejects.toThrow(
-      "openclaw is not offered on alpine: its native parts ship as glibc prebuilts only (since images-v0.0.15); it is on ubuntu",
-    );
-  });
+  // The reasons are this package's own: whatever its tree says at present.
+  const refusals = Object.entries(readCells(REPOSITORY).refused).flatMap(([preset, reasons]) =>
+    Object.entries(reasons).map(([flavor, reason]) => ({ preset, flavor, reason })),
+  );
+  it.each(refusals.filter(({ flavor }) => flavor !== "ubuntu"))(
+    "says why $preset is refused on $flavor",
+    async ({ preset, flavor, reason }) => {
+      const manifest: Manifest = JSON.parse(
+        JSON.stringify(release.manifest).replaceAll('"codex"', `"${preset}"`),
+      );
+      await expect(ensureImage({ ...CODEX, preset, flavor }, { cacheDir, manifest })).rejects.toThrow(
+        `${preset} is not offered on ${flavor}: ${reason}; it is on ubuntu`,
+      );
+    },
+  );
 });
 
 describe("a lock", () => {

@@ -4,9 +4,9 @@ import { validate } from "dockerfile-utils";
 import { describe, expect, it } from "vitest";
 import { cellsOf, synth } from "../../pipeline/synth/synth.ts";
 import { REPOSITORY } from "../support/project.ts";
-import { publishedApp } from "../support/tree.ts";
+import { projectApp } from "../support/tree.ts";
 
-const output = synth(publishedApp());
+const output = synth(projectApp());
 const handWritten = ["dockerfiles/tools/Dockerfile", "bench/cloud-kernel/Dockerfile"];
 const dockerfiles: [string, string][] = [
   ...[...output].filter(([path]) => path.endsWith(".Dockerfile")),

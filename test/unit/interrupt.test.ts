@@ -1,20 +1,11 @@
-import { cpSync, mkdirSync, readdirSync, symlinkSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { interruptible } from "../../pipeline/cli/interrupt.ts";
 import { PipelineError } from "../../pipeline/schema/error.ts";
 import { startEngine } from "../support/docker-server.ts";
-import { cli, REPOSITORY } from "../support/project.ts";
-import { tempDirectory } from "../support/run.ts";
-
-/** A checkout as far as a cell needs it before its first container runs. */
-function checkout(): string {
-  const root = tempDirectory();
-  mkdirSync(join(root, "out"));
-  cpSync(join(REPOSITORY, "out/cells.json"), join(root, "out/cells.json"));
-  symlinkSync(join(REPOSITORY, "node_modules"), join(root, "node_modules"));
-  return root;
-}
+import { cli } from "../support/project.ts";
+import { sampleCheckout } from "../support/tree.ts";
 
 /** What the system calls when the user presses Ctrl-C. */
 const pressCtrlC = () => process.listeners("SIGINT").at(-1)!("SIGINT");
@@ -30,7 +21,7 @@ describe("a command that is interrupted", () => {
         return "never";
       },
     });
-    const root = checkout();
+    const root = sampleCheckout();
     const { exitCode, stdout, stderr } = await cli(root, ["cell", "codex-amd64-debian"], {
       env: { DOCKER_HOST: engine.host, GITHUB_ACTIONS: undefined, NODE_EXTRA_CA_CERTS: undefined },
       onStart: (child) => {

@@ -1,15 +1,14 @@
-import { cpSync, mkdirSync, readFileSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { readCells } from "../../pipeline/runtime/cells.ts";
-import { CELLS_PATH } from "../../pipeline/schema/cells.ts";
 import { Lock } from "../../pipeline/schema/lock.ts";
 import { GitHubServer } from "../support/github/server.ts";
 import { bytesOf, factsOf, stage } from "../support/github/staging.ts";
 import { type CliOptions, cli, REPOSITORY } from "../support/project.ts";
 import { tempDirectory } from "../support/run.ts";
+import { sampleCells, sampleCheckout } from "../support/tree.ts";
 
-const cells = readCells(REPOSITORY);
+const cells = sampleCells();
 const STORE = `out/release/${cells.tag}`;
 const CODEX = "codex-amd64-ubuntu-rootfs.ext4.zst";
 
@@ -17,10 +16,7 @@ let server: GitHubServer;
 let root: string;
 beforeEach(async () => {
   server = await GitHubServer.start();
-  root = tempDirectory();
-  mkdirSync(join(root, dirname(CELLS_PATH)));
-  symlinkSync(join(REPOSITORY, "node_modules"), join(root, "node_modules"));
-  for (const path of [CELLS_PATH, "out/manifest.json"]) cpSync(join(REPOSITORY, path), join(root, path));
+  root = sampleCheckout();
   stage(cells, join(root, STORE));
 });
 afterEach(() => server.stop());
@@ -90,7 +86,7 @@ describe("the release commands on GitHub", () => {
     expect(refused.stdout.trim().split("\n")).toHaveLength(20);
     expect(refused.stdout).toContain(`${CODEX}: its facts are not in `);
     expect(refused.stderr).toMatch(
-      /images-v0\.0\.15 is not published, and nothing was changed: 20 problems\n$/,
+      /images-v7\.0\.0 is not published, and nothing was changed: 20 problems\n$/,
     );
     expect(readFileSync(summary, "utf8")).toContain(`<li>${CODEX}: its facts are not in `);
     expect(server.github.releases[0]!.assets).toHaveLength(4);
@@ -153,7 +149,7 @@ describe("the release commands on GitHub", () => {
     server.github.addRelease(cells.tag, { draft: false });
     const refused = await onGitHub(["release", "prepare"]);
     expect(refused.stderr).toMatch(
-      /^error: images-v0\.0\.15 is published on example\/images on GitHub, and a published release is never changed: choose a new tag/m,
+      /^error: images-v7\.0\.0 is published on example\/images on GitHub, and a published release is never changed: choose a new tag/m,
     );
     expect(refused.exitCode).toBe(2);
     rmSync(join(root, STORE, `${CODEX}.json`));

@@ -1,15 +1,14 @@
 import { createHash } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { readCells } from "../../pipeline/runtime/cells.ts";
 import { Manifest } from "../../pipeline/schema/manifest.ts";
 import type { Failure, Fault, Operation } from "../support/github/faults.ts";
 import type { GitHub, HeldRelease } from "../support/github/github.ts";
 import { GitHubServer } from "../support/github/server.ts";
 import { bytesOf, Publisher, stage } from "../support/github/staging.ts";
-import { REPOSITORY } from "../support/project.ts";
 import { tempDirectory } from "../support/run.ts";
+import { sampleCells } from "../support/tree.ts";
 
-const all = readCells(REPOSITORY);
+const all = sampleCells();
 const IDS = ["kernel-amd64", "base-amd64-ubuntu", "codex-amd64-ubuntu"];
 const cells = { ...all, cells: all.cells.filter(({ id }) => IDS.includes(id)) };
 const ASSETS = cells.cells.flatMap(({ assets }) => assets);

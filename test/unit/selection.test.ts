@@ -1,11 +1,10 @@
 import { describe, expect, it } from "vitest";
-import { readCells } from "../../pipeline/runtime/cells.ts";
 import { isComplete, matrixOf, plan } from "../../pipeline/runtime/plan.ts";
 import { type Selection, selectPublished } from "../../pipeline/runtime/selection.ts";
-import { REPOSITORY } from "../support/project.ts";
 import { tempDirectory } from "../support/run.ts";
+import { sampleCells } from "../support/tree.ts";
 
-const cells = readCells(REPOSITORY);
+const cells = sampleCells();
 const published = cells.cells.filter((cell) => cell.published).map(({ id }) => id);
 const ids = (selection: Selection) => selectPublished(cells, selection).map(({ id }) => id);
 

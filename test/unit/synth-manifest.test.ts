@@ -1,12 +1,12 @@
 import { describe, expect, it } from "vitest";
 import { z } from "zod";
-import { IMAGES_RELEASE_TAG } from "../../pipeline/images.ts";
 import { LOCK_PATH } from "../../pipeline/schema/lock.ts";
 import { Manifest } from "../../pipeline/schema/manifest.ts";
 import { cellsOf, synth } from "../../pipeline/synth/synth.ts";
-import { publishedApp } from "../support/tree.ts";
+import { IMAGES_RELEASE_TAG } from "../support/sample/images.ts";
+import { sampleApp } from "../support/tree.ts";
 
-const { cells } = cellsOf(synth(publishedApp()));
+const { cells } = cellsOf(synth(sampleApp()));
 
 /** Digests recorded for these assets, each its own. */
 const recorded = (names: readonly string[]) =>
@@ -21,9 +21,7 @@ const complete = { schema_version: 1, tag: IMAGES_RELEASE_TAG, assets };
 
 /** The text of the manifest that synth makes where `lock` is recorded. */
 const textWith = (lock?: unknown) =>
-  synth(publishedApp(lock === undefined ? {} : { [LOCK_PATH]: JSON.stringify(lock) })).get(
-    "out/manifest.json",
-  )!;
+  synth(sampleApp(lock === undefined ? {} : { [LOCK_PATH]: JSON.stringify(lock) })).get("out/manifest.json")!;
 const manifestWith = (lock?: unknown) => Manifest.parse(JSON.parse(textWith(lock)));
 
 describe("the manifest", () => {
@@ -44,7 +42,7 @@ describe("the manifest", () => {
     expect(manifestWith()).toEqual({
       schema_version: 1,
       tag: IMAGES_RELEASE_TAG,
-      repository: "CelestoAI/SmolVM",
+      repository: "example/images",
       kernels: [],
       bases: [],
       images: [],
@@ -64,7 +62,7 @@ describe("the manifest", () => {
   });
 
   it("has every address at the tag, with the digest and size recorded for that very asset", () => {
-    const prefix = `https://github.com/CelestoAI/SmolVM/releases/download/${IMAGES_RELEASE_TAG}/`;
+    const prefix = `https://github.com/example/images/releases/download/${IMAGES_RELEASE_TAG}/`;
     expect(files).toHaveLength(4 + 4 + 48 + 48);
     for (const { url, sha256, size } of files) {
       expect(url.startsWith(prefix)).toBe(true);
@@ -115,14 +113,14 @@ describe("the manifest", () => {
     ["holds half a digest", { ...complete, assets: { "vmlinux-amd64.elf": { sha256: "ab12", size: 1 } } }],
   ])("is not made from a lock that %s", (_, lock) => {
     const text = typeof lock === "string" ? lock : JSON.stringify(lock);
-    expect(() => synth(publishedApp({ [LOCK_PATH]: text }))).toThrow(
+    expect(() => synth(sampleApp({ [LOCK_PATH]: text }))).toThrow(
       "images.lock.json does not hold recorded digests: restore it from git",
     );
   });
 });
 
 describe("the manifest's JSON Schema", () => {
-  const schema = z.fromJSONSchema(JSON.parse(synth(publishedApp()).get("out/manifest.schema.json")!));
+  const schema = z.fromJSONSchema(JSON.parse(synth(sampleApp()).get("out/manifest.schema.json")!));
   const accepts = (value: unknown) => schema.safeParse(value).success;
   const manifest: Manifest = JSON.parse(textWith(complete));
 

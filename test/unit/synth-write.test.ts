@@ -15,9 +15,9 @@ import { basename, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { changes, unifiedDiff, write } from "../../pipeline/synth/project.ts";
 import { synth } from "../../pipeline/synth/synth.ts";
-import { publishedApp } from "../support/tree.ts";
+import { sampleApp } from "../support/tree.ts";
 
-const output = synth(publishedApp());
+const output = synth(sampleApp());
 
 describe("writing", () => {
   let root: string;

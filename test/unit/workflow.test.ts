@@ -5,9 +5,9 @@ import { TextDocument } from "vscode-languageserver-textdocument";
 import { parse } from "yaml";
 import { synth } from "../../pipeline/synth/synth.ts";
 import type { Job, Step, Workflow } from "../../pipeline/synth/workflow/model.ts";
-import { publishedApp } from "../support/tree.ts";
+import { projectApp } from "../support/tree.ts";
 
-const output = synth(publishedApp());
+const output = synth(projectApp());
 const workflows = [...output].filter(([path]) => path.startsWith(".github/workflows/"));
 const published = output.get(".github/workflows/build-published-images.yml")!;
 
