@@ -12,6 +12,8 @@ import { sha256File } from "../../pipeline/schema/hash.ts";
 import { alpineBase, hasAlpine, serveAlpine } from "../support/alpine.ts";
 import { testKernel } from "../support/kernel.ts";
 import { cli, Project, smolvm } from "../support/project.ts";
+import { FakeQemu } from "../support/qemu/fake.ts";
+import { tempDirectory } from "../support/run.ts";
 import { TINY, tinyLockfile } from "../support/tiny.ts";
 
 const TAG = "client-v0.0.1";
@@ -183,6 +185,28 @@ describe.runIf(hasAlpine)("smolvm, with images that `cell` and `release publish`
     expect(await machines()).toMatchObject([{ name: "orphan" }]);
     expect((await run("stop", "orphan")).exitCode).toBe(0);
     expect(await machines()).toEqual([]);
+  });
+
+  describe("on every kind of host", () => {
+    const real = spawnSync("sh", ["-c", "command -v qemu-system-x86_64"], { encoding: "utf8" }).stdout.trim();
+
+    it.each([
+      ["KVM makes a virtual CPU and runs no guest", "internal-error", /KVM does not run the guest/, "tcg"],
+      ["there is no KVM", "no-device", /KVM does not run the guest .*No such file or directory/, "tcg"],
+      ["KVM works", real as `/${string}`, undefined, "kvm"],
+    ] as const)("where %s, a machine starts, and a cell is verified", async (_, kvm, warning, accel) => {
+      const qemu = new FakeQemu(tempDirectory(), { kvm, tcg: real as `/${string}` });
+      const started = await smolvm(["create", ...from(), "--", "id", "-u"], { ...env, ...qemu.env });
+      expect(started.stdout, started.stderr).toBe("0\n");
+      expect(qemu.started.at(-1)).toBe(accel);
+      if (warning) expect(started.stderr).toMatch(warning);
+      else expect(started.stderr).not.toContain("warning");
+
+      const flags = ["--level", "1", "--apk-mirror", mirror.url, "--store", `dir:${tempDirectory()}`];
+      const verified = await cli(project.root, ["cell", "base-amd64-alpine", ...flags], { env: qemu.env });
+      expect(verified.exitCode, verified.stderr).toBe(0);
+      expect(verified.stderr).toContain(`(${accel})`);
+    });
   });
 
   it("says why a machine cannot be as it is asked", async () => {
