@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { rm, stat, writeFile } from "node:fs/promises";
+import { stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { PipelineError } from "../schema/error.ts";
 import type { Arch, Vmm } from "../schema/names.ts";
@@ -14,7 +14,7 @@ import { generateKey, keyParameter } from "../vm/ssh.ts";
 import { copyDisk, growDisk } from "./disk.ts";
 import { readPublicKey } from "./public-key.ts";
 import type { LocalImage } from "./pull.ts";
-import { claim, keyOf, type Machine, register } from "./registry.ts";
+import { claim, keyOf, type Machine, register, unregister } from "./registry.ts";
 import { notOff } from "./stop.ts";
 
 /** How a machine is to be. */
@@ -67,7 +67,7 @@ export async function start(
   const name = options.name ?? `${options.image}-${randomBytes(2).toString("hex")}`;
   const key = generateKey();
   const authorized = [key.publicKey, ...(options.key ? [(await readPublicKey(options.key)).text] : [])];
-  const directory = await claim(name);
+  const directory = await claim(name, run);
   try {
     await writeFile(keyOf(name), key.privateKey, { mode: 0o600 });
     await writeFile(`${keyOf(name)}.pub`, `${key.publicKey}\n`);
@@ -88,15 +88,15 @@ export async function start(
         onStart: (vm: Vm) => register(registered(vm)),
       };
       const session = await openSession(bootOptions, key, run);
-      return started(registered(session.machine), session, directory, run);
+      return started(registered(session.machine), session, run);
     });
   } catch (error) {
-    await rm(directory, { recursive: true, force: true });
+    await unregister(name);
     throw error;
   }
 }
 
-function started(machine: Machine, session: Session, directory: string, run: Run): Started {
+function started(machine: Machine, session: Session, run: Run): Started {
   const { bootMs, loginMs: readyMs, client, accel, machine: vm } = session;
   return {
     ...{ machine, bootMs, readyMs },
@@ -107,7 +107,7 @@ function started(machine: Machine, session: Session, directory: string, run: Run
     stop: async () => {
       if (!(await powerOff(vm, client, POWER_OFF_MS[accel]))) run.progress.warn(notOff(machine.name));
       await vm.destroy();
-      await rm(directory, { recursive: true, force: true });
+      await unregister(machine.name, machine);
     },
   };
 }

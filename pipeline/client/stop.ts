@@ -1,4 +1,4 @@
-import { readFile, rm } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { setTimeout } from "node:timers/promises";
 import { PipelineError } from "../schema/error.ts";
 import { isRunning, pidOf } from "../schema/process.ts";
@@ -6,7 +6,7 @@ import type { Run } from "../schema/progress.ts";
 import { QemuControl } from "../vm/qemu/control.ts";
 import { POWER_OFF_MS, powerOff } from "../vm/session.ts";
 import { attempt } from "../vm/ssh.ts";
-import { directoryOf, keyOf, type Machine } from "./registry.ts";
+import { directoryOf, keyOf, type Machine, unregister } from "./registry.ts";
 
 const POLL_MS = 50;
 
@@ -18,7 +18,7 @@ export async function stopMachine(machine: Machine, run: Run): Promise<void> {
     run.progress.warn(notOff(machine.name));
     if (isRunning(machine.process)) process.kill(pidOf(machine.process), "SIGKILL");
   }
-  await rm(directoryOf(machine.name), { recursive: true, force: true });
+  await unregister(machine.name, machine);
 }
 
 /** Whether a machine has powered off by itself; it is not waited for where its VMM has stopped the guest. */

@@ -28,3 +28,9 @@ export function innermost(error: Error): Error {
 export function errorCode(error: unknown): string | undefined {
   return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : undefined;
 }
+
+/** What the system says of a call that failed: `permission denied`; undefined for any other error. */
+export function systemReason(error: unknown): string | undefined {
+  if (errorCode(error) === undefined) return undefined;
+  return /^E[A-Z0-9]+: ([^,]+)/.exec((error as Error).message)?.[1];
+}

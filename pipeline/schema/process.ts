@@ -3,6 +3,8 @@ import { errorCode } from "./error.ts";
 
 /** Whether a process of this number runs, also one of another user. */
 export function isAlive(pid: number): boolean {
+  // 0 and negative numbers name groups of processes.
+  if (!Number.isSafeInteger(pid) || pid <= 0) return false;
   try {
     process.kill(pid, 0);
     return true;
