@@ -40,7 +40,7 @@ export const imagesCommand = new Command("images")
   .option("--json", "as data")
   .action(async ({ manifest: from, cache: directory, json }: ListFlags) => {
     const manifest = await loadManifest(from);
-    const cached = await new Cache(directory).list();
+    const cached = await inRun(async (run) => await new Cache(directory).list(run));
     const rows = offered(manifest).map((row) => ({
       ...row,
       cached: cached.find(({ sha256 }) => sha256 === row.sha256),
@@ -121,11 +121,14 @@ export const pruneCommand = new Command("prune")
       ((flags.flavor !== undefined && entry.flavor === flags.flavor) ||
         (since !== undefined && entry.usedAt.getTime() < since) ||
         (named !== undefined && !named.has(entry.sha256)));
-    const leftovers = await cache.leftovers();
-    const removed = (await cache.list()).filter(wanted);
-    for (const { path } of flags.dryRun ? [] : [...removed, ...leftovers.map((path) => ({ path }))]) {
-      await cache.remove({ path });
-    }
+    const { leftovers, removed } = await inRun(async (run) => {
+      const unused = await cache.leftovers(run);
+      const unwanted = (await cache.list(run)).filter(wanted);
+      if (flags.dryRun) return { leftovers: unused, removed: unwanted };
+      for (const entry of unwanted) await cache.remove(entry);
+      for (const path of unused) await cache.removeLeftover(path, run);
+      return { leftovers: unused, removed: unwanted };
+    });
     for (const path of [...removed.map((entry) => entry.path), ...leftovers])
       process.stdout.write(`${path}\n`);
     const freed = removed.reduce((sum, { onDisk }) => sum + onDisk, 0);

@@ -69,7 +69,10 @@ async function ensureBoth(
 ): Promise<LocalImage> {
   const { run = unwatched() } = options;
   const cache = new Cache(options.cacheDir);
-  const [kernelThere, rootfsThere] = [await cache.find(kernel.sha256), await cache.find(rootfs.sha256)];
+  const [kernelThere, rootfsThere] = [
+    await cache.find(kernel.sha256, run),
+    await cache.find(rootfs.sha256, run),
+  ];
   const lookupMs = performance.now() - started;
   if (kernelThere && rootfsThere) {
     return {
