@@ -14,7 +14,8 @@ import { PipelineError } from "../schema/error.ts";
 import { LOCK_PATH, Lock } from "../schema/lock.ts";
 import { MANIFEST_PATH, Manifest, manifestOf, manifestText } from "../schema/manifest.ts";
 import { MANIFEST_ASSET } from "../schema/names.ts";
-import { readRecord } from "../schema/record.ts";
+import { reasonOf } from "../schema/reason.ts";
+import { readCommitted } from "../schema/record.ts";
 import { writeWhole } from "../schema/whole-file.ts";
 import { numberLike } from "./numbers.ts";
 import { type CliRun, inRun } from "./run.ts";
@@ -105,7 +106,7 @@ async function publishRelease(
     const store = openReleases(cells, flags.store, run);
     const release = await theRelease(store, cells, flags);
     const staged = new DirectoryStore(stagingDirectory(cells, flags.store));
-    const before = await readRecord(join(root(), LOCK_PATH), Lock);
+    const before = await readCommitted(join(root(), LOCK_PATH), Lock);
     const published = await publish(
       {
         ...{ cells, staged, store, release, final: flags.final === true },
@@ -146,7 +147,7 @@ async function record(cells: Cells, lock: Lock): Promise<void> {
 async function proposeDigests(): Promise<void> {
   const cells = readCells(root());
   await inRun(async (run) => {
-    const lock = await readRecord(join(root(), LOCK_PATH), Lock);
+    const lock = await readCommitted(join(root(), LOCK_PATH), Lock);
     if (lock?.tag !== cells.tag) {
       throw new PipelineError(
         `${LOCK_PATH} has no digests of ${cells.tag}: run \`npm run release -- publish\` first`,
@@ -209,7 +210,10 @@ async function verify(tag: string | undefined, flags: StoreFlags & { download?: 
     }
     const path = release ? join(release.id, MANIFEST_ASSET) : MANIFEST_PATH;
     const text = await readFile(resolve(root(), path), "utf8").catch((cause) => {
-      throw new PipelineError(`there is no ${path}: run \`npm run release -- publish\` first`, { cause });
+      throw new PipelineError(
+        `cannot read ${path} (${reasonOf(cause)}): run \`npm run release -- publish\` first`,
+        { cause },
+      );
     });
     const options = { store, tag: wanted, manifest: { text, path }, download: flags.download === true };
     const { assets, problems } = await verifyRelease(options, run);
@@ -223,9 +227,8 @@ async function pruneReleases(flags: StoreFlags & { keep: number; dryRun?: true }
   const cells = readCells(root());
   await inRun(async (run) => {
     const store = openReleases(cells, flags.store, run);
-    const committed = await readRecord(join(root(), MANIFEST_PATH), Manifest);
-    if (!committed)
-      throw new PipelineError(`${MANIFEST_PATH} is missing or no manifest: run \`npm run synth\``);
+    const committed = await readCommitted(join(root(), MANIFEST_PATH), Manifest);
+    if (!committed) throw new PipelineError(`${MANIFEST_PATH} is missing: run \`npm run synth\``);
     const dryRun = flags.dryRun === true;
     const removed = await prune(
       { store, keep: flags.keep, tag: cells.tag, inUse: committed.tag, dryRun },

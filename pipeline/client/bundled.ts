@@ -2,11 +2,21 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { CELLS_PATH, Cells } from "../schema/cells.ts";
+import { PipelineError } from "../schema/error.ts";
+import { reasonOf } from "../schema/reason.ts";
 
 /** The package that this file is part of: what it was released with, and what images are made with. */
 export const PACKAGE = fileURLToPath(new URL("../../", import.meta.url));
 
-/** The cells that this package declares. */
+/** The cells that this package declares. @throws PipelineError when its file is damaged */
 export async function bundledCells(): Promise<Cells> {
-  return Cells.parse(JSON.parse(await readFile(join(PACKAGE, CELLS_PATH), "utf8")));
+  const path = join(PACKAGE, CELLS_PATH);
+  try {
+    return Cells.parse(JSON.parse(await readFile(path, "utf8")));
+  } catch (cause) {
+    throw new PipelineError(
+      `${path} is not as this version has it (${reasonOf(cause)}): in a checkout run \`npm run synth\`, else install the package again`,
+      { cause },
+    );
+  }
 }

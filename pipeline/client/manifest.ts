@@ -1,11 +1,12 @@
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import type { Cells } from "../schema/cells.ts";
 import { PipelineError } from "../schema/error.ts";
 import { proxiedFetch } from "../schema/http.ts";
 import { MANIFEST_PATH, Manifest } from "../schema/manifest.ts";
 import { type Arch, kernelFormatOf, type Vmm } from "../schema/names.ts";
+import { placeOf } from "../schema/place.ts";
+import { readText, textOf } from "../schema/read-text.ts";
+import { reasonOf } from "../schema/reason.ts";
 import { unique } from "../schema/unique.ts";
 import { hostArch } from "../vm/accel.ts";
 import { bundledCells, PACKAGE } from "./bundled.ts";
@@ -45,26 +46,41 @@ export interface Remote {
   readonly size: number | undefined;
 }
 
+/** No manifest is larger, bytes: one of 48 rows has 30 kB. */
+const MOST = 16 << 20;
+
 /**
  * Reads a manifest: a file, a file: or http(s): address, or the one that this package was released with.
- * @throws PipelineError when there is none
+ * @throws PipelineError when it cannot be read, or is none: it names the field that is wrong
  */
-export async function loadManifest(from?: string): Promise<Manifest> {
+export async function loadManifest(from?: string, signal?: AbortSignal): Promise<Manifest> {
   const source = from ?? join(PACKAGE, MANIFEST_PATH);
+  let text: string;
   try {
-    return Manifest.parse(JSON.parse(await readText(source)));
+    text = await fetchText(source, signal);
   } catch (cause) {
-    const reason = cause instanceof Error && !("issues" in cause) ? cause.message : "it has other fields";
-    throw new PipelineError(`${source} is no manifest (${reason}): give another with --manifest`, { cause });
+    signal?.throwIfAborted();
+    if (cause instanceof PipelineError) throw cause;
+    throw new PipelineError(
+      `cannot read the manifest ${source}: ${reasonOf(cause)}; give another with --manifest`,
+      { cause },
+    );
+  }
+  try {
+    return Manifest.parse(JSON.parse(text));
+  } catch (cause) {
+    throw new PipelineError(`${source} is no manifest (${reasonOf(cause)}): give another with --manifest`, {
+      cause,
+    });
   }
 }
 
-async function readText(source: string): Promise<string> {
-  if (source.startsWith("file:")) return await readFile(fileURLToPath(source), "utf8");
-  if (!/^https?:/.test(source)) return await readFile(source, "utf8");
-  const response = await proxiedFetch(SILENCE_MS)(source);
-  if (!response.ok) throw new Error(`HTTP ${response.status}`);
-  return await response.text();
+async function fetchText(source: string, signal: AbortSignal | undefined): Promise<string> {
+  const place = placeOf("--manifest", source);
+  if (place.kind === "path") return await readText(place.path, MOST);
+  const response = await proxiedFetch(SILENCE_MS)(place.url, signal ? { signal } : {});
+  if (!response.ok || !response.body) throw new Error(`HTTP ${response.status}`);
+  return await textOf(response.body, MOST);
 }
 
 /** What a machine is made from. */

@@ -5,6 +5,7 @@ import { Facts } from "../schema/facts.ts";
 import { sha256File } from "../schema/hash.ts";
 import { MANIFEST_ASSET, SUMS_ASSET } from "../schema/names.ts";
 import type { Run } from "../schema/progress.ts";
+import { reasonOf } from "../schema/reason.ts";
 import { writeWhole } from "../schema/whole-file.ts";
 import type { Outgoing } from "./store.ts";
 
@@ -23,9 +24,10 @@ export class DirectoryStore {
       return Facts.parse(JSON.parse(await readFile(path, "utf8")));
     } catch (cause) {
       if (errorCode(cause) === "ENOENT") return undefined;
-      throw new PipelineError(`${path} does not hold an asset's facts: remove it and build the cell again`, {
-        cause,
-      });
+      throw new PipelineError(
+        `${path} does not hold an asset's facts (${reasonOf(cause)}): remove it and build the cell again`,
+        { cause },
+      );
     }
   }
 

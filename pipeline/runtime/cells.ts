@@ -1,19 +1,30 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type BaseCell, CELLS_PATH, type Cell, Cells, type PresetCell } from "../schema/cells.ts";
-import { PipelineError, unknownName } from "../schema/error.ts";
+import { errorCode, PipelineError, unknownName } from "../schema/error.ts";
+import { reasonOf } from "../schema/reason.ts";
 import { unique } from "../schema/unique.ts";
 
 /** Reads `out/cells.json` of the project in `root`. @throws PipelineError */
 export function readCells(root: string): Cells {
+  const path = join(root, CELLS_PATH);
+  let text: string;
   try {
-    return Cells.parse(JSON.parse(readFileSync(join(root, CELLS_PATH), "utf8")));
+    text = readFileSync(path, "utf8");
   } catch (cause) {
     throw new PipelineError(
-      `${CELLS_PATH} is missing or not as this version writes it: run \`npm run synth\``,
-      {
-        cause,
-      },
+      errorCode(cause) === "ENOENT"
+        ? `there is no ${CELLS_PATH} in ${root}: run this where the project's package.json is, or \`npm run synth\` first`
+        : `cannot read ${path}: ${reasonOf(cause)}; run \`npm run synth\` once that is put right`,
+      { cause },
+    );
+  }
+  try {
+    return Cells.parse(JSON.parse(text));
+  } catch (cause) {
+    throw new PipelineError(
+      `${CELLS_PATH} is not as this version writes it (${reasonOf(cause)}): run \`npm run synth\``,
+      { cause },
     );
   }
 }

@@ -3,6 +3,7 @@ import { dirname, join } from "node:path";
 import type { BaseCell, PresetCell } from "../schema/cells.ts";
 import { errorCode, PipelineError } from "../schema/error.ts";
 import { apkVersions, Listing, listingPath } from "../schema/listing.ts";
+import { reasonOf } from "../schema/reason.ts";
 import type { Contents } from "./rootfs-image.ts";
 
 /** What was last recorded of a cell; undefined where nothing was. @throws PipelineError when it is damaged */
@@ -12,9 +13,10 @@ export async function readListing(root: string, id: string): Promise<Listing | u
     return Listing.parse(JSON.parse(await readFile(join(root, path), "utf8")));
   } catch (cause) {
     if (errorCode(cause) === "ENOENT") return undefined;
-    throw new PipelineError(`${path} is no listing: restore it from git, or record it anew with --record`, {
-      cause,
-    });
+    throw new PipelineError(
+      `${path} is no listing (${reasonOf(cause)}): restore it from git, or record it anew with --record`,
+      { cause },
+    );
   }
 }
 

@@ -5,6 +5,7 @@ import { PipelineError } from "../schema/error.ts";
 import { Manifest } from "../schema/manifest.ts";
 import { MANIFEST_ASSET } from "../schema/names.ts";
 import type { Run } from "../schema/progress.ts";
+import { reasonOf } from "../schema/reason.ts";
 
 export interface VerifyOptions {
   readonly store: ReleaseStore;
@@ -87,6 +88,6 @@ function parse(text: string, path: string): Manifest {
   try {
     return Manifest.parse(JSON.parse(text));
   } catch (cause) {
-    throw new PipelineError(`${path} is no manifest: run \`npm run synth\``, { cause });
+    throw new PipelineError(`${path} is no manifest (${reasonOf(cause)}): run \`npm run synth\``, { cause });
   }
 }

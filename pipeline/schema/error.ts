@@ -9,10 +9,17 @@ export class PipelineError extends Error {
   readonly details: readonly string[];
 
   constructor(message: string, options: { details?: readonly string[]; cause?: unknown } = {}) {
-    super(message, { cause: options.cause });
+    super(printable(message), { cause: options.cause });
     this.details = options.details ?? [];
   }
 }
+
+/** Text on one line, whatever a user or a server has put into it: control characters are escaped, as in `\\n`. */
+export const printable = (text: string): string =>
+  text.replace(/[\p{Cc}\u2028\u2029\u202a-\u202e]/gu, (each) => {
+    const short = { "\n": "\\n", "\r": "\\r", "\t": "\\t" }[each];
+    return short ?? `\\u${each.charCodeAt(0).toString(16).padStart(4, "0")}`;
+  });
 
 /** `unknown preset "x"; one of: codex, pi`: an unknown name, with the names that exist. */
 export function unknownName(kind: string, name: string, known: Iterable<string>): PipelineError {

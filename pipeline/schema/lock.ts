@@ -1,6 +1,6 @@
 import { z } from "zod";
 
-const Sha256 = z.string().regex(/^[0-9a-f]{64}$/);
+const Sha256 = z.string().regex(/^[0-9a-f]{64}$/, "64 lower-case hex digits");
 
 /**
  * `images.lock.json`: the digests recorded when a tag was published, by asset name. Synth makes the

@@ -6,10 +6,16 @@ import { unique } from "./unique.ts";
 
 const Sha256 = z
   .string()
-  .regex(/^[0-9a-f]{64}$/)
+  .regex(/^[0-9a-f]{64}$/, "64 lower-case hex digits")
   .describe("sha256 of the bytes on the wire, lower-case hex");
 const Size = z.int().positive().describe("length on the wire, bytes");
-const Url = z.string().regex(/^https:\/\//);
+/** The file's name is what mirrors have it under: nothing that an address could mean in two ways. */
+const Url = z
+  .string()
+  .regex(
+    /^https:\/\/[^/?#@\\\s]+(\/[^/?#\\\s]+)*\/[A-Za-z0-9_-][A-Za-z0-9._-]*$/,
+    "expected the https address of a file (https://HOST/PATH/NAME)",
+  );
 
 const KernelRow = z.strictObject({ arch: Arch, format: KernelFormat, url: Url, sha256: Sha256, size: Size });
 const BaseRow = z.strictObject({

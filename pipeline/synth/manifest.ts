@@ -4,6 +4,7 @@ import type { Cells } from "../schema/cells.ts";
 import { PipelineError } from "../schema/error.ts";
 import { LOCK_PATH, Lock } from "../schema/lock.ts";
 import { Manifest, manifestOf } from "../schema/manifest.ts";
+import { reasonOf } from "../schema/reason.ts";
 
 /** The content of `out/manifest.json`: a row for each image whose bytes are recorded as published. */
 export function renderManifest(release: Release, cells: Omit<Cells, "$comment">): Manifest {
@@ -17,7 +18,10 @@ function recorded(release: Release): Lock | undefined {
   try {
     return Lock.parse(JSON.parse(text));
   } catch (cause) {
-    throw new PipelineError(`${LOCK_PATH} does not hold recorded digests: restore it from git`, { cause });
+    throw new PipelineError(
+      `${LOCK_PATH} does not hold recorded digests (${reasonOf(cause)}): restore it from git`,
+      { cause },
+    );
   }
 }
 

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { printable } from "../../pipeline/schema/error.ts";
 import {
   ARCHS,
   assetNames,
@@ -112,7 +113,7 @@ describe("any names that may be chosen", () => {
 it.each(["", "Codex", "a_b", "-a", "a-", "a--b", "9a", "a/b", "a.b", "a b", "a\n", "ü", "__proto__"])(
   "%j is no name",
   (text) => {
-    expect(() => checkName("preset", text)).toThrow(`preset "${text}"`);
+    expect(() => checkName("preset", text)).toThrow(`preset "${printable(text)}"`);
   },
 );
 

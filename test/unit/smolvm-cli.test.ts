@@ -88,11 +88,11 @@ describe("smolvm pull, images, prune", () => {
   it("say which manifest is none, and what is not published yet", async () => {
     writeFileSync(join(mirror, "manifest.json"), "[]");
     expect((await run(["pull", "codex", ...here()])).stderr).toMatch(
-      /^error: \S+manifest\.json is no manifest \(it has other fields\): give another with --manifest$/m,
+      /^error: \S+manifest\.json is no manifest \(expected object, received array\): give another with --manifest$/m,
     );
     rmSync(join(mirror, "manifest.json"));
     expect((await run(["pull", "codex", ...here()])).stderr).toMatch(
-      /^error: \S+manifest\.json is no manifest \(ENOENT/m,
+      /^error: cannot read the manifest \S+manifest\.json: no such file or directory; give another/m,
     );
     expect((await run(["codex", "start"])).stderr).toContain(`error: ${IMAGES_RELEASE_TAG} has no images`);
   });
