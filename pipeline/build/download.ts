@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { PipelineError } from "../schema/error.ts";
-import { tap } from "../schema/hash.ts";
+import { sha256File, tap } from "../schema/hash.ts";
 import { proxiedFetch } from "../schema/http.ts";
 import type { Run } from "../schema/progress.ts";
 
@@ -15,7 +15,9 @@ import type { Run } from "../schema/progress.ts";
  */
 export async function fetchVerified(from: string, sha256: string, cache: string, run: Run): Promise<string> {
   const target = join(cache, sha256);
-  if (await exists(target)) return target;
+  // What lies there is believed as little as what comes.
+  if ((await sha256File(target, run.signal).catch(() => undefined)) === sha256) return target;
+  run.signal.throwIfAborted();
   await mkdir(cache, { recursive: true });
   const partial = `${target}.${process.pid}.partial`;
   try {
@@ -54,8 +56,4 @@ async function open(from: string, signal: AbortSignal): Promise<{ stream: Readab
     stream: Readable.fromWeb(response.body as import("node:stream/web").ReadableStream),
     size: Number(response.headers.get("content-length") ?? 0),
   };
-}
-
-async function exists(path: string): Promise<boolean> {
-  return (await stat(path).catch(() => undefined)) !== undefined;
 }

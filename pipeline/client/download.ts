@@ -5,13 +5,15 @@ import { stat } from "node:fs/promises";
 import { basename } from "node:path";
 import { Readable, type Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { setTimeout } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
-import { errorCode, innermost, PipelineError } from "../schema/error.ts";
+import { setTimeout as pause } from "node:timers/promises";
+import { errorCode, PipelineError } from "../schema/error.ts";
 import { tap } from "../schema/hash.ts";
 import { proxiedFetch, proxyVariable } from "../schema/http.ts";
+import { type Place, placeOf } from "../schema/place.ts";
 import type { Run } from "../schema/progress.ts";
+import { reasonOf } from "../schema/reason.ts";
 import type { Remote } from "./manifest.ts";
+import { fileOf, type Mirror } from "./mirrors.ts";
 
 /** How patient a download is. */
 export interface Patience {
@@ -21,15 +23,18 @@ export interface Patience {
   readonly firstMs: number;
   /** How long a server may be silent, ms. */
   readonly silenceMs: number;
+  /** How long a source may go without a byte, all its attempts together, where another comes after it, ms. */
+  readonly nextMs: number;
 }
 
-const PATIENCE: Patience = { attempts: 5, firstMs: 500, silenceMs: 30_000 };
+/** The waits of all attempts fit into `nextMs`: a mirror that has a moment's trouble is not given up. */
+const PATIENCE: Patience = { attempts: 5, firstMs: 500, silenceMs: 30_000, nextMs: 9_000 };
 
 export interface DownloadOptions {
   /** A file; without a hash it is taken as it comes. */
   readonly remote: Omit<Remote, "sha256"> & { readonly sha256: string | undefined };
-  /** Addresses (http, https, file) and directories that are tried before the manifest's own address. */
-  readonly mirrors: readonly string[];
+  /** Tried in their order before the manifest's own address. One that does not answer is marked as given up. */
+  readonly mirrors: readonly Mirror[];
   /** Whether what comes is zstd, and is to be unpacked. */
   readonly unpack: boolean;
   readonly patience?: Patience | undefined;
@@ -49,21 +54,26 @@ export interface Downloaded {
  */
 export async function download(options: DownloadOptions, target: string, run: Run): Promise<Downloaded> {
   const { remote, mirrors } = options;
+  const own: Source = { place: placeOf("the file's address", remote.url) };
   const name = basename(new URL(remote.url).pathname);
-  const sources = [...mirrors.map((mirror) => below(mirror, name)), remote.url];
+  const sources = [...mirrors.map((mirror): Source => ({ place: fileOf(mirror, name), mirror })), own];
   const failures: string[] = [];
   for (const source of sources) {
+    const { mirror, place } = source;
+    const where = place.kind === "path" ? place.path : place.url;
+    if (mirror?.givenUp !== undefined) {
+      failures.push(`${where}: not asked again (${mirror.givenUp})`);
+      continue;
+    }
     try {
       return await unchanged(() => from(source, options, target, run));
     } catch (error) {
       run.signal.throwIfAborted();
-      if (
-        errorCode(error) === "ENOSPC" ||
-        (error instanceof PipelineError && !(error instanceof NotFromHere))
-      )
-        throw error;
-      failures.push(`${source}: ${(error as Error).message}`);
-      if (sources.length > 1) run.progress.warn(`${failures.at(-1)}; trying the next source`);
+      if (error instanceof PipelineError && !(error instanceof NotFromHere)) throw error;
+      const why = reasonOf(error instanceof NotFromHere ? new Error(error.message) : error);
+      if (mirror && error instanceof Unavailable) mirror.givenUp = why;
+      failures.push(`${where}: ${why}`);
+      if (source !== own) run.progress.warn(`${failures.at(-1)}; trying the next source`);
     }
   }
   if (failures.length === 1) throw new PipelineError(`cannot fetch ${failures[0]}`);
@@ -72,8 +82,17 @@ export async function download(options: DownloadOptions, target: string, run: Ru
   });
 }
 
+/** Where a file may be had; the release's own address is no mirror, and comes last. */
+interface Source {
+  readonly place: Place;
+  readonly mirror?: Mirror;
+}
+
 /** A source that has not what is wanted; the next one may. */
 class NotFromHere extends PipelineError {}
+
+/** A source that does not answer, or not in time: it would not have other files either. */
+class Unavailable extends NotFromHere {}
 
 /** The file has become another while it was fetched. */
 class Changed extends Error {}
@@ -88,18 +107,21 @@ async function unchanged<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-/** A file of a mirror: a directory of files, at an address or on disk. */
-function below(mirror: string, name: string): string {
-  return `${mirror.replace(/\/+$/, "")}/${name}`;
-}
-
-async function from(source: string, options: DownloadOptions, target: string, run: Run): Promise<Downloaded> {
+async function from(
+  { place, mirror }: Source,
+  options: DownloadOptions,
+  target: string,
+  run: Run,
+): Promise<Downloaded> {
   const { remote, unpack, patience = PATIENCE } = options;
   const started = performance.now();
   const hash = createHash("sha256");
   let wireSize = 0;
   let cameAt = started;
-  const bytes = isAddress(source) ? overHttp(source, remote.size, patience, run) : fromDisk(source);
+  const bytes =
+    place.kind === "path"
+      ? fromDisk(place.path)
+      : overHttp(place.url, { size: remote.size, patience, nextMs: mirror && patience.nextMs }, run);
   const watched = async function* () {
     for await (const chunk of bytes) {
       wireSize += chunk.length;
@@ -118,7 +140,9 @@ async function from(source: string, options: DownloadOptions, target: string, ru
   } catch (error) {
     // It is zstd that knows why it takes no more.
     const said = await sink.done.catch((reason) => reason);
-    throw errorCode(error) === "EPIPE" ? (said ?? error) : error;
+    if (errorCode(error) === "EPIPE" && said) throw said;
+    if (error instanceof Error && "path" in error && error.path === target) throw unwritable(target, error);
+    throw errorCode(error) === "ENOSPC" ? unwritable(target, error) : error;
   }
   await sink.done;
   const actual = hash.digest("hex");
@@ -128,63 +152,106 @@ async function from(source: string, options: DownloadOptions, target: string, ru
   return { wireSize, downloadMs: cameAt - started, finishMs: performance.now() - cameAt };
 }
 
-const isAddress = (source: string) => /^https?:/.test(source);
+/** This machine's trouble: no other source mends it. */
+const unwritable = (target: string, cause: unknown) =>
+  new PipelineError(
+    errorCode(cause) === "ENOSPC"
+      ? `no space left for ${target}: make room`
+      : `cannot write ${target}: ${reasonOf(cause)}`,
+    { cause },
+  );
 
-async function* fromDisk(source: string): AsyncGenerator<Buffer> {
-  const path = source.startsWith("file:") ? fileURLToPath(source) : source;
+async function* fromDisk(path: string): AsyncGenerator<Buffer> {
   if (!(await stat(path).catch(() => undefined))?.isFile()) throw new NotFromHere("there is no such file");
-  yield* createReadStream(path, { highWaterMark: 1 << 20 });
+  const file = createReadStream(path, { highWaterMark: 1 << 20 });
+  const chunks = file[Symbol.asyncIterator]();
+  for (;;) {
+    const next = await chunks.next().catch((cause: unknown) => {
+      throw new NotFromHere(`it cannot be read: ${reasonOf(cause)}`, { cause });
+    });
+    if (next.done) return;
+    yield next.value;
+  }
 }
 
-/** The bytes of an address. Where they break off, the rest is asked for, as long as it is the same file. */
+/**
+ * The bytes of an address. Where they break off, or do not come for `nextMs` (where that is given), the rest is asked
+ * for, as long as it is the same file; who then is silent for as long again is given up.
+ */
 async function* overHttp(
   url: string,
-  size: number | undefined,
-  { attempts, firstMs, silenceMs }: Patience,
+  { size, patience, nextMs }: { size: number | undefined; patience: Patience; nextMs: number | undefined },
   run: Run,
 ): AsyncGenerator<Uint8Array> {
+  const { attempts, firstMs, silenceMs } = patience;
   const get = proxiedFetch(silenceMs);
+  let tooLong = new AbortController();
+  let timer: NodeJS.Timeout | undefined;
+  const waitForByte = () => {
+    if (nextMs !== undefined) timer = setTimeout(() => tooLong.abort(), nextMs);
+  };
   let done = 0;
+  /** How many bytes had come when it was silent for too long. */
+  let silentAt = 0;
   let validator: string | undefined;
   /** Whether anybody has answered: an address that nobody is at is not waited for long. */
   let reached = false;
-  for (let failed = 0; ; ) {
-    const before = done;
-    try {
-      const headers =
-        done > 0 ? { range: `bytes=${done}-`, ...(validator ? { "if-range": validator } : {}) } : {};
-      // A server that compresses on the way would have its own idea of how many bytes there are.
-      const response = await get(url, {
-        signal: run.signal,
-        headers: { ...headers, "accept-encoding": "identity" },
-      });
-      reached = true;
-      if (!response.ok || !response.body) throw statusError(response.status);
-      const skip = response.status === 206 ? 0 : done;
-      const etag = response.headers.get("etag");
-      if (validator !== undefined && etag !== validator) throw new Changed("it changed while it was fetched");
-      // A weak one (W/"…") does not say that the bytes are the same.
-      if (etag?.startsWith('"')) validator = etag;
-      const total = totalOf(response, done);
-      let seen = 0;
-      for await (const chunk of response.body) {
-        const fresh = chunk.subarray(Math.min(chunk.length, Math.max(0, skip - seen)));
-        seen += chunk.length;
-        done += fresh.length;
-        if (fresh.length > 0) yield fresh;
+  waitForByte();
+  try {
+    for (let failed = 0; ; ) {
+      const before = done;
+      const signal = AbortSignal.any([run.signal, tooLong.signal]);
+      try {
+        const headers =
+          done > 0 ? { range: `bytes=${done}-`, ...(validator ? { "if-range": validator } : {}) } : {};
+        // A server that compresses on the way would have its own idea of how many bytes there are.
+        const response = await get(url, { signal, headers: { ...headers, "accept-encoding": "identity" } });
+        reached = true;
+        if (!response.ok || !response.body) throw statusError(response.status);
+        const skip = response.status === 206 ? 0 : done;
+        const etag = response.headers.get("etag");
+        if (validator !== undefined && etag !== validator)
+          throw new Changed("it changed while it was fetched");
+        // A weak one (W/"…") does not say that the bytes are the same.
+        if (etag?.startsWith('"')) validator = etag;
+        const total = totalOf(response, done);
+        let seen = 0;
+        for await (const chunk of response.body) {
+          // While whoever takes the bytes is slow, the source is not.
+          clearTimeout(timer);
+          const fresh = chunk.subarray(Math.min(chunk.length, Math.max(0, skip - seen)));
+          seen += chunk.length;
+          done += fresh.length;
+          if (fresh.length > 0) yield fresh;
+          waitForByte();
+        }
+        if (done >= (size ?? total ?? done)) return;
+        throw new Error(`it ended after ${done} of ${size ?? total} bytes`);
+      } catch (error) {
+        run.signal.throwIfAborted();
+        if (error instanceof PipelineError || error instanceof Changed) throw error;
+        failed = done > before ? 1 : failed + 1;
+        if (tooLong.signal.aborted) {
+          if (done === silentAt) throw silent(nextMs, error);
+          silentAt = done;
+          tooLong = new AbortController();
+          waitForByte();
+          continue;
+        }
+        if (failed >= (reached ? attempts : Math.min(attempts, 2)))
+          throw new Unavailable(unreachable(error), { cause: error });
+        await pause(firstMs * 2 ** (failed - 1), undefined, { signal }).catch((reason: unknown) => {
+          run.signal.throwIfAborted();
+          throw silent(nextMs, reason);
+        });
       }
-      if (done >= (size ?? total ?? done)) return;
-      throw new Error(`it ended after ${done} of ${size ?? total} bytes`);
-    } catch (error) {
-      run.signal.throwIfAborted();
-      if (error instanceof NotFromHere || error instanceof Changed) throw error;
-      failed = done > before ? 1 : failed + 1;
-      if (failed >= (reached ? attempts : Math.min(attempts, 2)))
-        throw new NotFromHere(unreachable(error as Error), { cause: error });
-      await setTimeout(firstMs * 2 ** (failed - 1), undefined, { signal: run.signal });
     }
+  } finally {
+    clearTimeout(timer);
   }
 }
+
+const silent = (ms = 0, cause: unknown) => new Unavailable(`no byte came within ${ms / 1000} s`, { cause });
 
 /** The length of the whole file, as an answer tells it. */
 function totalOf(response: { headers: { get(name: string): string | null }; status: number }, done: number) {
@@ -200,9 +267,9 @@ function statusError(status: number): Error {
   return status >= 500 || status === 408 || status === 429 ? new Error(message) : new NotFromHere(message);
 }
 
-function unreachable(error: Error): string {
+function unreachable(error: unknown): string {
   const proxy = proxyVariable();
-  return `${innermost(error).message}${proxy ? `, through the proxy that ${proxy} names` : ""}`;
+  return `${reasonOf(error)}${proxy ? `, through the proxy that ${proxy} names` : ""}`;
 }
 
 /** zstd, which writes holes for zeros. */

@@ -11,6 +11,7 @@ import {
   loadManifest,
   type Remote,
 } from "./manifest.ts";
+import { type Mirror, mirrorsOf } from "./mirrors.ts";
 
 /** Where images come from and go to. */
 export interface PullOptions {
@@ -49,21 +50,24 @@ const UNPACKED = 6;
  */
 export async function ensureImage(query: ImageQuery, options: PullOptions = {}): Promise<LocalImage> {
   const started = performance.now();
+  const mirrors = await mirrorsOf(options.mirrors ?? []);
   const found = await findImage(await manifestOf(options), query);
-  return await ensureBoth(found, options, started);
+  return await ensureBoth(found, mirrors, options, started);
 }
 
 /** The same for a bare base. */
 export async function ensureBase(query: BaseQuery = {}, options: PullOptions = {}): Promise<LocalImage> {
   const started = performance.now();
-  return await ensureBoth(findBase(await manifestOf(options), query), options, started);
+  const mirrors = await mirrorsOf(options.mirrors ?? []);
+  return await ensureBoth(findBase(await manifestOf(options), query), mirrors, options, started);
 }
 
-const manifestOf = async ({ manifest }: PullOptions): Promise<Manifest> =>
-  typeof manifest === "object" ? manifest : await loadManifest(manifest);
+const manifestOf = async ({ manifest, run }: PullOptions): Promise<Manifest> =>
+  typeof manifest === "object" ? manifest : await loadManifest(manifest, run?.signal);
 
 async function ensureBoth(
   { kernel, rootfs, flavor }: { kernel: Remote; rootfs: Remote; flavor: string },
+  mirrors: readonly Mirror[],
   options: PullOptions,
   started: number,
 ): Promise<LocalImage> {
@@ -87,7 +91,7 @@ async function ensureBoth(
   const ensure = (remote: Remote, unpack: boolean, of: string | null) =>
     cache.ensure({ sha256: remote.sha256, asset: assetOf(remote), flavor: of }, run, async (partial) => {
       run.progress.step(`fetch ${assetOf(remote)}`);
-      const { mirrors = [], patience } = options;
+      const { patience } = options;
       const downloaded = await download({ remote, mirrors, unpack, patience }, partial, run);
       took.push(downloaded);
       return downloaded;

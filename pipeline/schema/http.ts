@@ -1,10 +1,13 @@
 import { EnvHttpProxyAgent, fetch, type RequestInit } from "undici";
+import { PipelineError } from "./error.ts";
 
 /**
  * `fetch` through the proxy that the environment names, which Node's own does not know; a connection that is silent
  * for `silenceMs` is given up. `NODE_EXTRA_CA_CERTS` is honoured by Node itself.
+ * @throws PipelineError at a proxy's variable that holds no http(s) address
  */
 export function proxiedFetch(silenceMs: number): typeof fetch {
+  checkProxies();
   const dispatcher = new EnvHttpProxyAgent({
     headersTimeout: silenceMs,
     bodyTimeout: silenceMs,
@@ -20,6 +23,20 @@ export function proxiedFetch(silenceMs: number): typeof fetch {
  */
 const SENT_ONCE = { window: null, redirect: "error" } as const;
 
+const PROXIES = ["https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY"] as const;
+
 /** The variable that names a proxy, where one does. */
-export const proxyVariable = (): string | undefined =>
-  ["https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY"].find((name) => process.env[name]);
+export const proxyVariable = (): string | undefined => PROXIES.find((name) => process.env[name]);
+
+/** The value is not shown: it may hold a password. */
+function checkProxies(): void {
+  for (const name of PROXIES) {
+    const value = process.env[name];
+    if (!value) continue;
+    if (!/^https?:\/\/./i.test(value) || !URL.canParse(value)) {
+      throw new PipelineError(
+        `${name} does not hold a proxy's http(s) address: set it to http://HOST:PORT, or unset it`,
+      );
+    }
+  }
+}

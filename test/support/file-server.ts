@@ -10,6 +10,8 @@ export type Trouble =
   | { readonly kind: "cut"; readonly after: number }
   /** The body ends early, as if it were whole. */
   | { readonly kind: "short"; readonly after: number }
+  /** So many bytes of the body come, and then nothing. */
+  | { readonly kind: "stall"; readonly after: number }
   /** Nobody answers. */
   | { readonly kind: "silence" };
 
@@ -66,6 +68,7 @@ export class FileServer {
       await new Promise((resolve) => response.write(piece, resolve));
       if (this.slowMs > 0) await new Promise((resolve) => setTimeout(resolve, this.slowMs));
     }
+    if (trouble?.kind === "stall") return void response.flushHeaders();
     if (trouble?.kind === "cut") response.destroy();
     else response.end();
   }

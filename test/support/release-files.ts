@@ -5,7 +5,7 @@ import type { Manifest } from "../../pipeline/schema/manifest.ts";
 const sha256 = (bytes: Buffer) => createHash("sha256").update(bytes).digest("hex");
 
 /** A packed file, as the pipeline packs. */
-const packed = (bytes: Buffer): Buffer =>
+export const packed = (bytes: Buffer): Buffer =>
   spawnSync("zstd", ["-q", "-3", "--long=27", "-c"], { input: bytes, maxBuffer: 1 << 28 }).stdout;
 
 /** A file system of `mib` MiB: bytes that nothing packs, and twice as many zeros. */

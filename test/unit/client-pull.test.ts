@@ -19,13 +19,16 @@ import type { Manifest } from "../../pipeline/schema/manifest.ts";
 import type { Run } from "../../pipeline/schema/progress.ts";
 import { FileServer, type Trouble } from "../support/file-server.ts";
 import { REPOSITORY } from "../support/project.ts";
-import { ReleaseFiles, rootfsBytes } from "../support/release-files.ts";
+import { packed, ReleaseFiles, rootfsBytes } from "../support/release-files.ts";
 import { recordedRun, tempDirectory } from "../support/run.ts";
 import { silentRun } from "../support/silent.ts";
 
 const CODEX = { preset: "codex", arch: "amd64", vmm: "qemu", flavor: "ubuntu" } as const;
 const ROOTFS = "codex-amd64-ubuntu-rootfs.ext4.zst";
-const FAST = { attempts: 4, firstMs: 1, silenceMs: 400 };
+const KERNEL = "vmlinux-amd64.image";
+/** A frame of zstd's that holds nothing, and that every decoder skips. */
+const SKIPPED = Buffer.from([0x50, 0x2a, 0x4d, 0x18, 0, 0, 0, 0]);
+const FAST = { attempts: 4, firstMs: 1, silenceMs: 400, nextMs: 300 };
 
 let server: FileServer;
 let release: ReleaseFiles;
@@ -176,6 +179,48 @@ describe("pulling an image", () => {
     expect(entries()).toHaveLength(2);
   });
 
+  /** zstd of other content, as long as the right bytes: a frame that every decoder skips fills it up. */
+  const otherZstd = () => {
+    const frame = packed(Buffer.from("other content"));
+    const rest = size() - frame.length - 8;
+    const header = Buffer.alloc(8);
+    header.writeUInt32LE(0x184d2a50, 0);
+    header.writeUInt32LE(rest, 4);
+    return Buffer.concat([frame, header, Buffer.alloc(rest)]);
+  };
+  it.each<[string, string, () => Buffer]>([
+    ["a root file system that zstd unpacks, of the right size", ROOTFS, otherZstd],
+    ["a root file system that zstd unpacks, and shorter", ROOTFS, () => packed(rootfsBytes(1))],
+    [
+      "the right root file system, with more after it",
+      ROOTFS,
+      () => Buffer.concat([packed(release.rootfs), SKIPPED]),
+    ],
+    ["a kernel of the right size", KERNEL, () => Buffer.alloc(release.kernel.length, "x")],
+    ["a kernel that is cut", KERNEL, () => release.kernel.subarray(0, 100)],
+  ])("believes the sha256 alone: refuses %s, and tries the next source", async (_, name, bytes) => {
+    const wrong = bytes();
+    // A server that knows no length and sends less would be asked again.
+    const mirror = tempDirectory();
+    writeFileSync(join(mirror, name), wrong);
+    const run = recordedRun();
+    const { kernelPath, rootfsPath } = await pull({ mirrors: [mirror] }, run);
+    expect(run.warnings).toContainEqual(
+      expect.stringMatching(
+        /: (its sha256 is [0-9a-f]{64}, and the manifest says [0-9a-f]{64}|it has more than the \d+ bytes .*); trying the next source$/,
+      ),
+    );
+    expect(readFileSync(kernelPath)).toEqual(release.kernel);
+    expect(readFileSync(rootfsPath).equals(release.rootfs)).toBe(true);
+    server.files.set(`/images-v1/${name}`, wrong);
+    cacheDir = tempDirectory();
+    await expect(pull()).rejects.toThrow(
+      /^cannot fetch http:\S+: (its sha256 is [0-9a-f]{64}, and the manifest says [0-9a-f]{64}|it ended after \d+ of \d+ bytes|it has more than the \d+ bytes that the manifest says)$/,
+    );
+    expect(entries().filter((each) => !/^[0-9a-f]{64}(\.json)?$/.test(each))).toEqual([]);
+    expect(entries()).toHaveLength(name === KERNEL ? 0 : 2);
+  });
+
   it("asks the mirrors in their order, believes none, and the release's own address last", async () => {
     const [empty, wrong, right] = [tempDirectory(), tempDirectory(), tempDirectory()];
     writeFileSync(join(wrong, ROOTFS), "not it");
@@ -259,6 +304,103 @@ describe("pulling an image", () => {
     run.interrupt(new Error("stop"));
     expect((await pulled).message).toBe("stop");
     expect(entries().filter((name) => name.includes(".partial") || name.includes(".lock"))).toEqual([]);
+  });
+});
+
+describe("a mirror", () => {
+  const mirror = async (...troubles: Trouble[]) => {
+    const other = await FileServer.start();
+    for (const [name, bytes] of release.files) other.files.set(`/${name}`, bytes);
+    other.troubles.push(...troubles);
+    return other;
+  };
+  const right = async (pulled: ReturnType<typeof pull>) => {
+    const { kernelPath, rootfsPath } = await pulled;
+    expect(readFileSync(kernelPath)).toEqual(release.kernel);
+    expect(readFileSync(rootfsPath).equals(release.rootfs)).toBe(true);
+  };
+  const times = (count: number, trouble: Trouble) => Array<Trouble>(count).fill(trouble);
+
+  it.each<[string, Trouble, RegExp]>([
+    ["says nothing", { kind: "silence" }, /no byte came within 0\.3 s/],
+    ["sends headers, and no byte", { kind: "stall", after: 0 }, /no byte came within 0\.3 s/],
+    ["has trouble of its own each time", { kind: "status", status: 503 }, /HTTP 503/],
+  ])("that %s is given up for the whole run, with one warning", async (_, trouble, why) => {
+    const other = await mirror(...times(9, trouble));
+    const run = recordedRun();
+    await right(pull({ mirrors: [other.url] }, run));
+    expect(run.warnings).toEqual([expect.stringMatching(/: .*; trying the next source$/)]);
+    expect(run.warnings[0]).toMatch(why);
+    // Whatever it was asked for, it was the kernel.
+    expect(other.requests.filter((request) => request.includes(ROOTFS))).toEqual([]);
+    if (trouble.kind !== "status") expect(other.requests).toHaveLength(1);
+  });
+
+  it("that nobody is at is given up as well; the address that comes last is asked for each file", async () => {
+    const run = recordedRun();
+    const gone = "http://127.0.0.1:60998";
+    await right(pull({ mirrors: [gone] }, run));
+    expect(run.warnings).toEqual([expect.stringMatching(/ECONNREFUSED.*; trying the next source$/)]);
+    for (const path of server.files.keys()) server.files.delete(path);
+    cacheDir = tempDirectory();
+    const last = recordedRun();
+    await expect(pull({ mirrors: [gone] }, last)).rejects.toThrow("from any of 2 sources");
+    // After the last source there is none to try.
+    expect(last.warnings).toEqual([expect.stringContaining("trying the next source")]);
+  });
+
+  it("that lacks one file is asked for the next", async () => {
+    const other = await mirror();
+    other.files.delete(`/${KERNEL}`);
+    await right(pull({ mirrors: [other.url] }));
+    expect(other.requests).toEqual([`GET /${KERNEL}`, `GET /${ROOTFS}`]);
+    expect(server.requests).toEqual([`GET /images-v1/${KERNEL}`]);
+  });
+
+  it.each<[string, Trouble]>([
+    ["breaks off", { kind: "cut", after: 200_000 }],
+    ["stalls", { kind: "stall", after: 200_000 }],
+  ])("that %s again and again half-way is asked for the rest, and no other source is", async (_, trouble) => {
+    const other = await mirror();
+    const options = { mirrors: [other.url] };
+    // The kernel is there already.
+    other.troubles.push({ kind: "short", after: release.kernel.length }, trouble, trouble, trouble);
+    await right(pull(options));
+    expect(other.requests.filter((request) => request.includes("bytes="))).toHaveLength(3);
+    expect(server.requests).toEqual([]);
+  });
+
+  it("that falls silent for good half-way is followed by the next source", async () => {
+    const other = await mirror({ kind: "short", after: release.kernel.length });
+    other.troubles.push({ kind: "stall", after: 200_000 }, ...times(9, { kind: "silence" }));
+    await right(pull({ mirrors: [other.url] }));
+    expect(other.requests).toHaveLength(3);
+    expect(server.requests).toEqual([`GET /images-v1/${ROOTFS}`]);
+  });
+
+  it("has its files below its address, also where that has a query", async () => {
+    const other = await mirror();
+    for (const [name, bytes] of release.files) other.files.set(`/deep/er/${name}?key=1`, bytes);
+    await right(pull({ mirrors: [`${other.url}/deep/er//?key=1`] }));
+    expect(server.requests).toEqual([]);
+  });
+
+  it.each([
+    [
+      "ftp://x/y",
+      '--mirror "ftp://x/y" begins with ftp:, which is not supported: give a path, or a file:, http: or https: address',
+    ],
+    ["", '--mirror "" is empty: give a path'],
+    ["http://", '--mirror "http://" is no address'],
+    ["file:x", '--mirror "file:x" is no file: address'],
+    [
+      "https://me:secret@example.com/",
+      "--mirror has a user name or password before example.com, which is not supported",
+    ],
+    ["/dev/null", "--mirror /dev/null is a file: give the directory that has the release's files"],
+  ])("%j is refused before anything is fetched", async (given, message) => {
+    await expect(pull({ mirrors: [given] })).rejects.toThrow(message);
+    expect(server.requests).toEqual([]);
   });
 });
 

@@ -63,6 +63,29 @@ describe("fetching a file", () => {
     expect(seen).toEqual(["/rootfs.tar.gz"]);
   });
 
+  it.each<[string, Buffer]>([
+    ["of the same size", Buffer.alloc(CONTENT.length, "x")],
+    ["that lack the end", CONTENT.subarray(0, 1000)],
+    ["that go on", Buffer.concat([CONTENT, CONTENT])],
+    ["that are none", Buffer.alloc(0)],
+  ])("that brings bytes %s is refused, from an address, a path and the cache itself", async (_, wrong) => {
+    const { url, seen } = await serve((__, response) => void response.end(wrong));
+    const path = join(tempDirectory(), "rootfs.tar");
+    writeFileSync(path, wrong);
+    const cache = freshCache();
+    for (const from of [url, path]) {
+      const error = await fetchVerified(from, SHA256, cache, recordedRun()).catch((reason) => reason);
+      expect(error).toBeInstanceOf(PipelineError);
+      expect(error.message).toContain(`${from} is not the expected file: its sha256 is `);
+      expect(readdirSync(cache)).toEqual([]);
+    }
+    expect(seen).toHaveLength(1);
+    writeFileSync(join(cache, SHA256), wrong);
+    writeFileSync(path, CONTENT);
+    const kept = await fetchVerified(path, SHA256, cache, recordedRun());
+    expect(readFileSync(kept).equals(CONTENT)).toBe(true);
+  });
+
   it("that brings other bytes names both hashes, and keeps nothing", async () => {
     const { url } = await serve(whole);
     const cache = freshCache();
