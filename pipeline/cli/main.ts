@@ -5,6 +5,7 @@ import { diffCommand } from "./diff.ts";
 import { doctorCommand } from "./doctor.ts";
 import { listCommand } from "./list.ts";
 import { planCommand } from "./plan.ts";
+import { presetCommand } from "./preset.ts";
 import { runProgram } from "./program.ts";
 import { releaseCommand } from "./release.ts";
 import { reproCommand } from "./repro.ts";
@@ -15,6 +16,6 @@ const program = new Command("pipeline").description(
 );
 const commands = [
   ...[synthCommand, diffCommand, listCommand, planCommand],
-  ...[cellCommand, releaseCommand, reproCommand, doctorCommand],
+  ...[cellCommand, releaseCommand, reproCommand, doctorCommand, presetCommand],
 ];
 await runProgram(program, commands, process.argv.slice(2));

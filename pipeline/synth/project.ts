@@ -5,7 +5,8 @@ import type { ReadFile } from "../constructs/app.ts";
 import { errorCode, PipelineError } from "../schema/error.ts";
 import { ATTRIBUTES_PATH, generatedPaths } from "./gitattributes.ts";
 import { isMarked } from "./marker.ts";
-import type { Output } from "./synth.ts";
+import { README_PATH, withTable } from "./readme.ts";
+import { cellsOf, type Output } from "./synth.ts";
 
 /** A generated file that is not as the tree says: to be written, or (text undefined) to be removed. */
 export interface Change {
@@ -35,7 +36,14 @@ export function changes(root: string, output: Output): Change[] {
     ...stale
       .filter((path) => removable(root, path))
       .map((path) => ({ path, before: files(path), after: undefined })),
+    ...readmeChange(files(README_PATH), output),
   ].filter((change) => change.before !== change.after);
+}
+
+/** The one file of which synth writes a part: the table between its two marks. */
+function readmeChange(before: string | undefined, output: Output): Change[] {
+  const after = before === undefined ? undefined : withTable(before, cellsOf(output));
+  return after === undefined ? [] : [{ path: README_PATH, before, after }];
 }
 
 /**

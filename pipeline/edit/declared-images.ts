@@ -1,0 +1,44 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { App, type ReadFile } from "../constructs/app.ts";
+import { Release } from "../constructs/release.ts";
+import { PipelineError } from "../schema/error.ts";
+
+/** What a maintainer edits, from the project's root. */
+export const IMAGES_PATH = "pipeline/images.ts";
+
+export interface DeclaredImages {
+  readonly app: App;
+  readonly release: Release;
+}
+
+/**
+ * Declares the tree that a text of images.ts says, as if it stood in `root`, without writing there.
+ *
+ * @throws PipelineError when the text cannot be loaded, or declares no release
+ */
+export async function declareText(root: string, text: string, files: ReadFile): Promise<DeclaredImages> {
+  const directory = mkdtempSync(join(tmpdir(), "smolvm-images-"));
+  try {
+    const module = join(directory, "images.mts");
+    const home = pathToFileURL(join(root, dirname(IMAGES_PATH))).href;
+    writeFileSync(
+      module,
+      text.replaceAll(/^(import [^"]*")\.\//gm, (_, head) => `${head}${home}/`),
+    );
+    const app = new App({ files });
+    const loaded: { declareImages?: (app: App) => void } = await import(pathToFileURL(module).href);
+    loaded.declareImages?.(app);
+    const release = app.node.findAll().find((construct) => construct instanceof Release);
+    if (release === undefined) throw new PipelineError("declareImages makes no Release");
+    return { app, release };
+  } catch (cause) {
+    throw new PipelineError(`${IMAGES_PATH} cannot be used: ${(cause as Error).message.split("\n")[0]}`, {
+      cause,
+    });
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,114 @@
+import { execFile } from "node:child_process";
+import { PipelineError } from "../schema/error.ts";
+
+/**
+ * The settings of npm that decide what is written. Flags come before every file and variable, so that the result
+ * is the same for every user. What a user says about the way to the registry (`registry`, `proxy`, `cafile`,
+ * credentials) and about which versions are old enough (`before`, `min-release-age`) is left as it is.
+ */
+const FLAGS = [
+  "--json",
+  "--loglevel=silent",
+  "--package-lock-only",
+  "--package-lock=true",
+  "--shrinkwrap=true",
+  "--lockfile-version=3",
+  "--format-package-lock=true",
+  "--omit-lockfile-registry-resolved=true",
+  "--ignore-scripts",
+  "--dry-run=false",
+  "--global=false",
+  "--location=user",
+  "--workspaces=false",
+  "--include=prod",
+  "--include=optional",
+  "--include=peer",
+  "--install-strategy=hoisted",
+  "--install-links=false",
+  "--legacy-peer-deps=false",
+  "--strict-peer-deps=false",
+  "--prefer-dedupe=false",
+  "--engine-strict=false",
+  "--force=false",
+  "--audit=false",
+  "--fund=false",
+  "--progress=false",
+  "--update-notifier=false",
+  "--fetch-retry-mintimeout=1000",
+  "--fetch-retry-maxtimeout=5000",
+];
+
+/** Variables about the way to the registry, as in FLAGS' comment; every other `npm_config_*` is not handed on. */
+const HANDED_ON =
+  /^npm_config_(\/\/.*|_.*|@.*|registry|userconfig|globalconfig|prefix|cache|ca|cafile|cert|key|proxy|https_proxy|noproxy|strict_ssl|local_address|maxsockets|fetch_(retries|timeout)|replace_registry_host|(prefer_)?offline|prefer_online|before|min_release_age(_exclude)?)$/i;
+
+/** What npm says on stdout when it fails. */
+interface Failure {
+  readonly error?: { readonly code?: string; readonly summary?: string; readonly detail?: string };
+}
+
+/**
+ * Runs npm in `directory`, which must have a package.json, with the same result for every user.
+ *
+ * @param what the package as asked for, for errors
+ * @returns what npm prints, as JSON
+ * @throws PipelineError in one line when npm is missing, does not find the package or reaches no registry
+ */
+export function npm(
+  directory: string,
+  args: readonly string[],
+  what: string,
+  signal: AbortSignal,
+): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const options = { cwd: directory, env: environment(process.env), signal, maxBuffer: 64 * 1024 * 1024 };
+    execFile("npm", [...args, ...FLAGS], options, (error, stdout, stderr) => {
+      if (error === null) resolve(stdout);
+      else if (signal.aborted) reject(signal.reason);
+      else reject(failure(what, error, stdout, stderr));
+    });
+  });
+}
+
+/** The environment without what npm would take as settings that decide what is written. */
+function environment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return Object.fromEntries(
+    Object.entries(env).filter(([name]) => !/^npm_config_/i.test(name) || HANDED_ON.test(name)),
+  );
+}
+
+function failure(
+  what: string,
+  cause: NodeJS.ErrnoException | Error,
+  stdout: string,
+  stderr: string,
+): PipelineError {
+  if ("code" in cause && cause.code === "ENOENT") {
+    return new PipelineError(
+      "npm is not on PATH: install it, on Debian or Ubuntu with `sudo apt-get install npm`",
+    );
+  }
+  const { code, summary } = said(stdout);
+  if (code === "E404" || code === "ENOVERSIONS") {
+    return new PipelineError(
+      `${what}: the npm registry has no such package or version; nothing was changed`,
+      {
+        cause,
+      },
+    );
+  }
+  const reason = summary || code || stderr.trim().split("\n").at(-1) || cause.message;
+  return new PipelineError(
+    `${what}: npm fails (${reason.split("\n")[0]!.trim()}); nothing was changed. ` +
+      "`npm ping` tells whether the registry is reached",
+    { cause },
+  );
+}
+
+function said(stdout: string): NonNullable<Failure["error"]> {
+  try {
+    return (JSON.parse(stdout) as Failure).error ?? {};
+  } catch {
+    return {};
+  }
+}

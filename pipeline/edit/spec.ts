@@ -1,0 +1,27 @@
+import { PipelineError } from "../schema/error.ts";
+
+/** A name with a version: `codex`, `codex@1.2.3`, `@scope/package@next`. */
+export interface Spec {
+  readonly name: string;
+  /** An exact version or a tag of the registry; undefined for the newest. */
+  readonly version: string | undefined;
+}
+
+const NAME = /^(@[a-z0-9-._~]+\/)?[a-z0-9-._~]+$/;
+/** No address, file or range: they would not be locked by name and version. */
+const VERSION = /^(v?\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?|[a-z][a-z0-9-]*)$/;
+
+/** Splits at the `@` that is not a scope's. @throws PipelineError when it is no plain name and version */
+export function parseSpec(text: string, kind: "package" | "preset"): Spec {
+  const at = text.indexOf("@", 1);
+  const name = at < 0 ? text : text.slice(0, at);
+  const version = at < 0 ? undefined : text.slice(at + 1);
+  if (!NAME.test(name) || (version !== undefined && !VERSION.test(version))) {
+    const example = kind === "package" ? "@google/gemini-cli" : "codex";
+    throw new PipelineError(
+      `"${text}" is not the name of a ${kind}, alone or with an exact version or a tag: ` +
+        `write it like ${example}, ${example}@1.2.3 or ${example}@latest`,
+    );
+  }
+  return { name, version };
+}

@@ -1,0 +1,92 @@
+/** The width of a line, as biome.json has it. */
+const LINE = 110;
+
+export interface NewPreset {
+  readonly name: string;
+  /** The npm package. */
+  readonly package: string;
+  readonly check: readonly string[];
+  /** Reasons by flavor. */
+  readonly refuses: Readonly<Record<string, string>>;
+}
+
+/** A statement of images.ts that declares a preset: where it is, in lines counted from 0. */
+interface Statement {
+  readonly name: string;
+  readonly release: string;
+  readonly first: number;
+  /** Its last line. */
+  readonly last: number;
+}
+
+/** The statement that declares a preset, as a formatter would write it. */
+export function presetStatement(
+  { name, package: pkg, check, refuses }: NewPreset,
+  release = "release",
+): string {
+  const reasons = Object.entries(refuses).map(([flavor, why]) => `${key(flavor)}: ${quote(why)}`);
+  return [
+    `  new PresetLayer(${release}, ${quote(name)}, {`,
+    `    install: npm(${quote(pkg)}),`,
+    ...fitting("    check: [", check.map(quote), "],"),
+    ...(reasons.length > 0 ? fitting("    refuses: { ", reasons, " },") : []),
+    "  });",
+  ].join("\n");
+}
+
+/** images.ts with a further preset after the last one; undefined where no preset is found by its statement. */
+export function withStatement(text: string, preset: NewPreset): string | undefined {
+  const lines = text.split("\n");
+  const last = statements(lines).at(-1);
+  if (last === undefined) return undefined;
+  lines.splice(last.last + 1, 0, "", presetStatement(preset, last.release));
+  return lines.join("\n");
+}
+
+/**
+ * images.ts without the statement of a preset, and without the imports that only it used; undefined where there
+ * is not exactly one statement of that name in the form that `presetStatement` writes.
+ */
+export function withoutStatement(text: string, name: string): { text: string; removed: string } | undefined {
+  const lines = text.split("\n");
+  const found = statements(lines).filter((statement) => statement.name === name);
+  const [statement] = found;
+  if (statement === undefined || found.length > 1) return undefined;
+  const { first, last } = statement;
+  // One of the two blank lines around it goes with it.
+  const blank =
+    lines[last + 1] === "" ? [first, last + 1] : lines[first - 1] === "" ? [first - 1, last] : [first, last];
+  const removed = lines.slice(first, last + 1).join("\n");
+  const rest = lines.filter((_, index) => index < blank[0]! || index > blank[1]!).join("\n");
+  return { text: withoutUnusedImports(rest), removed };
+}
+
+function statements(lines: readonly string[]): Statement[] {
+  return lines.flatMap((line, first) => {
+    const [, indent, release, name] = /^( *)new PresetLayer\((\w+), "([^"]*)", \{/.exec(line) ?? [];
+    if (indent === undefined || release === undefined || name === undefined) return [];
+    const last = line.endsWith("});") ? first : lines.indexOf(`${indent}});`, first);
+    return last < 0 ? [] : [{ name, release, first, last }];
+  });
+}
+
+/** Takes the names out of `import { … } from "…"` that the code uses nowhere else. */
+function withoutUnusedImports(text: string): string {
+  const code = text.replaceAll(/\/\*.*?\*\/|\/\/[^\n]*|"[^"\n]*"/gs, "");
+  return text.replaceAll(/^import \{ ([\w, ]+) \} from .*\n/gm, (line, names: string) => {
+    const all = names.split(", ");
+    const used = all.filter((name) => code.match(new RegExp(`\\b${name}\\b(?!:)`, "g"))!.length > 1);
+    if (used.length === 0) return "";
+    return used.length === all.length ? line : line.replace(names, used.join(", "));
+  });
+}
+
+/** A list on one line where it fits, else one item to a line. */
+function fitting(open: string, items: readonly string[], close: string): string[] {
+  const line = `${open}${items.join(", ")}${close}`;
+  if (line.length <= LINE) return [line];
+  return [open.trimEnd(), ...items.map((item) => `      ${item},`), `    ${close.trim()}`];
+}
+
+const key = (name: string) => (/^[a-z]\w*$/.test(name) ? name : quote(name));
+const quote = (text: string) => JSON.stringify(text);

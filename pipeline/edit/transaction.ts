@@ -1,0 +1,46 @@
+import { rmdirSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { errorCode, PipelineError } from "../schema/error.ts";
+import { type Change, filesIn, write } from "../synth/project.ts";
+
+/**
+ * Applies changes to a project without a pause, so that no signal finds half of them: all of them, or none. A
+ * directory that they empty is removed.
+ *
+ * @throws PipelineError when a file is not as the changes were made for, or cannot be written
+ */
+export function apply(root: string, pending: readonly Change[]): void {
+  const files = filesIn(root);
+  const moved = pending.find(({ path, before }) => files(path) !== before);
+  if (moved !== undefined) {
+    throw new PipelineError(`${moved.path} has changed while this ran; nothing was written: run it again`);
+  }
+  try {
+    write(root, pending);
+  } catch (error) {
+    const written = pending.filter(({ path, before }) => files(path) !== before);
+    write(
+      root,
+      written.map(({ path, before, after }) => ({ path, before: after, after: before })),
+    );
+    removeEmptied(
+      root,
+      written.filter(({ before }) => before === undefined),
+    );
+    throw error;
+  }
+  removeEmptied(
+    root,
+    pending.filter(({ after }) => after === undefined),
+  );
+}
+
+function removeEmptied(root: string, removed: readonly Change[]): void {
+  for (const directory of new Set(removed.map(({ path }) => dirname(path)))) {
+    try {
+      rmdirSync(join(root, directory));
+    } catch (error) {
+      if (errorCode(error) !== "ENOTEMPTY" && errorCode(error) !== "ENOENT") throw error;
+    }
+  }
+}
