@@ -1,6 +1,6 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { App, type ReadFile } from "../constructs/app.ts";
 import { Release } from "../constructs/release.ts";
@@ -14,19 +14,21 @@ export interface DeclaredImages {
   readonly release: Release;
 }
 
+/** What images.ts imports relative to itself: the constructs that are loaded here, and no second copy of them. */
+const HOME = new URL("..", import.meta.url).href;
+
 /**
- * Declares the tree that a text of images.ts says, as if it stood in `root`, without writing there.
+ * Declares the tree that a text of images.ts says, as if it stood in its place, without writing there.
  *
  * @throws PipelineError when the text cannot be loaded, or declares no release
  */
-export async function declareText(root: string, text: string, files: ReadFile): Promise<DeclaredImages> {
+export async function declareText(text: string, files: ReadFile): Promise<DeclaredImages> {
   const directory = mkdtempSync(join(tmpdir(), "smolvm-images-"));
   try {
     const module = join(directory, "images.mts");
-    const home = pathToFileURL(join(root, dirname(IMAGES_PATH))).href;
     writeFileSync(
       module,
-      text.replaceAll(/^(import [^"]*")\.\//gm, (_, head) => `${head}${home}/`),
+      text.replaceAll(/^(import [^"]*")\.\//gm, (_, head) => `${head}${HOME}`),
     );
     const app = new App({ files });
     const loaded: { declareImages?: (app: App) => void } = await import(pathToFileURL(module).href);

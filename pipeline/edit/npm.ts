@@ -16,6 +16,7 @@ const FLAGS = [
   "--format-package-lock=true",
   "--omit-lockfile-registry-resolved=true",
   "--ignore-scripts",
+  "--save=true",
   "--dry-run=false",
   "--global=false",
   "--location=user",

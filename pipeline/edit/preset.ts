@@ -49,7 +49,7 @@ export async function addPreset(
   run: Run,
 ): Promise<Edit> {
   const files = filesIn(root);
-  const before = await declared(root, files);
+  const before = await declared(files);
   checkName("preset", name);
   if (COMMANDS.includes(name)) {
     throw new PipelineError(`preset "${name}": smolvm has a command of that name; take another`);
@@ -86,7 +86,7 @@ export async function addPreset(
     { path: lockfileOf(name), before: files(lockfileOf(name)), after: lockfile },
     { path: IMAGES_PATH, before: text, after: added },
   ];
-  const after = await declared(root, over(files, own));
+  const after = await declared(over(files, own));
   expectPresets(after, [...namesOf(before), name], presetStatement(preset));
   const pending = withDerived(root, own, after, name);
   const cell = {
@@ -111,7 +111,7 @@ export async function addPreset(
  */
 export async function bumpPreset(root: string, { name, version: wanted }: Spec, run: Run): Promise<Edit> {
   const files = filesIn(root);
-  const tree = await declared(root, files);
+  const tree = await declared(files);
   const preset = presetNamed(tree, name);
   if (preset.install.method !== "npm") {
     throw new PipelineError(
@@ -130,7 +130,7 @@ export async function bumpPreset(root: string, { name, version: wanted }: Spec, 
     { path: manifestOf(name), before: files(manifestOf(name)), after: manifest },
     { path: lockfileOf(name), before: files(lockfileOf(name)), after: lockfile },
   ];
-  const pending = withDerived(root, own, await declared(root, over(files, own)), name);
+  const pending = withDerived(root, own, await declared(over(files, own)), name);
   return { pending, notes: [`${name}: ${pkg} ${old} -> ${version}`] };
 }
 
@@ -141,7 +141,7 @@ export async function bumpPreset(root: string, { name, version: wanted }: Spec, 
  */
 export async function removePreset(root: string, name: string): Promise<Edit> {
   const files = filesIn(root);
-  const before = await declared(root, files);
+  const before = await declared(files);
   presetNamed(before, name);
   const text = files(IMAGES_PATH) ?? "";
   const without = withoutStatement(text, name);
@@ -160,7 +160,7 @@ export async function removePreset(root: string, name: string): Promise<Edit> {
     ...ours.map((path) => ({ path, before: files(path), after: undefined })),
     { path: IMAGES_PATH, before: text, after: without.text },
   ];
-  const after = await declared(root, over(files, own));
+  const after = await declared(over(files, own));
   expectPresets(
     after,
     namesOf(before).filter((each) => each !== name),
@@ -214,8 +214,7 @@ function refusalHints({ release }: DeclaredImages, name: string): string[] {
   ];
 }
 
-const declared = async (root: string, files: ReadFile) =>
-  await declareText(root, files(IMAGES_PATH) ?? "", files);
+const declared = async (files: ReadFile) => await declareText(files(IMAGES_PATH) ?? "", files);
 
 /** Files as they will be. */
 function over(files: ReadFile, pending: readonly Change[]): ReadFile {

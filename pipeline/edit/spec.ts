@@ -7,7 +7,7 @@ export interface Spec {
   readonly version: string | undefined;
 }
 
-const NAME = /^(@[a-z0-9-._~]+\/)?[a-z0-9-._~]+$/;
+const NAME = /^(@[a-z0-9][a-z0-9._~-]*\/)?[a-z0-9][a-z0-9._~-]*$/;
 /** No address, file or range: they would not be locked by name and version. */
 const VERSION = /^(v?\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?|[a-z][a-z0-9-]*)$/;
 

@@ -1,0 +1,42 @@
+import { FileServer } from "./file-server.ts";
+
+/** What a version's package.json says, beside name and version. */
+export type Published = Readonly<Record<string, unknown>>;
+
+/** An npm registry on loopback that has the packages it is told of; nobody fetches their tarballs. */
+export class NpmRegistry {
+  readonly #server: FileServer;
+
+  private constructor(server: FileServer) {
+    this.#server = server;
+  }
+
+  static async start(): Promise<NpmRegistry> {
+    return new NpmRegistry(await FileServer.start());
+  }
+
+  get url(): string {
+    return `${this.#server.url}/`;
+  }
+
+  get requests(): readonly string[] {
+    return this.#server.requests;
+  }
+
+  /** Publishes versions of a package; the last is the newest, unless `latest` says another. */
+  publish(name: string, versions: Readonly<Record<string, Published>>, latest?: string): void {
+    const all = Object.entries(versions).map(([version, manifest]) => [
+      version,
+      {
+        ...{ name, version, ...manifest },
+        dist: {
+          tarball: `${this.url}${name}/-/${version}.tgz`,
+          integrity: `sha512-${Buffer.from(`${name} ${version}`.padEnd(64)).toString("base64")}`,
+        },
+      },
+    ]);
+    const newest = latest ?? Object.keys(versions).at(-1)!;
+    const packument = { name, "dist-tags": { latest: newest }, versions: Object.fromEntries(all) };
+    this.#server.files.set(`/${name.replace("/", "%2f")}`, Buffer.from(JSON.stringify(packument)));
+  }
+}
