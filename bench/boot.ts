@@ -39,6 +39,7 @@ const cells = readCells(root);
 const progress = {
   step: (title: string) => void process.stderr.write(`- ${title}\n`),
   bytes() {},
+  count() {},
   warn: (line: string) => void process.stderr.write(`warning: ${line}\n`),
 };
 const run = { progress, signal: new AbortController().signal };

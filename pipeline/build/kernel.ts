@@ -16,8 +16,8 @@ export interface KernelOptions extends Omit<SourceOptions, "arch"> {
   readonly dockerArch: Arch;
 }
 
-/** The commands that a build of each arch runs, as counted: for the progress bar alone. */
-const COMMANDS: Record<Arch, number> = { amd64: 2000, arm64: 1800 };
+/** How many objects a build of each arch compiles, as counted: for the progress alone. */
+const OBJECTS: Record<Arch, number> = { amd64: 2000, arm64: 1800 };
 
 /**
  * Compiles a kernel in a container and puts what comes of it into `directory`: `elf`, `image`, `config` (as
@@ -39,8 +39,9 @@ export async function buildKernel(
       { ...options, arch: options.dockerArch, noCache: false },
       run,
     );
-    run.progress.step(`compile ${cell.id} (about 7 minutes on two cores, once for these inputs)`);
-    let commands = 0;
+    // Short, so that a bar has room beside it on a terminal.
+    run.progress.step(`compile ${cell.id}`);
+    let objects = 0;
     await buildImage(
       docker,
       {
@@ -53,7 +54,7 @@ export async function buildKernel(
         network: options.network,
         noCache: options.noCache,
         onLine: (line) => {
-          if (/^ {2}[A-Z]+ +\S/.test(line)) run.progress.bytes(++commands, COMMANDS[cell.arch]);
+          if (isObject(line)) run.progress.count(++objects, OBJECTS[cell.arch], "objects");
         },
       },
       run,
@@ -66,6 +67,9 @@ export async function buildKernel(
   await rm(list);
   return packages;
 }
+
+/** Whether make says that it compiles an object: `  CC      init/main.o`, `  HOSTCC  scripts/sorttable`. */
+const isObject = (line: string) => /^ {2}(HOST)?(CC|AS) +\S/.test(line);
 
 /** The version of the source that a kernel was made from. */
 export function sourceVersion(cell: KernelCell, packages: readonly Package[]): string {

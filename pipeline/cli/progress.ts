@@ -3,40 +3,76 @@ import type { Progress } from "../schema/progress.ts";
 
 /** How often a bar is drawn anew, ms. */
 const REDRAW_MS = 100;
+/** How often a long step says how far it is where there is no live line, ms. */
+const REPORT_MS = 60_000;
 const BAR_WIDTH = 20;
 
 /** Progress that is told when the last step has ended. */
 export type CliProgress = Progress & { end(): void };
 
-/** Progress on stderr: a live line on a terminal, a group per step inside Actions, else a line per step. */
+/**
+ * Progress on stderr: a live line on a terminal; a group per step inside Actions, else a line per step, and of a long
+ * step a line a minute.
+ */
 export function createProgress(env: NodeJS.ProcessEnv, stream: NodeJS.WriteStream): CliProgress {
   if (env.GITHUB_ACTIONS) return groups(stream);
   return stream.isTTY && !env.CI ? liveLine(stream) : lines(stream);
 }
 
 function lines(stream: NodeJS.WriteStream): CliProgress {
+  const { begin, bytes, count, finish } = minutes(stream);
   let ended = () => {};
   return {
     step(title) {
       ended();
       stream.write(`- ${title}\n`);
+      begin(title);
       const started = performance.now();
       ended = () => {
         if (seconds(started) >= 1) stream.write(`  ${seconds(started)} s\n`);
       };
     },
-    bytes() {},
+    bytes,
+    count,
     warn: (line) => void stream.write(`warning: ${line}\n`),
     end() {
+      finish();
       ended();
       ended = () => {};
     },
   };
 }
 
+/** Says once a minute that a step goes on, and how far it is. */
+function minutes(stream: NodeJS.WriteStream) {
+  let timer: NodeJS.Timeout | undefined;
+  /** In words; empty where nobody knows. */
+  let far = "";
+  const finish = () => clearInterval(timer);
+  return {
+    begin(title: string) {
+      finish();
+      far = "";
+      const started = performance.now();
+      timer = setInterval(() => {
+        stream.write(`  ${title}: ${far}${Math.round(seconds(started) / 60)} min\n`);
+      }, REPORT_MS).unref();
+    },
+    bytes(done: number, total: number) {
+      far = `${humanBytes(done)}${total > 0 ? ` of ${humanBytes(total)}` : ""}, `;
+    },
+    count(done: number, total: number, unit: string) {
+      far = `${counted(done, total, unit)}, `;
+    },
+    finish,
+  };
+}
+
 function groups(stream: NodeJS.WriteStream): CliProgress {
+  const { begin, bytes, count, finish } = minutes(stream);
   let open = false;
   const close = () => {
+    finish();
     if (open) stream.write("::endgroup::\n");
     open = false;
   };
@@ -45,8 +81,10 @@ function groups(stream: NodeJS.WriteStream): CliProgress {
       close();
       open = true;
       stream.write(`::group::${title}\n`);
+      begin(title);
     },
-    bytes() {},
+    bytes,
+    count,
     warn: (line) => annotate("warning", line, stream),
     end: close,
   };
@@ -81,6 +119,11 @@ function liveLine(stream: NodeJS.WriteStream): CliProgress {
   };
   const timer = setInterval(draw, 1000);
   timer.unref();
+  const show = (done: number, total: number, words: () => string) => {
+    if (performance.now() - drawn < REDRAW_MS || total === 0) return;
+    far = { share: Math.min(1, done / total), words: words() };
+    draw();
+  };
   const finish = (mark: string) => {
     if (title === undefined) return;
     clearLine(stream, 0);
@@ -97,10 +140,11 @@ function liveLine(stream: NodeJS.WriteStream): CliProgress {
       draw();
     },
     bytes(done, total) {
-      if (performance.now() - drawn < REDRAW_MS || total === 0) return;
-      const share = Math.min(1, done / total);
-      far = { share, words: `${Math.floor(share * 100)} %  ${pace(done, total, started)}` };
-      draw();
+      const percent = () => Math.floor(Math.min(1, done / total) * 100);
+      show(done, total, () => `${percent()} %  ${pace(done, total, started, humanBytes)}`);
+    },
+    count(done, total, unit) {
+      show(done, total, () => `${counted(done, total, unit)}, ${pace(done, total, started)}`);
     },
     warn(line) {
       clearLine(stream, 0);
@@ -122,13 +166,17 @@ function bar(share: number, room: number): string {
   return width < 5 ? "" : `${"█".repeat(full)}${"░".repeat(width - full)} `;
 }
 
-/** How fast it goes, and how long it will take at that rate; nothing while that is a guess. */
-function pace(done: number, total: number, started: number): string {
+/** How fast it goes, for what `amount` can say, and how long it will take at that rate; nothing while that is a guess. */
+function pace(done: number, total: number, started: number, amount?: (rate: number) => string): string {
   const elapsed = (performance.now() - started) / 1000;
   if (elapsed < 1 || done === 0) return "";
   const rate = done / elapsed;
-  return `${humanBytes(rate)}/s, ${Math.ceil((total - done) / rate)} s left  `;
+  return `${amount ? `${amount(rate)}/s, ` : ""}${Math.ceil(Math.max(0, total - done) / rate)} s left  `;
 }
+
+/** `620 of about 2000 objects`: the total is that of another build, and may be passed. */
+const counted = (done: number, total: number, unit: string) =>
+  `${done} of about ${Math.max(done, total)} ${unit}`;
 
 const seconds = (started: number) => Math.round((performance.now() - started) / 1000);
 

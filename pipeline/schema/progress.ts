@@ -4,6 +4,8 @@ export interface Progress {
   step(title: string): void;
   /** How far the step is: `done` of `total`, in bytes. */
   bytes(done: number, total: number): void;
+  /** How far the step is: `done` of about `total`, in `unit` (a plural: objects). */
+  count(done: number, total: number, unit: string): void;
   /** Something the reader should know, and that does not stop the work. */
   warn(line: string): void;
 }
@@ -17,6 +19,6 @@ export interface Run {
 
 /** A run that nobody watches and nothing interrupts. */
 export const unwatched = (): Run => ({
-  progress: { step() {}, bytes() {}, warn() {} },
+  progress: { step() {}, bytes() {}, count() {}, warn() {} },
   signal: new AbortController().signal,
 });

@@ -16,6 +16,7 @@ export interface RecordedRun extends Run {
   readonly steps: string[];
   readonly warnings: string[];
   readonly bytes: { readonly done: number; readonly total: number }[];
+  readonly counts: { readonly done: number; readonly total: number; readonly unit: string }[];
   interrupt(reason: Error): void;
 }
 
@@ -24,15 +25,18 @@ export function recordedRun(): RecordedRun {
   const steps: string[] = [];
   const warnings: string[] = [];
   const bytes: { done: number; total: number }[] = [];
+  const counts: { done: number; total: number; unit: string }[] = [];
   return {
     steps,
     warnings,
     bytes,
+    counts,
     signal: controller.signal,
     interrupt: (reason) => controller.abort(reason),
     progress: {
       step: (title) => void steps.push(title),
       bytes: (done, total) => void bytes.push({ done, total }),
+      count: (done, total, unit) => void counts.push({ done, total, unit }),
       warn: (line) => void warnings.push(line),
     },
   };

@@ -38,6 +38,41 @@ describe("progress on a pipe", () => {
     expect(written.join("")).toBe("- docker build\n  42 s\n- compress\nwarning: KVM does not work here\n");
   });
 
+  it("says once a minute how far a long step is, in bytes or in what the step counts", () => {
+    const { stream, written } = stderr();
+    const progress = createProgress({}, stream);
+    progress.step("compile kernel-amd64");
+    vi.advanceTimersByTime(59_000);
+    progress.count(200, 2000, "objects");
+    expect(written).toEqual(["- compile kernel-amd64\n"]);
+    vi.advanceTimersByTime(1_000);
+    progress.count(620, 2000, "objects");
+    vi.advanceTimersByTime(120_000);
+    progress.step("fetch x.zst");
+    progress.bytes(500_000_000, 1_000_000_000);
+    vi.advanceTimersByTime(60_000);
+    progress.bytes(700_000_000, 0);
+    vi.advanceTimersByTime(60_000);
+    progress.step("docker build");
+    vi.advanceTimersByTime(60_000);
+    progress.end();
+    vi.advanceTimersByTime(600_000);
+    expect(written).toEqual([
+      "- compile kernel-amd64\n",
+      "  compile kernel-amd64: 200 of about 2000 objects, 1 min\n",
+      "  compile kernel-amd64: 620 of about 2000 objects, 2 min\n",
+      "  compile kernel-amd64: 620 of about 2000 objects, 3 min\n",
+      "  180 s\n",
+      "- fetch x.zst\n",
+      "  fetch x.zst: 500 MB of 1.0 GB, 1 min\n",
+      "  fetch x.zst: 700 MB, 2 min\n",
+      "  120 s\n",
+      "- docker build\n",
+      "  docker build: 1 min\n",
+      "  60 s\n",
+    ]);
+  });
+
   it("is a line per step on a CI machine too, though it may look like a terminal", () => {
     const { stream, written } = stderr({ isTTY: true, columns: 80 });
     const progress = createProgress({ CI: "true" }, stream);
@@ -63,6 +98,19 @@ describe("progress inside Actions", () => {
       "::group::compress",
       "::endgroup::",
     ]);
+  });
+});
+
+describe("a long step inside Actions", () => {
+  it("says once a minute how far it is, in its group", () => {
+    const { stream, written } = stderr();
+    const progress = createProgress({ GITHUB_ACTIONS: "true" }, stream);
+    progress.step("compress");
+    progress.bytes(1_000_000, 2_000_000);
+    vi.advanceTimersByTime(60_000);
+    progress.end();
+    vi.advanceTimersByTime(600_000);
+    expect(written).toEqual(["::group::compress\n", "  compress: 1 MB of 2 MB, 1 min\n", "::endgroup::\n"]);
   });
 });
 
@@ -94,6 +142,22 @@ describe("progress on a terminal", () => {
     expect(drawn(written).at(-1)).toBe("… compress  ██████████░░░░░░░░░░ 50 %  16 MB/s, 31 s left  30 s");
     vi.advanceTimersByTime(1_000);
     expect(drawn(written).at(-1)).toContain("31 s");
+    progress.end();
+  });
+
+  it("counts what a step counts, without a rate of bytes", () => {
+    const { stream, written } = stderr({ isTTY: true, columns: 80 });
+    const progress = createProgress({}, stream);
+    progress.step("compile kernel-amd64");
+    vi.advanceTimersByTime(100_400);
+    progress.count(500, 2000, "objects");
+    expect(drawn(written).at(-1)).toBe(
+      "… compile kernel-amd64  ███░░░░░░░ 500 of about 2000 objects, 302 s left  100 s",
+    );
+    // The total is another build's.
+    vi.advanceTimersByTime(300_000);
+    progress.count(2010, 2000, "objects");
+    expect(drawn(written).at(-1)).toContain(" 2010 of about 2010 objects, 0 s left");
     progress.end();
   });
 
