@@ -27,9 +27,15 @@ export interface Imported {
   readonly from: RootfsSource;
 }
 
+/** None of a base's sources can be reached from here: `details` has the reason of each. */
+export class NoSourceReached extends PipelineError {
+  override readonly name = "NoSourceReached";
+}
+
 /**
  * Makes the first of `sources` that can be reached into a container image.
- * @throws PipelineError that says why each of them could not
+ * @throws NoSourceReached when none of them can be
+ * @throws PipelineError when one is reached, and is not what was expected
  */
 export async function importRootfs(
   docker: Docker,
@@ -48,7 +54,7 @@ export async function importRootfs(
       if (source !== sources.at(-1)) run.progress.warn(`${error.message}; trying the next source`);
     }
   }
-  throw new PipelineError(
+  throw new NoSourceReached(
     "no source of the base file system can be reached: give a root file system tarball with --rootfs PATH|URL",
     { details: failures.map((failure) => `- ${failure}`) },
   );

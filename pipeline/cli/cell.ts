@@ -45,7 +45,7 @@ export const cellCommand = withBuildOptions(
   const { stage, store } = flags;
   if (stage !== "upload") {
     const directory = store?.kind === "dir" ? store.path : undefined;
-    await inWorkshop(cells, toOptions({ ...flags, store: directory }), async (workshop, progress) => {
+    await inWorkshop(cells, toOptions(cells, { ...flags, store: directory }), async (workshop, progress) => {
       await runCells(workshop, selected, stage ? [stage] : STAGES, (outcome) => {
         progress.end();
         report(outcome, workshop.store.directory);

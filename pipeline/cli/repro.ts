@@ -13,7 +13,7 @@ export const reproCommand = withBuildOptions(
   const cells = readCells(root());
   const selected = selectCells(cells, ids);
   const done: Reproduction[] = [];
-  await inWorkshop(cells, toOptions(flags), async (workshop, progress) => {
+  await inWorkshop(cells, toOptions(cells, flags), async (workshop, progress) => {
     for (const cell of selected) checkArch(workshop, cell);
     for (const cell of selected) done.push(await reproduce(workshop, cell));
     progress.end();

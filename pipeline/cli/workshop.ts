@@ -1,12 +1,13 @@
-import { existsSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { resolve } from "node:path";
 import { type Command, InvalidArgumentError } from "commander";
 import { DEFAULT_LEVEL } from "../build/compress.ts";
 import { buildNetwork, networkFromEnvironment } from "../build/network.ts";
 import { secretsOf } from "../runtime/secrets.ts";
-import { type CellOptions, openWorkshop, type Workshop } from "../runtime/workshop.ts";
+import { type CellOptions, openWorkshop, type RootfsOverride, type Workshop } from "../runtime/workshop.ts";
 import type { Cells } from "../schema/cells.ts";
-import { PipelineError } from "../schema/error.ts";
+import { PipelineError, unknownName } from "../schema/error.ts";
+import { unique } from "../schema/unique.ts";
 import { type Accel, askedAccel } from "../vm/accel.ts";
 import type { CliProgress } from "./progress.ts";
 import { inRun } from "./run.ts";
@@ -18,8 +19,8 @@ export interface BuildFlags {
   readonly store?: string | undefined;
   readonly level?: number;
   readonly cache?: boolean;
-  readonly rootfs?: string;
-  readonly rootfsSha256?: string;
+  readonly rootfs?: readonly ForFlavor[];
+  readonly rootfsSha256?: readonly ForFlavor[];
   readonly kernel?: string;
   readonly initrd?: string;
   readonly accel?: Accel;
@@ -33,11 +34,25 @@ export interface BuildFlags {
   readonly extraCa?: string;
 }
 
+/** A value of one flavor, or of all that have none of their own (undefined). */
+interface ForFlavor {
+  readonly flavor: string | undefined;
+  readonly value: string;
+}
+
 /** Adds what every command that builds can be told: where its inputs come from. */
 export const withBuildOptions = (command: Command): Command =>
   command
-    .option("--rootfs <path|url>", "make the base from this root file system tarball")
-    .option("--rootfs-sha256 <hex>", "what the tarball must hash to (default: the flavor's own)", parseSha256)
+    .option(
+      "--rootfs <[flavor=]path|url>",
+      "make the base from this root file system tarball, or that of one flavor (alpine=PATH); may be given again",
+      parseForFlavor,
+    )
+    .option(
+      "--rootfs-sha256 <[flavor=]hex>",
+      "what the tarball must hash to (default: the flavor's own)",
+      parseSha256,
+    )
     .option("--apt-mirror <url>", "an archive mirror for the build alone (SMOLVM_APT_MIRROR)")
     .option("--apk-mirror <url>", "the address above v3.x/main, for the build alone (SMOLVM_APK_MIRROR)")
     .option("--npm-registry <url>", "an npm registry for the build alone (SMOLVM_NPM_REGISTRY)")
@@ -53,9 +68,8 @@ export async function inWorkshop(
 }
 
 /** @throws PipelineError at flags that do not go together */
-export function toOptions(flags: BuildFlags): CellOptions {
+export function toOptions(cells: Cells, flags: BuildFlags): CellOptions {
   if (flags.initrd && !flags.kernel) throw new PipelineError("--initrd needs --kernel");
-  if (flags.rootfsSha256 && !flags.rootfs) throw new PipelineError("--rootfs-sha256 needs --rootfs");
   for (const file of [flags.kernel, flags.initrd]) {
     if (file && !existsSync(file)) throw new PipelineError(`there is no ${file} to boot with`);
   }
@@ -68,7 +82,7 @@ export function toOptions(flags: BuildFlags): CellOptions {
     level: flags.level ?? DEFAULT_LEVEL,
     noCache: flags.cache === false,
     store: flags.store,
-    rootfs: flags.rootfs ? { from: flags.rootfs, sha256: flags.rootfsSha256 } : undefined,
+    rootfs: rootfsOverrides(cells, flags),
     kernel: flags.kernel
       ? { kernel: resolve(flags.kernel), initrd: flags.initrd && resolve(flags.initrd) }
       : undefined,
@@ -88,7 +102,37 @@ function epochFromEnvironment(): number | undefined {
   return Number(value);
 }
 
-function parseSha256(value: string): string {
-  if (!/^[0-9a-f]{64}$/.test(value)) throw new InvalidArgumentError("64 lower-case hex digits.");
-  return value;
+/** The root file systems of the user's own. @throws PipelineError at flavors, files and hashes that are not right */
+function rootfsOverrides(cells: Cells, { rootfs = [], rootfsSha256 = [] }: BuildFlags): RootfsOverride[] {
+  const known = unique(cells.cells.flatMap((cell) => (cell.kind === "kernel" ? [] : [cell.flavor])));
+  for (const { flavor } of [...rootfs, ...rootfsSha256]) {
+    if (flavor !== undefined && !known.includes(flavor)) throw unknownName("flavor", flavor, known);
+  }
+  for (const { flavor } of rootfsSha256) {
+    if (rootfs.some((each) => each.flavor === flavor)) continue;
+    const prefix = flavor === undefined ? "" : `${flavor}=`;
+    throw new PipelineError(`--rootfs-sha256 ${prefix}HEX needs --rootfs ${prefix}PATH|URL`);
+  }
+  return rootfs.map(({ flavor, value: from }) => {
+    if (!/^https?:\/\//.test(from) && !statSync(from, { throwIfNoEntry: false })?.isFile()) {
+      throw new PipelineError(`--rootfs ${from}: there is no such file; give a path, or an http(s) address`);
+    }
+    return { flavor, from, sha256: rootfsSha256.find((each) => each.flavor === flavor)?.value };
+  });
+}
+
+/** `PATH`, or `alpine=PATH`; a path with "=" in it begins with "./". */
+function parseForFlavor(text: string, all: readonly ForFlavor[] = []): ForFlavor[] {
+  const [, flavor, value = text] = /^([a-z][a-z0-9-]*)=(.+)$/.exec(text) ?? [];
+  if (all.some((each) => each.flavor === flavor)) {
+    throw new InvalidArgumentError(`There is one ${flavor ? `for ${flavor}` : "without a flavor"} already.`);
+  }
+  return [...all, { flavor, value }];
+}
+
+function parseSha256(text: string, all?: readonly ForFlavor[]): ForFlavor[] {
+  const parsed = parseForFlavor(text, all);
+  if (!/^[0-9a-f]{64}$/.test(parsed.at(-1)!.value))
+    throw new InvalidArgumentError("64 lower-case hex digits.");
+  return parsed;
 }

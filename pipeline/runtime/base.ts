@@ -14,7 +14,7 @@ import type { BaseCell, RootfsSource } from "../schema/cells.ts";
 import { PipelineError } from "../schema/error.ts";
 import { readRecord } from "../schema/record.ts";
 import { writeWhole } from "../schema/whole-file.ts";
-import { inputsWith, overridesOf } from "./declared.ts";
+import { inputsWith, overridesOf, rootfsFor } from "./declared.ts";
 import { buildRecipe, LIVE, type Workshop } from "./workshop.ts";
 
 /** What is kept of a base beside its container image. */
@@ -44,10 +44,8 @@ export async function ensureBase(workshop: Workshop, cell: BaseCell): Promise<Ba
 
 async function findOrBuild(workshop: Workshop, cell: BaseCell): Promise<Base> {
   const { docker, options } = workshop;
-  const inputs = inputsWith(cell, overridesOf(workshop.cells, { ...options, level: DEFAULT_LEVEL })).slice(
-    0,
-    12,
-  );
+  const overrides = overridesOf(workshop.cells, { ...options, level: DEFAULT_LEVEL }, cell.flavor);
+  const inputs = inputsWith(cell, overrides).slice(0, 12);
   const image = `smolvm/${cell.id}:${inputs}`;
   const directory = options.bases ?? join(workshop.cache, "bases");
   const record = join(directory, `${cell.id}-${inputs}.json`);
@@ -96,13 +94,13 @@ async function build(workshop: Workshop, cell: BaseCell, image: string): Promise
 
 /** The declared sources, or the one that the user names. */
 function sourcesOf(workshop: Workshop, cell: BaseCell): readonly RootfsSource[] {
-  const { rootfs } = workshop.options;
+  const rootfs = rootfsFor(workshop.options, cell.flavor);
   if (!rootfs) return cell.sources;
   const declared = cell.sources.find((source) => source.from === "tarball");
   const sha256 = rootfs.sha256 ?? declared?.sha256;
   if (!sha256) {
     throw new PipelineError(
-      `--rootfs ${rootfs.from}: ${cell.id} declares no tarball, so --rootfs-sha256 must say its hash`,
+      `--rootfs ${rootfs.from}: ${cell.id} declares no tarball, so --rootfs-sha256 ${cell.flavor}=HEX must give its hash`,
     );
   }
   return [{ from: "tarball", url: rootfs.from, sha256 }];

@@ -82,7 +82,7 @@ async function pack(
     checkBudget({ what: "its compressed bytes", bytes: result.size, limit: budget.asset, files }, listing);
   }
   const overrides = [
-    ...overridesOf(workshop.cells, options),
+    ...overridesOf(workshop.cells, options, cell.flavor),
     ...(recorded ? [] : ["apk=unrecorded"]),
     ...(base.live || workshop.toolsLive ? [APT_LIVE] : []),
     ...(base.fallback ? [`source=${base.source}`] : []),

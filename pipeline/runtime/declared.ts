@@ -3,16 +3,28 @@ import { DEFAULT_LEVEL } from "../build/compress.ts";
 import type { Cell, Cells } from "../schema/cells.ts";
 import { PipelineError } from "../schema/error.ts";
 import type { Facts } from "../schema/facts.ts";
-import type { CellOptions, Workshop } from "./workshop.ts";
+import type { CellOptions, RootfsOverride, Workshop } from "./workshop.ts";
 
 /** What is not as declared where packages did not come from the archive of the declared instant. */
 export const APT_LIVE = "apt=live";
 
-/** What the user has asked for that differs from what the cells declare, and changes the bytes; sorted. */
-export function overridesOf(cells: Cells, options: CellOptions): string[] {
+/** What is not as declared where the base of a flavor, which a kernel is to boot, could not be had. */
+export const bootsNotReached = (flavor: string) => `boots=${flavor}: not reached`;
+
+/** What has not been proven of an asset, because what it is proven with could not be reached. */
+export const unproven = ({ overrides }: Facts): string[] =>
+  overrides.filter((override) => override.startsWith("boots="));
+
+/** The root file system that the user gives for a flavor; undefined where that is as declared. */
+export const rootfsFor = ({ rootfs = [] }: CellOptions, flavor: string): RootfsOverride | undefined =>
+  rootfs.find((each) => each.flavor === flavor) ?? rootfs.find((each) => each.flavor === undefined);
+
+/** What the user has asked for that differs from what a flavor's cells declare, and changes the bytes; sorted. */
+export function overridesOf(cells: Cells, options: CellOptions, flavor: string): string[] {
+  const rootfs = rootfsFor(options, flavor);
   return [
     ...(options.level === DEFAULT_LEVEL ? [] : [`level=${options.level}`]),
-    ...(options.rootfs ? [`rootfs=${options.rootfs.sha256 ?? options.rootfs.from}`] : []),
+    ...(rootfs ? [`rootfs=${rootfs.sha256 ?? rootfs.from}`] : []),
     ...(options.epoch === undefined || options.epoch === cells.source_date_epoch
       ? []
       : [`SOURCE_DATE_EPOCH=${options.epoch}`]),

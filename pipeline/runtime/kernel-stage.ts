@@ -1,16 +1,18 @@
 import { copyFile, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
+import { NoSourceReached } from "../build/rootfs-source.ts";
 import { sbomFacts } from "../build/sbom.ts";
 import type { BaseCell, KernelCell } from "../schema/cells.ts";
 import { PipelineError } from "../schema/error.ts";
-import { KernelBootFacts, type KernelFacts } from "../schema/facts.ts";
+import { type Facts, KernelBootFacts, type KernelFacts } from "../schema/facts.ts";
 import { KERNEL_FORMATS, type KernelFormat } from "../schema/names.ts";
 import { readRecord } from "../schema/record.ts";
 import { probeKernel } from "../vm/probe.ts";
 import type { Bus } from "../vm/qemu/arguments.ts";
 import { verifyBoot } from "../vm/verify.ts";
 import { ensureBase } from "./base.ts";
+import { bootsNotReached, checkDeclared, inputsWith, rootfsFor, unproven } from "./declared.ts";
 import { type BuiltKernel, kernelDirectory, kernelSbom } from "./kernel.ts";
 import { withBaseImage } from "./rootfs-image.ts";
 import { cellDirectory, inWorkDirectory, type Workshop } from "./workshop.ts";
@@ -26,34 +28,93 @@ const startable = ({ arch }: KernelCell, format: KernelFormat): KernelFormat =>
 const Proof = z.record(z.enum(KERNEL_FORMATS), z.array(KernelBootFacts).min(1));
 type Proof = z.infer<typeof Proof>;
 
-/** Makes sure of what a kernel will be booted with, before minutes go into compiling it. */
-export async function prepareBoots(workshop: Workshop, cell: KernelCell): Promise<void> {
-  const proof = await readRecord(proofPath(kernelDirectory(workshop, cell)), Proof);
-  if (proof && covers(workshop, cell, proof)) return;
-  for (const base of basesFor(workshop, cell)) await ensureBase(workshop, base);
+/** What is left to prove of a kernel. */
+export interface Boots {
+  /** Whether it is booted even if that has been done. */
+  readonly again: boolean;
+  /** The bases that it is still to boot, each of them at hand. */
+  readonly left: readonly BaseCell[];
+  /** Those that it has not booted, and that cannot be reached from here. */
+  readonly missed: readonly BaseCell[];
 }
 
 /**
- * Boots a kernel in every format with every base that it is meant for, and hands its assets with their
- * facts to the store. @param again boot it even if that has been done @throws PipelineError
+ * Makes sure of what a kernel will be booted with, before minutes go into compiling it. A base that cannot be
+ * reached is left out, with a warning, as long as there is another. @throws PipelineError
+ */
+export async function prepareBoots(workshop: Workshop, cell: KernelCell, again: boolean): Promise<Boots> {
+  // Another build of the same inputs is to prove itself.
+  const known = workshop.options.noCache ? undefined : await readProof(kernelDirectory(workshop, cell));
+  const wanted = basesFor(workshop, cell);
+  const left: BaseCell[] = [];
+  const missed: BaseCell[] = [];
+  let failure: NoSourceReached | undefined;
+  for (const base of wanted.filter((each) => again || !isProven(known, each))) {
+    try {
+      await ensureBase(workshop, base);
+      left.push(base);
+    } catch (error) {
+      // A tarball that the user names is to be there.
+      if (!(error instanceof NoSourceReached) || rootfsFor(workshop.options, base.flavor)) throw error;
+      failure = error;
+      if (!isProven(known, base)) missed.push(base);
+    }
+  }
+  if (failure && left.length === 0 && (again || missed.length === wanted.length)) {
+    throw noneReached(wanted, failure);
+  }
+  checkDeclared(workshop, overridesFor(missed));
+  for (const { id, flavor } of missed) {
+    workshop.run.progress.warn(
+      `${cell.id} is not proven with ${id}, which cannot be reached: give its root file system with ` +
+        `--rootfs ${flavor}=PATH|URL; until then its facts say so, and it is not for publishing`,
+    );
+  }
+  return { again, left, missed };
+}
+
+/** Whether more is proven, or can be, than the staged facts of a kernel say. */
+export function bringsMore({ left, missed }: Boots, staged: readonly Facts[]): boolean {
+  const overrides = overridesFor(missed);
+  return left.length > 0 || staged.some((facts) => unproven(facts).join() !== overrides.join());
+}
+
+const overridesFor = (missed: readonly BaseCell[]) => missed.map(({ flavor }) => bootsNotReached(flavor));
+
+const noneReached = (wanted: readonly BaseCell[], cause: NoSourceReached) =>
+  new PipelineError(
+    `none of the bases that prove it can be reached (${wanted.map(({ id }) => id).join(", ")}): give the root file ` +
+      `system of one with --rootfs ${wanted[0]!.flavor}=PATH|URL`,
+    { details: cause.details, cause },
+  );
+
+/**
+ * Boots a kernel in every format with every base that is left, and hands its assets with their facts to the
+ * store. @throws PipelineError
  */
 export async function verifyKernel(
   workshop: Workshop,
   cell: KernelCell,
   kernel: BuiltKernel,
-  again: boolean,
+  { again, left, missed }: Boots,
 ): Promise<KernelFacts[]> {
-  const path = proofPath(kernel.directory);
-  const known = again ? undefined : await readRecord(path, Proof);
-  const proof = known && covers(workshop, cell, known) ? known : await prove(workshop, cell, kernel);
-  await writeFile(path, JSON.stringify(proof));
+  const known = await readProof(kernel.directory);
+  const others = basesFor(workshop, cell).filter((base) => ![...left, ...missed].includes(base));
+  const todo = [...left, ...others.filter((base) => !isProven(known, base))];
+  const isDone = known && todo.length === 0 && (isNative(workshop, cell) || !again);
+  const proof = isDone ? known : await prove(workshop, cell, kernel, todo, known);
+  await writeFile(proofPath(kernel.directory), JSON.stringify(proof));
 
   const facts: KernelFacts[] = [];
   await inWorkDirectory(workshop, cell, async (directory) => {
     for (const built of kernel.facts) {
       const { asset, format, packages } = built;
       const text = kernelSbom(cell, packages);
-      const each = { ...built, boot: proof[format], sbom: sbomFacts(asset, text, packages) };
+      const overrides = [...built.overrides, ...overridesFor(missed)];
+      const each = {
+        ...{ ...built, overrides, inputs: inputsWith(cell, overrides) },
+        ...{ boot: proof[format], sbom: sbomFacts(asset, text, packages) },
+      };
       const copy = join(directory, asset);
       await copyFile(join(kernel.directory, format), copy);
       await workshop.store.put(copy, each, text);
@@ -67,6 +128,8 @@ export async function verifyKernel(
 
 const proofPath = (directory: string) => join(directory, "proof.json");
 
+const readProof = (directory: string) => readRecord(proofPath(directory), Proof);
+
 const isNative = (workshop: Workshop, cell: KernelCell) => cell.arch === workshop.arch;
 
 /** None where this machine cannot build for the kernel's arch: there it is probed. */
@@ -77,15 +140,18 @@ function basesFor(workshop: Workshop, cell: KernelCell): BaseCell[] {
   );
 }
 
-function covers(workshop: Workshop, cell: KernelCell, proof: Proof): boolean {
-  const wanted = basesFor(workshop, cell).map(({ id }) => id);
-  return KERNEL_FORMATS.every((format) => {
-    const booted = proof[format].map(({ rootfs }) => rootfs?.id);
-    return wanted.every((id) => booted.includes(id));
-  });
-}
+/** Whether a base was booted in every format. */
+const isProven = (proof: Proof | undefined, { id }: BaseCell): boolean =>
+  KERNEL_FORMATS.every((format) => proof?.[format].some(({ rootfs }) => rootfs?.id === id));
 
-async function prove(workshop: Workshop, cell: KernelCell, kernel: BuiltKernel): Promise<Proof> {
+/** Boots the kernel with `bases`; what is known of the other ones that it is meant for stays. */
+async function prove(
+  workshop: Workshop,
+  cell: KernelCell,
+  kernel: BuiltKernel,
+  bases: readonly BaseCell[],
+  known: Proof | undefined,
+): Promise<Proof> {
   const { run } = workshop;
   await mkdir(cellDirectory(workshop, cell), { recursive: true });
   if (!isNative(workshop, cell)) {
@@ -95,7 +161,12 @@ async function prove(workshop: Workshop, cell: KernelCell, kernel: BuiltKernel):
     return await probe(workshop, cell, kernel);
   }
   const proof: Proof = { elf: [], image: [] };
-  for (const base of basesFor(workshop, cell)) {
+  const others = basesFor(workshop, cell).filter((base) => !bases.includes(base));
+  for (const format of KERNEL_FORMATS) {
+    const kept = known?.[format].filter(({ rootfs }) => others.some(({ id }) => id === rootfs?.id));
+    proof[format].push(...(kept ?? []));
+  }
+  for (const base of bases) {
     await withBaseImage(workshop, base, async (disk, { source }) => {
       for (const format of KERNEL_FORMATS) {
         const { rootfs, ...boot } = await bootWith(workshop, cell, kernel, format, { id: base.id, disk });

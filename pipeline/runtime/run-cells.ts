@@ -3,9 +3,9 @@ import type { Cell, KernelCell } from "../schema/cells.ts";
 import { errorCode, PipelineError } from "../schema/error.ts";
 import type { Facts } from "../schema/facts.ts";
 import { buildStage, readBuildFacts } from "./build-stage.ts";
-import { checkDeclared, isCurrent, overridesOf } from "./declared.ts";
+import { checkDeclared, isCurrent, overridesOf, unproven } from "./declared.ts";
 import { builtKernel, ensureKernel } from "./kernel.ts";
-import { prepareBoots, verifyKernel } from "./kernel-stage.ts";
+import { bringsMore, prepareBoots, verifyKernel } from "./kernel-stage.ts";
 import { verifyStage } from "./verify-stage.ts";
 import { checkArch, type Workshop } from "./workshop.ts";
 
@@ -47,9 +47,12 @@ async function runCell(workshop: Workshop, cell: Cell, stages: readonly Stage[])
   const { id } = cell;
   const { noCache, record } = workshop.options;
   const kept = noCache || record ? undefined : await stagedBefore(workshop, cell);
-  for (const { overrides } of kept ?? []) checkDeclared(workshop, overrides);
-  if (kept) return { id, result: "kept", facts: kept };
-  if (cell.kind === "kernel") return await runKernel(workshop, cell, stages);
+  // What could not be proven then may be proven now.
+  if (kept && !(stages.includes("verify") && kept.some((each) => unproven(each).length > 0))) {
+    for (const { overrides } of kept) checkDeclared(workshop, overrides);
+    return { id, result: "kept", facts: kept };
+  }
+  if (cell.kind === "kernel") return await runKernel(workshop, cell, stages, kept);
 
   const built = stages.includes("build")
     ? await buildStage(workshop, cell)
@@ -59,22 +62,30 @@ async function runCell(workshop: Workshop, cell: Cell, stages: readonly Stage[])
   return { id, result: "staged", facts: [await verifyStage(workshop, cell, built)] };
 }
 
-async function runKernel(workshop: Workshop, cell: KernelCell, stages: readonly Stage[]): Promise<Outcome> {
+async function runKernel(
+  workshop: Workshop,
+  cell: KernelCell,
+  stages: readonly Stage[],
+  kept: readonly Facts[] | undefined,
+): Promise<Outcome> {
   const { id } = cell;
   const [build, verify] = [stages.includes("build"), stages.includes("verify")];
-  if (build && verify) await prepareBoots(workshop, cell);
+  if (!build) await builtKernel(workshop, cell);
+  // Whoever asks for this stage alone wants to see it done; what is compiled anew is not proven yet.
+  const again = !build || workshop.options.noCache;
+  const boots = verify ? await prepareBoots(workshop, cell, again) : undefined;
+  if (kept && boots && !bringsMore(boots, kept)) return { id, result: "kept", facts: kept };
   const kernel = build
     ? await ensureKernel(workshop, cell, workshop.options.noCache)
     : await builtKernel(workshop, cell);
   checkDeclared(workshop, kernel.facts[0]!.overrides);
-  if (!verify) return { id, result: "built", facts: [] };
-  // Whoever asks for this stage alone wants to see it done.
-  return { id, result: "staged", facts: await verifyKernel(workshop, cell, kernel, !build) };
+  if (!boots) return { id, result: "built", facts: [] };
+  return { id, result: "staged", facts: await verifyKernel(workshop, cell, kernel, boots) };
 }
 
 /** The facts of all of a cell's assets, where each is staged and made from the present inputs. */
 async function stagedBefore(workshop: Workshop, cell: Cell): Promise<Facts[] | undefined> {
-  const overrides = cell.kind === "kernel" ? [] : overridesOf(workshop.cells, workshop.options);
+  const overrides = cell.kind === "kernel" ? [] : overridesOf(workshop.cells, workshop.options, cell.flavor);
   const facts = await Promise.all(cell.assets.map((asset) => workshop.store.facts(asset)));
   return facts.every((each): each is Facts => isCurrent(each, cell, overrides)) ? facts : undefined;
 }

@@ -25,8 +25,8 @@ export interface CellOptions {
   readonly noCache: boolean;
   /** Where finished cells go. @default out/release/<tag> */
   readonly store?: string | undefined;
-  /** Replaces the first source of every base: a path or address, and what it must hash to. */
-  readonly rootfs?: { readonly from: string; readonly sha256: string | undefined } | undefined;
+  /** Root file systems that bases are made from, in place of what they declare. @default none */
+  readonly rootfs?: readonly RootfsOverride[] | undefined;
   /** Boot with this kernel instead of the pipeline's. */
   readonly kernel?: Kernel | undefined;
   /** Refuse what could not be had as it is declared. @default false: it is made, and its facts say so */
@@ -43,6 +43,16 @@ export interface CellOptions {
   readonly epoch?: number | undefined;
   /** Values of this build's environment that no image may hold. */
   readonly secrets: readonly { readonly name: string; readonly value: string }[];
+}
+
+/** A root file system tarball of the user's own. */
+export interface RootfsOverride {
+  /** The flavor that it is for; undefined: all that have none of their own. */
+  readonly flavor: string | undefined;
+  /** A path or an address. */
+  readonly from: string;
+  /** What it must hash to. @default what the flavor's declared tarball must */
+  readonly sha256: string | undefined;
 }
 
 /** Where cells are made: the connection to Docker, the directories, and what all cells share. */
