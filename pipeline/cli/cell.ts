@@ -11,7 +11,15 @@ import { accelOption } from "./accel-option.ts";
 import { numberLike } from "./numbers.ts";
 import { humanBytes } from "./progress.ts";
 import { inRun } from "./run.ts";
-import { openReleases, RELEASE_ID, STORE, type StoreFlags, stagingDirectory, theRelease } from "./store.ts";
+import {
+  checkStaging,
+  openReleases,
+  RELEASE_ID,
+  STORE,
+  type StoreFlags,
+  stagingDirectory,
+  theRelease,
+} from "./store.ts";
 import { root } from "./tree.ts";
 import { type BuildFlags, inWorkshop, toOptions, withBuildOptions } from "./workshop.ts";
 
@@ -45,6 +53,7 @@ export const cellCommand = withBuildOptions(
   const { stage, store } = flags;
   if (stage !== "upload") {
     const directory = store?.kind === "dir" ? store.path : undefined;
+    await checkStaging(stagingDirectory(cells, store));
     await inWorkshop(cells, toOptions(cells, { ...flags, store: directory }), async (workshop, progress) => {
       await runCells(workshop, selected, stage ? [stage] : STAGES, (outcome) => {
         progress.end();

@@ -93,6 +93,10 @@ async function prepareRelease(flags: StoreFlags & { empty?: true }): Promise<voi
 async function empty(store: ReleaseStore, release: StoredRelease, run: CliRun): Promise<void> {
   const assets = await store.assets(release);
   for (const asset of assets) {
+    if (asset.foreign) {
+      run.progress.warn(`${asset.name} stays: it was not made by the pipeline`);
+      continue;
+    }
     run.progress.step(`remove ${asset.name}`);
     await store.discard(release, asset);
   }

@@ -1,10 +1,12 @@
-import { join, relative, resolve } from "node:path";
+import { isAbsolute, join, relative, resolve } from "node:path";
 import { InvalidArgumentError } from "commander";
 import { DirectoryReleases } from "../release/directory-releases.ts";
 import { GitHubClient } from "../release/github/client.ts";
 import { GitHubReleases } from "../release/github/releases.ts";
+import { checkOwnership } from "../release/ownership.ts";
 import type { ReleaseStore, StoredRelease } from "../release/store.ts";
 import type { Cells } from "../schema/cells.ts";
+import { checkDirectory } from "../schema/directory.ts";
 import { PipelineError } from "../schema/error.ts";
 import type { Run } from "../schema/progress.ts";
 import { root } from "./tree.ts";
@@ -40,6 +42,12 @@ export const RELEASE_ID = [
 export const stagingDirectory = ({ tag }: Cells, choice?: StoreChoice): string =>
   choice?.kind === "dir" ? choice.path : join(root(), "out/release", tag);
 
+/** Makes sure that cells can be staged in a directory before any is built, and changes nothing. @throws PipelineError */
+export async function checkStaging(directory: string): Promise<void> {
+  await checkOwnership(directory);
+  await checkDirectory(directory, "choose another directory with --store dir:PATH");
+}
+
 /** The store of the declared release. Inside Actions it is GitHub's, unless `choice` says otherwise. */
 export function openReleases(
   cells: Cells,
@@ -49,7 +57,13 @@ export function openReleases(
 ): ReleaseStore {
   const { kind } = choice ?? { kind: process.env.GITHUB_ACTIONS ? "github" : "dir" };
   if (kind === "github") return new GitHubReleases(openGitHub(cells, run, anonymous), process.env.GITHUB_SHA);
-  return new DirectoryReleases(relative(root(), stagingDirectory(cells, choice)), cells.tag, run);
+  return new DirectoryReleases(shown(stagingDirectory(cells, choice)), cells.tag, run);
+}
+
+/** As a reader in the project's root would call it. */
+function shown(path: string): string {
+  const short = relative(root(), path) || ".";
+  return short.startsWith("..") || isAbsolute(short) ? path : short;
 }
 
 /** GitHub, as the environment says; a fork's workflow works on the fork. */

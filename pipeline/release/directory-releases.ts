@@ -1,17 +1,20 @@
-import { copyFile, mkdir, readdir, rm, stat } from "node:fs/promises";
+import { copyFile, lstat, readdir, rm, rmdir, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
+import { makeDirectory } from "../schema/directory.ts";
 import { PipelineError } from "../schema/error.ts";
 import type { Facts } from "../schema/facts.ts";
 import { sha256File } from "../schema/hash.ts";
-import { MANIFEST_ASSET, SUMS_ASSET } from "../schema/names.ts";
 import type { Run } from "../schema/progress.ts";
 import { writeWhole } from "../schema/whole-file.ts";
 import { DirectoryStore } from "./directory-store.ts";
 import { checkOutgoing, EMPTY, otherBytes } from "./outgoing.ts";
+import { checkOwnership, inTheWay, ownershipOf } from "./ownership.ts";
 import type { Outgoing, ReleaseStore, Sent, StoredAsset, StoredRelease } from "./store.ts";
 
+const ADVICE = "choose another directory with --store dir:PATH";
+
 /**
- * A release as a directory: what cells are staged in, and what a mirror serves. It stays a draft, because its owner
+ * A release as a directory, which is empty or has a release: what cells are staged in, and what a mirror serves. It stays a draft, because its owner
  * may always change it; the releases beside it are those of other tags.
  */
 export class DirectoryReleases implements ReleaseStore {
@@ -29,7 +32,8 @@ export class DirectoryReleases implements ReleaseStore {
   }
 
   async prepare(): Promise<StoredRelease> {
-    await mkdir(this.#directory, { recursive: true });
+    await checkOwnership(this.#directory);
+    await makeDirectory(this.#directory, ADVICE);
     return this.#release(this.#directory, this.#tag);
   }
 
@@ -37,6 +41,7 @@ export class DirectoryReleases implements ReleaseStore {
     if (!(await isDirectory(id))) {
       throw new PipelineError(`there is no directory ${id}: \`npm run release -- prepare\` makes one`);
     }
+    await checkOwnership(id);
     return this.#release(id, this.#tag);
   }
 
@@ -47,32 +52,30 @@ export class DirectoryReleases implements ReleaseStore {
 
   /** Beside a directory that is named after its tag are those of other tags. */
   async list(): Promise<StoredRelease[]> {
-    if (basename(this.#directory) !== this.#tag) return [await this.prepare()];
-    const parent = dirname(this.#directory);
-    const entries = await readdir(parent, { withFileTypes: true }).catch(() => []);
-    const directories = entries.filter((entry) => entry.isDirectory()).map(({ name }) => join(parent, name));
+    const named = basename(this.#directory) === this.#tag;
+    const directories = named ? await directoriesIn(dirname(this.#directory)) : [this.#directory];
     const releases = [];
-    for (const directory of directories.sort()) {
-      const names = await readdir(directory);
-      if (names.includes(SUMS_ASSET) || names.includes(MANIFEST_ASSET)) {
-        releases.push(this.#release(directory, basename(directory)));
-      }
+    for (const directory of directories) {
+      const { ours } = await ownershipOf(directory);
+      const tag = named ? basename(directory) : this.#tag;
+      if (ours.size > 0) releases.push(this.#release(directory, tag));
     }
     return releases;
   }
 
+  /** Every file; the facts of an asset go along with it. */
   async assets({ id }: StoredRelease): Promise<StoredAsset[]> {
-    const entries = await readdir(id, { withFileTypes: true });
-    const names = new Set(entries.filter((entry) => entry.isFile()).map(({ name }) => name));
-    const isFacts = (name: string) => name.endsWith(".json") && names.has(name.slice(0, -".json".length));
-    return await Promise.all(
-      [...names]
-        .filter((name) => !isFacts(name) && !name.endsWith(".partial"))
-        .map(async (name) => {
-          const path = join(id, name);
-          return { id: path, name, size: (await stat(path)).size, sha256: undefined, complete: true };
-        }),
-    );
+    const { ours, abandoned, foreign } = await ownershipOf(id);
+    const isFacts = (name: string) => name.endsWith(".json") && ours.has(name.slice(0, -".json".length));
+    const assets = [];
+    for (const name of [...abandoned, ...[...ours].filter((each) => !isFacts(each)), ...foreign]) {
+      const path = join(id, name);
+      const file = await lstat(path);
+      if (!file.isFile()) continue;
+      const common = { id: path, name, size: file.size, sha256: undefined };
+      assets.push({ ...common, complete: !abandoned.has(name), foreign: foreign.includes(name) });
+    }
+    return assets;
   }
 
   async digest(asset: StoredAsset): Promise<string> {
@@ -110,17 +113,26 @@ export class DirectoryReleases implements ReleaseStore {
     return "sent";
   }
 
-  async discard(_: StoredRelease, { id }: StoredAsset): Promise<void> {
-    await rm(id, { force: true });
-    await rm(`${id}.json`, { force: true });
+  /** @throws PipelineError when the file is not ours */
+  async discard({ id }: StoredRelease, { name }: StoredAsset): Promise<void> {
+    const { ours, abandoned, foreign } = await ownershipOf(id);
+    if (foreign.includes(name)) throw inTheWay(id, name);
+    for (const each of [name, `${name}.json`]) {
+      if (ours.has(each) || abandoned.has(each)) await rm(join(id, each), { force: true });
+    }
   }
 
   async publish(release: StoredRelease): Promise<StoredRelease> {
     return release;
   }
 
+  /** What is not ours stays, and the directory with it. */
   async remove({ id }: StoredRelease): Promise<void> {
-    await rm(id, { recursive: true });
+    const { ours, abandoned } = await ownershipOf(id);
+    for (const name of [...abandoned, ...ours]) await rm(join(id, name), { force: true });
+    const [left] = await readdir(id);
+    if (left === undefined) await rmdir(id);
+    else this.#run.progress.warn(`${id} stays, because ${left} was not made by the pipeline`);
   }
 
   #release(directory: string, tag: string): StoredRelease {
@@ -130,4 +142,13 @@ export class DirectoryReleases implements ReleaseStore {
 
 async function isDirectory(path: string): Promise<boolean> {
   return (await stat(path).catch(() => undefined))?.isDirectory() ?? false;
+}
+
+/** No link is followed. */
+async function directoriesIn(parent: string): Promise<string[]> {
+  const entries = await readdir(parent, { withFileTypes: true }).catch(() => []);
+  return entries
+    .filter((entry) => entry.isDirectory())
+    .map(({ name }) => join(parent, name))
+    .sort();
 }

@@ -1,5 +1,6 @@
-import { copyFile, mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { copyFile, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { makeDirectory } from "../schema/directory.ts";
 import { errorCode, PipelineError } from "../schema/error.ts";
 import { Facts } from "../schema/facts.ts";
 import { sha256File } from "../schema/hash.ts";
@@ -7,7 +8,10 @@ import { MANIFEST_ASSET, SUMS_ASSET } from "../schema/names.ts";
 import type { Run } from "../schema/progress.ts";
 import { reasonOf } from "../schema/reason.ts";
 import { writeWhole } from "../schema/whole-file.ts";
+import { inTheWay, ownershipOf } from "./ownership.ts";
 import type { Outgoing } from "./store.ts";
+
+const ADVICE = "choose another directory with --store dir:PATH";
 
 /** Finished, verified assets in a directory: `<asset>`, with its facts in `<asset>.json` beside it. */
 export class DirectoryStore {
@@ -34,26 +38,35 @@ export class DirectoryStore {
   /**
    * Takes an asset over, with its inventory. Its facts appear last: an asset is there when they are. An asset
    * that was staged before is replaced, facts first, so that no facts ever stand beside other bytes.
+   * @throws PipelineError when a file that we did not make is in the place of one of these
    */
   async put(file: string, facts: Facts, sbom: string): Promise<string> {
     const target = join(this.directory, facts.asset);
-    await mkdir(this.directory, { recursive: true });
+    await makeDirectory(this.directory, ADVICE);
+    const names = [facts.asset, `${facts.asset}.json`, facts.sbom.asset, SUMS_ASSET, MANIFEST_ASSET];
+    const { foreign } = await ownershipOf(this.directory);
+    for (const name of names) if (foreign.includes(name)) throw inTheWay(this.directory, name);
     await rm(`${target}.json`, { force: true });
     // What was published from here is not what is here any more.
     await rm(join(this.directory, MANIFEST_ASSET), { force: true });
+    // By the sums the file is known as ours, also when this process is killed before its facts are there.
+    await this.#write(SUMS_ASSET, sums([...(await this.all()), facts]));
     await move(file, target);
     await this.#write(facts.sbom.asset, sbom);
     await this.#write(`${facts.asset}.json`, `${JSON.stringify(facts, null, 2)}\n`);
-    await this.#write(SUMS_ASSET, sums(await this.all()));
     return target;
   }
 
   /** Takes over what another store has, and leaves it there. */
   async copy(from: DirectoryStore, facts: Facts): Promise<void> {
-    await mkdir(this.directory, { recursive: true });
+    await makeDirectory(this.directory, ADVICE);
     const partial = join(this.directory, `${facts.asset}.${process.pid}.partial`);
-    await copyFile(join(from.directory, facts.asset), partial);
-    await this.put(partial, facts, await readFile(join(from.directory, facts.sbom.asset), "utf8"));
+    try {
+      await copyFile(join(from.directory, facts.asset), partial);
+      await this.put(partial, facts, await readFile(join(from.directory, facts.sbom.asset), "utf8"));
+    } finally {
+      await rm(partial, { force: true });
+    }
   }
 
   /** A staged asset, ready to be sent. @throws PipelineError when it is not what its facts say */
@@ -76,14 +89,11 @@ export class DirectoryStore {
     );
   }
 
-  /** The facts of everything that is staged, by the assets' names. */
+  /** The facts of everything that is staged, by the assets' names. @throws PipelineError when some are damaged */
   async all(): Promise<Facts[]> {
-    const names = (await readdir(this.directory)).filter((name) => name.endsWith(".json")).sort();
-    const facts = await Promise.all(
-      names
-        .filter((name) => !name.endsWith(".cdx.json") && name !== MANIFEST_ASSET)
-        .map((name) => this.facts(name.slice(0, -".json".length))),
-    );
+    const { ours } = await ownershipOf(this.directory);
+    const assets = [...ours].filter((name) => ours.has(`${name}.json`)).sort();
+    const facts = await Promise.all(assets.map((asset) => this.facts(asset)));
     return facts.filter((each) => each !== undefined);
   }
 

@@ -21,6 +21,8 @@ export interface StoredAsset {
   readonly sha256: string | undefined;
   /** False for what an upload that died has left. */
   readonly complete: boolean;
+  /** Whether the pipeline did not make it: then it is never removed. @default false */
+  readonly foreign?: boolean;
 }
 
 /** A file that a release is to have. */
