@@ -1,10 +1,20 @@
-import { lstatSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  type Stats,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join, normalize } from "node:path";
 import { createTwoFilesPatch } from "diff";
 import type { ReadFile } from "../constructs/app.ts";
-import { errorCode, PipelineError } from "../schema/error.ts";
+import { errorCode, PipelineError, systemReason } from "../schema/error.ts";
 import { ATTRIBUTES_PATH, generatedPaths } from "./gitattributes.ts";
-import { isMarked } from "./marker.ts";
+import { isGenerated, isMarked } from "./marker.ts";
 import { README_PATH, withTable } from "./readme.ts";
 import { cellsOf, type Output } from "./synth.ts";
 
@@ -22,13 +32,25 @@ export function filesIn(root: string): ReadFile {
       return readFileSync(join(root, path), "utf8");
     } catch (error) {
       if (errorCode(error) === "ENOENT") return undefined;
-      throw error;
+      const reason = systemReason(error);
+      throw reason ? new PipelineError(`cannot read ${path} (${reason})`, { cause: error }) : error;
     }
   };
 }
 
-/** What must change in `root` so that it holds `output` and nothing else that was once generated. */
+/**
+ * What must change in `root` so that it holds `output` and nothing else that was once generated.
+ * @throws PipelineError with every file that synth did not write and that is in the place of one that it would
+ */
 export function changes(root: string, output: Output): Change[] {
+  const foreign = [...output.keys()].filter((path) => isForeign(root, path));
+  if (foreign.length > 0) {
+    const them = foreign.length === 1 ? "it" : "them";
+    throw new PipelineError(
+      `synth did not write ${foreign.join(", ")}, and would replace ${them}: move ${them} away or delete ${them}, ` +
+        "then run `npm run synth`",
+    );
+  }
   const files = filesIn(root);
   const stale = generatedPaths(files(ATTRIBUTES_PATH) ?? "").filter((path) => !output.has(path));
   return [
@@ -46,6 +68,19 @@ function readmeChange(before: string | undefined, output: Output): Change[] {
   return after === undefined ? [] : [{ path: README_PATH, before, after }];
 }
 
+/** Whether something is there that does not say itself that synth wrote it; a link says nothing. */
+function isForeign(root: string, path: string): boolean {
+  let there: Stats | undefined;
+  try {
+    there = lstatSync(join(root, path), { throwIfNoEntry: false });
+  } catch (cause) {
+    const reason = systemReason(cause);
+    throw reason ? new PipelineError(`cannot read ${path} (${reason})`, { cause }) : cause;
+  }
+  if (!there) return false;
+  return !there.isFile() || !isGenerated(path, filesIn(root)(path) ?? "");
+}
+
 /**
  * Only a plain file, at a plain path, below real directories of `root`, that says itself that it was
  * generated, is ever removed: anybody may have marked another one for reviews.
@@ -60,24 +95,73 @@ function removable(root: string, path: string): boolean {
   return real && isMarked(filesIn(root)(path));
 }
 
-/** Applies changes; each file appears whole or not at all. */
+/**
+ * Applies changes: all texts are written beside their targets first, and take their names when every one is there.
+ * @throws PipelineError when a text cannot be written: then nothing is changed
+ */
 export function write(root: string, pending: readonly Change[]): void {
-  for (const { path, after } of pending) {
-    const target = join(root, path);
-    if (after === undefined) {
-      rmSync(target);
-      continue;
+  const made: string[] = [];
+  const written: { readonly path: string; readonly partial: string }[] = [];
+  try {
+    for (const { path, after } of pending) {
+      if (after === undefined) continue;
+      doing("write", path, "nothing was changed", () => {
+        const outermost = mkdirSync(dirname(join(root, path)), { recursive: true });
+        if (outermost) made.push(outermost);
+        const partial = `${join(root, path)}.${process.pid}.partial`;
+        written.push({ path, partial });
+        writeFileSync(partial, after);
+      });
     }
-    const partial = `${target}.${process.pid}.partial`;
+    for (const { path, partial } of written) {
+      doing("write", path, AGAIN, () => renameSync(partial, join(root, path)));
+    }
+  } catch (error) {
+    undo(
+      written.map(({ partial }) => partial),
+      made,
+    );
+    throw error;
+  }
+  for (const { path, after } of pending) {
+    if (after === undefined) doing("remove", path, AGAIN, () => rmSync(join(root, path)));
+  }
+}
+
+/** Once names change, what is left to do is done by the next run. */
+const AGAIN = "run `npm run synth` again when it can be";
+
+/** @throws PipelineError that names the file, when the system refuses */
+function doing(verb: string, path: string, then: string, work: () => void): void {
+  try {
+    work();
+  } catch (cause) {
+    const reason = systemReason(cause);
+    throw reason ? new PipelineError(`cannot ${verb} ${path} (${reason}): ${then}`, { cause }) : cause;
+  }
+}
+
+/** Removes what was made as far as that can be; why it was not finished matters more than why it could not be. */
+function undo(files: readonly string[], directories: readonly string[]): void {
+  const tasks = [
+    ...files.map((file) => () => rmSync(file, { force: true })),
+    ...[...directories].reverse().map((directory) => () => removeEmpty(directory)),
+  ];
+  for (const task of tasks) {
     try {
-      mkdirSync(dirname(target), { recursive: true });
-      writeFileSync(partial, after);
-      renameSync(partial, target);
-    } catch (cause) {
-      rmSync(partial, { force: true });
-      throw new PipelineError(`cannot write ${path}: ${(cause as Error).message}`, { cause });
+      task();
+    } catch (error) {
+      if (!systemReason(error)) throw error;
     }
   }
+}
+
+/** A directory that was made, with those in it, as far as nothing has been put there. */
+function removeEmpty(directory: string): void {
+  for (const entry of readdirSync(directory, { withFileTypes: true })) {
+    if (entry.isDirectory()) removeEmpty(join(directory, entry.name));
+  }
+  if (readdirSync(directory).length === 0) rmdirSync(directory);
 }
 
 /** Changes as one unified diff, from what is committed to what the tree says. */

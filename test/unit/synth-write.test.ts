@@ -27,11 +27,21 @@ describe("writing", () => {
   });
   afterEach(() => rmSync(root, { recursive: true, force: true }));
 
+  /** Every file below the root, with its text. */
+  const snapshot = () =>
+    readdirSync(root, { recursive: true, encoding: "utf8" })
+      .sort()
+      .map((path) => [
+        path,
+        statSync(join(root, path)).isFile() ? readFileSync(join(root, path), "utf8") : "",
+      ]);
+
+  const MARK = output.get(".gitattributes")!.split("\n", 1)[0]!;
   /** What an earlier `.gitattributes` could say was generated. */
   const claimGenerated = (...paths: string[]) =>
     writeFileSync(
       join(root, ".gitattributes"),
-      paths.map((path) => `/${path} linguist-generated text eol=lf\n`).join(""),
+      [MARK, ...paths.map((path) => `/${path} linguist-generated text eol=lf`), ""].join("\n"),
     );
 
   it("puts every file where the map says, with that text", () => {
@@ -41,7 +51,7 @@ describe("writing", () => {
 
   it("leaves unchanged files alone, and writes the one that is not as the tree says", () => {
     for (const path of output.keys()) utimesSync(join(root, path), 1000, 1000);
-    writeFileSync(join(root, "out/cells.json"), "{}\n");
+    writeFileSync(join(root, "out/cells.json"), `${output.get("out/cells.json")}edited\n`);
     write(root, changes(root, output));
     const touched = [...output.keys()].filter((path) => statSync(join(root, path)).mtimeMs !== 1_000_000);
     expect(touched).toEqual(["out/cells.json"]);
@@ -68,14 +78,77 @@ describe("writing", () => {
     expect(changes(root, output).map(({ path }) => path)).not.toContain("hand-written.json");
   });
 
-  it("leaves no half-written file behind when one cannot be written", () => {
+  it("changes nothing when one of several files cannot be written", () => {
+    const before = snapshot();
+    // With the partial's ending this name is longer than a file system takes.
+    const long = `new/directory/${"x".repeat(250)}`;
+    const pending = ["out/cells.json", long, ".gitattributes"].map((path) => ({
+      path,
+      before: undefined,
+      after: "other\n",
+    }));
+    expect(() => write(root, pending)).toThrow(`cannot write ${long} (name too long): nothing was changed`);
+    expect(snapshot()).toEqual(before);
+  });
+
+  it("leaves no half-written file behind when one cannot take its name", () => {
     const before = readdirSync(root, { recursive: true }).sort();
     const target = "dockerfiles/base-ubuntu.Dockerfile";
     rmSync(join(root, target));
     mkdirSync(join(root, target));
     const change = { path: target, before: undefined, after: "FROM scratch\n" };
-    expect(() => write(root, [change])).toThrow(`cannot write ${target}: `);
+    expect(() => write(root, [change])).toThrow(`cannot write ${target} (`);
     expect(readdirSync(root, { recursive: true }).sort()).toEqual(before);
+  });
+
+  describe("where somebody else has put a file", () => {
+    const WORKFLOW = ".github/workflows/build-published-images.yml";
+    const refused = (paths: string, them: string) =>
+      `synth did not write ${paths}, and would replace ${them}: move ${them} away or delete ${them}, then run \`npm run synth\``;
+
+    it("names every such file, and writes nothing", () => {
+      for (const path of [".gitattributes", WORKFLOW, "out/manifest.json"]) {
+        writeFileSync(join(root, path), "* text=auto\n# by hand\n");
+      }
+      rmSync(join(root, "out/cells.json"));
+      const before = snapshot();
+      expect(() => changes(root, output)).toThrow(
+        refused(`.gitattributes, ${WORKFLOW}, out/manifest.json`, "them"),
+      );
+      expect(snapshot()).toEqual(before);
+    });
+
+    it.each<[string, (path: string) => void]>([
+      ["an empty file", (path) => writeFileSync(path, "")],
+      [
+        "one that mentions the mark further down",
+        (path) => writeFileSync(path, `# mine\n${output.get(WORKFLOW)}`),
+      ],
+      ["a manifest of something else", (path) => writeFileSync(path, '{"name": "app", "icons": []}')],
+      ["a directory", (path) => mkdirSync(path)],
+      ["a link to a generated file", (path) => symlinkSync(join(root, "out/cells.json"), path)],
+    ])("takes %s for theirs", (_, make) => {
+      for (const path of [WORKFLOW, "out/manifest.json"]) {
+        rmSync(join(root, path));
+        make(join(root, path));
+      }
+      expect(() => changes(root, output)).toThrow(refused(`${WORKFLOW}, out/manifest.json`, "them"));
+    });
+
+    it("where a directory is to be, says which file could not be looked at", () => {
+      rmSync(join(root, "out"), { recursive: true });
+      writeFileSync(join(root, "out"), "");
+      expect(() => changes(root, output)).toThrow("cannot read out/cells.json (not a directory)");
+    });
+  });
+
+  it("knows every file that it writes, and the manifest of an earlier or a later version, as its own", () => {
+    const later = { ...JSON.parse(output.get("out/manifest.json")!), schema_version: 2, assets: {} };
+    writeFileSync(join(root, "out/manifest.json"), JSON.stringify(later));
+    for (const path of output.keys()) {
+      if (path !== "out/manifest.json") writeFileSync(join(root, path), `${output.get(path)}# edited\n`);
+    }
+    expect(changes(root, output).map(({ path }) => path)).toEqual([...output.keys()]);
   });
 
   describe("where .gitattributes is hostile", () => {
