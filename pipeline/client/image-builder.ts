@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { cp, mkdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { cp, lstat, mkdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { basename, join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -61,7 +61,8 @@ interface WithKey extends Common {
 /** No file in an image is newer: the same inputs give the same bytes. Seconds since 1970. */
 const EPOCH = 1_791_158_400;
 
-/** What is known of an image that was made before. */
+/** What is known of an image that was made before, and what says that it was. */
+const IMAGE_RECORD = "image.json";
 const Built = z.strictObject({ inputs: z.string() });
 
 /** Makes SSH images of one's own: a distribution, `/init`, sshd, and a key or a password. */
@@ -139,6 +140,7 @@ export class ImageBuilder {
       .update(JSON.stringify([dockerfile, what.login, sources, rootfsSizeMb, kernel, bootFiles, EPOCH]))
       .digest("hex");
     if (await isCurrent(directory, built, inputs, what.newerThan)) return built;
+    await failingAs("filesystem", () => checkReplaceable(directory));
 
     const work = `${directory}.${process.pid}.partial`;
     await failingAs("filesystem", () => mkdir(work, { recursive: true }));
@@ -146,7 +148,8 @@ export class ImageBuilder {
       await this.#makeRootfs(work, name, dockerfile, sources, rootfsSizeMb, what.login);
       await failingAs("kernel", () => fetchKernel(kernel, join(work, "vmlinux"), this.#run));
       await failingAs("filesystem", async () => {
-        await writeFile(join(work, "image.json"), JSON.stringify({ inputs }));
+        await writeFile(join(work, IMAGE_RECORD), JSON.stringify({ inputs }));
+        await checkReplaceable(directory);
         await rm(directory, { recursive: true, force: true });
         await rename(work, directory);
       });
@@ -207,6 +210,16 @@ function checkName(name: string): void {
   throw new ImageError("build", new PipelineError(`image name "${name}": ${rule}`));
 }
 
+/** An image that was made before is replaced, and nothing else that is there. @throws PipelineError */
+async function checkReplaceable(directory: string): Promise<void> {
+  const there = await lstat(directory).catch(() => undefined);
+  if (!there) return;
+  if (there.isDirectory() && (await readRecord(join(directory, IMAGE_RECORD), Built))) return;
+  throw new PipelineError(
+    `${directory} is not an image that was built here: choose another name, or remove it yourself`,
+  );
+}
+
 const BOOT_FILES = ["init/init", "init/sshd_config"] as const;
 
 /** Bytes that a shell would take for its own go as base64. */
@@ -248,7 +261,7 @@ async function isCurrent(
   inputs: string,
   newerThan?: string,
 ): Promise<boolean> {
-  const record = await readRecord(join(directory, "image.json"), Built);
+  const record = await readRecord(join(directory, IMAGE_RECORD), Built);
   if (record?.inputs !== inputs) return false;
   const [rootfs, kernel, key] = await Promise.all(
     [built.rootfsPath, built.kernelPath, newerThan].map((path) => path && stat(path).catch(() => undefined)),

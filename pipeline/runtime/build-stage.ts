@@ -29,8 +29,9 @@ export async function buildStage(workshop: Workshop, cell: BaseCell | PresetCell
     const facts = await pack(workshop, cell, base, image, directory);
     await writeFile(join(directory, BUILD_FACTS), JSON.stringify(facts));
     const target = cellDirectory(workshop, cell);
-    await rm(target, { recursive: true, force: true });
     await mkdir(target, { recursive: true });
+    // Without its facts nothing of an earlier build counts; what else is there is left alone.
+    await rm(join(target, BUILD_FACTS), { force: true });
     for (const name of [IMAGE, `${IMAGE}.zst`, SBOM, BUILD_FACTS])
       await rename(join(directory, name), join(target, name));
     return facts;

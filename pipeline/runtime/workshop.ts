@@ -131,13 +131,17 @@ export async function inWorkDirectory<T>(
   }
 }
 
-/** Removes the work directories of processes that were killed. */
-async function removeAbandonedDirectories(images: string): Promise<void> {
-  for (const name of await readdir(images).catch(() => [])) {
-    const pid = /\.(\d+)$/.exec(name)?.[1];
-    if (pid && !isAlive(Number(pid))) await rm(join(images, name), { recursive: true, force: true });
+/** Removes the work directories of processes that were killed, and nothing else that is beside them. */
+export async function removeAbandonedDirectories(images: string): Promise<void> {
+  for (const entry of await readdir(images, { withFileTypes: true }).catch(() => [])) {
+    const pid = WORK_DIRECTORY.exec(entry.name)?.[1];
+    if (!pid || !entry.isDirectory() || isAlive(Number(pid))) continue;
+    await rm(join(images, entry.name), { recursive: true, force: true });
   }
 }
+
+/** A cell's id, and the process that works on it. */
+const WORK_DIRECTORY = /^[a-z][a-z0-9-]*-(?:amd64|arm64)(?:-[a-z0-9-]+)?\.(\d+)$/;
 
 /** Left in a container whose packages did not come from the archive of the declared instant. */
 export const LIVE = "/tmp/network/live";

@@ -1,4 +1,4 @@
-import { writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it, vi } from "vitest";
 import {
@@ -59,6 +59,21 @@ describe("ImageBuilder, without Docker", () => {
   it("says that no kernel is published, and takes one that is given", async () => {
     await expect(qemuKernelUrlForHost()).rejects.toThrow(/ has no kernel for (amd64|arm64) \(image\)/);
     expect((await failureOf(builder().buildAlpineSsh())).failure).toBe("kernel");
+  });
+
+  it.each([
+    ["a user's files", "thesis.txt", "all of it"],
+    ["somebody else's record", "image.json", "{}"],
+  ])("refuses a name under which there is a directory with %s", async (_, name, text) => {
+    const own = builder();
+    mkdirSync(join(own.cacheDir, "work"));
+    writeFileSync(join(own.cacheDir, "work", name), text);
+    const error = await failureOf(own.buildAlpineSsh({ name: "work", kernelUrl: "/k" }));
+    expect([error.failure, error.message]).toEqual([
+      "filesystem",
+      `${join(own.cacheDir, "work")} is not an image that was built here: choose another name, or remove it yourself`,
+    ]);
+    expect(readdirSync(own.cacheDir, { recursive: true })).toEqual(["work", join("work", name)]);
   });
 
   it("refuses a name that is no directory's", async () => {
