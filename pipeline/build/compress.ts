@@ -43,7 +43,11 @@ export async function compress(
           image: options.tools,
           command: ["sh", "-c", command],
           work: directory,
-          onOutput: (text) => run.progress.bytes(consumed(text), imageSize),
+          onOutput: (text) => {
+            const done = consumed(text);
+            // Not all that it prints says how far it is.
+            if (done > 0) run.progress.bytes(done, imageSize);
+          },
         },
         run,
       ),

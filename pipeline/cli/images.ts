@@ -1,5 +1,6 @@
 import { Command } from "commander";
 import { Cache, type Cached } from "../client/cache.ts";
+import { isBuiltHere, lookUp, storeOf } from "../client/local-store.ts";
 import { loadManifest } from "../client/manifest.ts";
 import { ensureBase, ensureImage } from "../client/pull.ts";
 import { usedByMachines } from "../client/registry.ts";
@@ -39,7 +40,7 @@ export const imagesCommand = new Command("images")
   .option(...CACHE)
   .option("--json", "as data")
   .action(async ({ manifest: from, cache: directory, json }: ListFlags) => {
-    const manifest = await loadManifest(from);
+    const manifest = await manifestFor(from);
     const cached = await inRun(async (run) => await new Cache(directory).list(run));
     const rows = offered(manifest).map((row) => ({
       ...row,
@@ -59,8 +60,11 @@ export const imagesCommand = new Command("images")
     const here = (entry: Cached | undefined) => (entry ? humanBytes(entry.onDisk) : "-");
     process.stdout.write(
       table(
-        ["image", "flavor", "arch", "download", "on disk"],
-        rows.map((row) => [row.name, row.flavor, row.arch, humanBytes(row.size), here(row.cached)]),
+        ["image", "flavor", "arch", "download", "on disk", "from"],
+        rows.map((row) => [
+          ...[row.name, row.flavor, row.arch, humanBytes(row.size), here(row.cached)],
+          isBuiltHere(row) ? storeOf(row) : manifest.tag,
+        ]),
       ),
     );
     const total = cached.reduce((sum, { onDisk }) => sum + onDisk, 0);
@@ -70,13 +74,17 @@ export const imagesCommand = new Command("images")
     );
   });
 
+/** What a manifest offers; without one, what this package does. */
+const manifestFor = async (from: string | undefined): Promise<Manifest> =>
+  from === undefined ? await inRun((run) => lookUp((manifest) => manifest, run)) : await loadManifest(from);
+
 /** A row for each root file system; those of one image for several VMMs are the same file. */
 function offered({ bases, images }: Manifest) {
   const rows = [
     ...bases.map((row) => ({ name: "base", ...row })),
     ...images.map((row) => ({ name: row.preset, ...row })),
-  ].map(({ name, flavor, arch, rootfs_sha256, rootfs_size }) => ({
-    ...{ name, flavor, arch, sha256: rootfs_sha256, size: rootfs_size },
+  ].map(({ name, flavor, arch, rootfs_url, rootfs_sha256, rootfs_size }) => ({
+    ...{ name, flavor, arch, url: rootfs_url, sha256: rootfs_sha256, size: rootfs_size },
   }));
   return [...new Map(rows.map((row) => [row.sha256, row])).values()];
 }
@@ -109,11 +117,11 @@ export const pruneCommand = new Command("prune")
   )
   .option("--orphans", "those that the manifest does not name")
   .option("--dry-run", "say what would be removed, and remove nothing")
-  .option("--manifest <file|url>", "what counts as offered (default: the release that this version knows)")
+  .option(...MANIFEST)
   .option(...CACHE)
   .action(async (flags: PruneFlags) => {
     const cache = new Cache(flags.cache);
-    const named = flags.orphans ? namesOf(await loadManifest(flags.manifest)) : undefined;
+    const named = flags.orphans ? namesOf(await manifestFor(flags.manifest)) : undefined;
     const since = flags.olderThan === undefined ? undefined : Date.now() - flags.olderThan * 86_400_000;
     const inUse = await usedByMachines();
     const wanted = (entry: Cached) =>

@@ -17,7 +17,7 @@ export interface ImageFlags {
 
 export const MANIFEST = [
   "--manifest <file|url>",
-  "what is offered (default: the release that this version knows)",
+  "what is offered (default: the release that this version knows, and what this checkout has built)",
 ] as const;
 export const CACHE = [
   "--cache <dir>",

@@ -1,5 +1,6 @@
+import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { join, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import { CELLS_PATH, Cells } from "../schema/cells.ts";
 import { PipelineError } from "../schema/error.ts";
@@ -8,9 +9,13 @@ import { reasonOf } from "../schema/reason.ts";
 /** The package that this file is part of: what it was released with, and what images are made with. */
 export const PACKAGE = fileURLToPath(new URL("../../", import.meta.url));
 
-/** The cells that this package declares. @throws PipelineError when its file is damaged */
-export async function bundledCells(): Promise<Cells> {
-  const path = join(PACKAGE, CELLS_PATH);
+/** Whether a package is a checkout, in which cells are built, and not one that was installed. */
+export const isCheckout = (root: string): boolean =>
+  !root.split(sep).includes("node_modules") && existsSync(join(root, "pipeline/images.ts"));
+
+/** The cells that a package declares. @throws PipelineError when its file is damaged */
+export async function bundledCells(root = PACKAGE): Promise<Cells> {
+  const path = join(root, CELLS_PATH);
   try {
     return Cells.parse(JSON.parse(await readFile(path, "utf8")));
   } catch (cause) {

@@ -76,11 +76,14 @@ export async function download(options: DownloadOptions, target: string, run: Ru
       if (source !== own) run.progress.warn(`${failures.at(-1)}; trying the next source`);
     }
   }
-  if (failures.length === 1) throw new PipelineError(`cannot fetch ${failures[0]}`);
-  throw new PipelineError(`cannot fetch ${name} from any of ${failures.length} sources`, {
+  if (failures.length === 1) throw new NotFetched(`cannot fetch ${failures[0]}`);
+  throw new NotFetched(`cannot fetch ${name} from any of ${failures.length} sources`, {
     details: failures.map((failure) => `- ${failure}`),
   });
 }
+
+/** No source has the right bytes. */
+export class NotFetched extends PipelineError {}
 
 /** Where a file may be had; the release's own address is no mirror, and comes last. */
 interface Source {

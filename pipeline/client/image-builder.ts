@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { cp, lstat, mkdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
-import { basename, join } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import type Docker from "dockerode";
 import { z } from "zod";
@@ -21,9 +21,10 @@ import { readRecord } from "../schema/record.ts";
 import { hostArch } from "../vm/accel.ts";
 import { BOOT_ARGS } from "../vm/firecracker/api.ts";
 import { bundledCells, PACKAGE } from "./bundled.ts";
-import { download } from "./download.ts";
+import { type DownloadOptions, download } from "./download.ts";
 import { failingAs, ImageError } from "./image-error.ts";
-import { findKernel, loadManifest } from "./manifest.ts";
+import { isBuiltHere, lookUp, storeOf } from "./local-store.ts";
+import { findKernel, type Remote } from "./manifest.ts";
 import { readPublicKey } from "./public-key.ts";
 import { alpineRecipe, debianRecipe, type Login } from "./recipes.ts";
 
@@ -50,7 +51,7 @@ export interface BuiltImage {
 interface Common {
   readonly name?: string;
   readonly rootfsSizeMb?: number;
-  /** @default qemuKernelUrlForHost() */
+  /** An address or a path. @default qemuKernelUrlForHost() */
   readonly kernelUrl?: string;
 }
 interface WithKey extends Common {
@@ -134,11 +135,14 @@ export class ImageBuilder {
     const directory = join(this.cacheDir, name);
     const built = { kernelPath: join(directory, "vmlinux"), rootfsPath: join(directory, "rootfs.ext4") };
     const dockerfile = what.recipe(what.login);
-    const kernel = await failingAs("kernel", async () => kernelUrl ?? (await qemuKernelUrlForHost()));
+    const kernel = await failingAs("kernel", () => kernelFrom(kernelUrl, this.#run));
     const bootFiles = await Promise.all(BOOT_FILES.map((path) => readFile(join(PACKAGE, path), "utf8")));
     const inputs = createHash("sha256")
-      .update(JSON.stringify([dockerfile, what.login, sources, rootfsSizeMb, kernel, bootFiles, EPOCH]))
+      .update(JSON.stringify([dockerfile, what.login, sources, rootfsSizeMb, idOf(kernel), bootFiles, EPOCH]))
       .digest("hex");
+    if (isBuiltHere(kernel)) {
+      this.#run.progress.step(`using the kernel that this checkout has built: ${storeOf(kernel)}`);
+    }
     if (await isCurrent(directory, built, inputs, what.newerThan)) return built;
     await failingAs("filesystem", () => checkReplaceable(directory));
 
@@ -276,17 +280,32 @@ function debianSources(image: string): RootfsSource[] {
   return [{ from: "image", image }, ...(suite ? [{ from: "mmdebstrap" as const, suite }] : [])];
 }
 
-/** Where the release has the kernel that QEMU starts on this machine. @throws PipelineError where none is published */
+/**
+ * Where the kernel is that QEMU starts on this machine: in a checkout the one that it has built (a file: address), else
+ * the release's. @throws PipelineError where there is none
+ */
 export async function qemuKernelUrlForHost(): Promise<string> {
-  return findKernel(await loadManifest(), hostArch(), "image").url;
+  return (await hostKernel(unwatched())).url;
 }
 
-/** The release's own kernel by its hash; another one as its address gives it. */
-async function fetchKernel(url: string, target: string, run: Run): Promise<void> {
-  const { kernels } = await loadManifest();
-  const known = kernels.find((each) => each.url === url);
-  const address = URL.canParse(url) ? url : pathToFileURL(url).href;
-  run.progress.step(`fetch ${basename(new URL(address).pathname)}`);
-  const remote = { url: address, sha256: known?.sha256, size: known?.size };
-  await download({ remote, mirrors: [], unpack: false }, target, run);
+const hostKernel = async (run: Run): Promise<Remote> =>
+  await lookUp((manifest) => findKernel(manifest, hostArch(), "image"), run);
+
+/** A kernel; without a hash it is taken as it comes. */
+type KernelSource = DownloadOptions["remote"];
+
+/** The kernel that the user names, of which the manifest may know the hash; else the one for this machine. */
+async function kernelFrom(address: string | undefined, run: Run): Promise<KernelSource> {
+  if (address === undefined) return await hostKernel(run);
+  const known = await lookUp(({ kernels }) => kernels.find((each) => each.url === address), run);
+  const url = URL.canParse(address) ? address : pathToFileURL(resolve(address)).href;
+  return { url, sha256: known?.sha256, size: known?.size };
+}
+
+/** What says whether a kernel is the same one: what is built here keeps its address when it becomes another. */
+const idOf = ({ url, sha256 }: KernelSource) => (url.startsWith("file:") && sha256 ? sha256 : url);
+
+async function fetchKernel(kernel: KernelSource, target: string, run: Run): Promise<void> {
+  run.progress.step(`fetch ${basename(new URL(kernel.url).pathname)}`);
+  await download({ remote: kernel, mirrors: [], unpack: false }, target, run);
 }

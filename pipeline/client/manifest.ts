@@ -3,7 +3,7 @@ import type { Cells } from "../schema/cells.ts";
 import { PipelineError } from "../schema/error.ts";
 import { proxiedFetch } from "../schema/http.ts";
 import { MANIFEST_PATH, Manifest } from "../schema/manifest.ts";
-import { type Arch, kernelFormatOf, type Vmm } from "../schema/names.ts";
+import { type Arch, type Coordinates, cellId, kernelFormatOf, type Vmm } from "../schema/names.ts";
 import { placeOf } from "../schema/place.ts";
 import { readText, textOf } from "../schema/read-text.ts";
 import { reasonOf } from "../schema/reason.ts";
@@ -83,6 +83,18 @@ async function fetchText(source: string, signal: AbortSignal | undefined): Promi
   return await textOf(response.body, MOST);
 }
 
+/** Something that a manifest does not have. */
+export class NotOffered extends PipelineError {
+  override readonly name = "NotOffered";
+  /** The cells that make what is missing. */
+  readonly cells: readonly string[];
+
+  constructor(message: string, cells: readonly string[]) {
+    super(message);
+    this.cells = cells;
+  }
+}
+
 /** What a machine is made from. */
 interface Found {
   readonly kernel: Remote;
@@ -90,7 +102,7 @@ interface Found {
   readonly flavor: string;
 }
 
-/** An image: its kernel and its root file system. @throws PipelineError that says which there are */
+/** An image: its kernel and its root file system. @throws NotOffered that says which there are */
 export async function findImage(manifest: Manifest, asked: ImageQuery): Promise<Found> {
   const query = withDefaults(asked);
   const { preset, arch, vmm, flavor } = query;
@@ -104,7 +116,7 @@ export async function findImage(manifest: Manifest, asked: ImageQuery): Promise<
   return { kernel: { url: row.kernel_url, sha256: row.kernel_sha256, size }, rootfs, flavor };
 }
 
-/** A bare base, and the kernel that the VMM starts. @throws PipelineError that says which there are */
+/** A bare base, and the kernel that the VMM starts. @throws NotOffered that says which there are */
 export function findBase(manifest: Manifest, asked: BaseQuery): Found {
   const query = withDefaults(asked);
   const { arch, vmm, flavor } = query;
@@ -112,8 +124,9 @@ export function findBase(manifest: Manifest, asked: BaseQuery): Found {
   const row = bases.find((each) => each.arch === arch && each.flavor === flavor);
   if (!row) {
     const offered = bases.map((each) => `${each.flavor} for ${each.arch}`);
-    throw new PipelineError(
+    throw new NotOffered(
       `${tag} has no ${flavor} base for ${arch}; ${offered.length > 0 ? `it has: ${offered.join(", ")}` : NOTHING}`,
+      cellsFor(manifest, { kind: "base", arch, flavor }),
     );
   }
   const kernel = findKernel(manifest, arch, startsImage(query) ? "image" : kernelFormatOf(vmm));
@@ -127,36 +140,46 @@ export function findBase(manifest: Manifest, asked: BaseQuery): Found {
 /** On arm64 Firecracker starts no ELF but an Image (its docs/rootfs-and-kernel-setup.md), as QEMU does everywhere. */
 const startsImage = ({ arch, vmm }: Base) => arch === "arm64" && vmm === "firecracker";
 
-/** The kernel of an arch in a format. @throws PipelineError where there is none */
+/** The kernel of an arch in a format. @throws NotOffered where there is none */
 export function findKernel({ kernels, tag }: Manifest, arch: Arch, format: string): Remote {
   const row = kernels.find((each) => each.arch === arch && each.format === format);
-  if (!row) throw new PipelineError(`${tag} has no kernel for ${arch} (${format}); ${NOTHING}`);
+  if (!row) {
+    const cells = [cellId({ kind: "kernel", arch })];
+    throw new NotOffered(`${tag} has no kernel for ${arch} (${format}); ${NOTHING}`, cells);
+  }
   return { url: row.url, sha256: row.sha256, size: row.size };
 }
 
 const NOTHING = "nothing of that kind is published at this tag: give another manifest with --manifest";
 
-async function noImage(
-  { images, tag }: Manifest,
-  { preset, arch, vmm, flavor }: Image,
-): Promise<PipelineError> {
+/** The cells that make an image or a base: its own, and the kernel where there is none. */
+const cellsFor = ({ kernels }: Manifest, cell: Coordinates): string[] => [
+  ...(kernels.some(({ arch }) => arch === cell.arch) ? [] : [cellId({ kind: "kernel", arch: cell.arch })]),
+  cellId(cell),
+];
+
+async function noImage(manifest: Manifest, query: Image): Promise<NotOffered> {
+  const { preset, arch, flavor } = query;
+  return new NotOffered(
+    await whyNoImage(manifest, query),
+    cellsFor(manifest, { kind: "preset", preset, arch, flavor }),
+  );
+}
+
+async function whyNoImage({ images, tag }: Manifest, { preset, arch, vmm, flavor }: Image): Promise<string> {
   const presets = unique(images.map((each) => each.preset));
-  if (presets.length === 0) return new PipelineError(`${tag} has no images; ${NOTHING}`);
+  if (presets.length === 0) return `${tag} has no images; ${NOTHING}`;
   if (!presets.includes(preset)) {
-    return new PipelineError(`${tag} has no preset "${preset}"; it has: ${presets.join(", ")}`);
+    return `${tag} has no preset "${preset}"; it has: ${presets.join(", ")}`;
   }
   const rows = images.filter((each) => each.preset === preset);
   const flavors = unique(rows.map((each) => each.flavor));
   if (!flavors.includes(flavor)) {
     const reason = (await bundledRefusals())[preset]?.[flavor];
-    return new PipelineError(
-      `${preset} is not offered on ${flavor}${reason ? `: ${reason}` : ` at ${tag}`}; it is on ${flavors.join(", ")}`,
-    );
+    return `${preset} is not offered on ${flavor}${reason ? `: ${reason}` : ` at ${tag}`}; it is on ${flavors.join(", ")}`;
   }
   const there = rows.filter((each) => each.flavor === flavor).map((each) => `${each.arch} for ${each.vmm}`);
-  return new PipelineError(
-    `${tag} has no ${preset} on ${flavor} for ${arch} and ${vmm}; it has: ${unique(there).join(", ")}`,
-  );
+  return `${tag} has no ${preset} on ${flavor} for ${arch} and ${vmm}; it has: ${unique(there).join(", ")}`;
 }
 
 /** Why presets are refused on flavors, as this package declares them; nothing where that cannot be read. */

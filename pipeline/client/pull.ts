@@ -1,8 +1,10 @@
 import { basename } from "node:path";
+import { PipelineError } from "../schema/error.ts";
 import type { Manifest } from "../schema/manifest.ts";
 import { type Run, unwatched } from "../schema/progress.ts";
 import { Cache } from "./cache.ts";
-import { type Downloaded, download, type Patience } from "./download.ts";
+import { type Downloaded, download, NotFetched, type Patience } from "./download.ts";
+import { isBuiltHere, lookUp, storeOf } from "./local-store.ts";
 import {
   type BaseQuery,
   findBase,
@@ -19,7 +21,10 @@ export interface PullOptions {
   readonly cacheDir?: string | undefined;
   /** Directories and addresses that have the release's files, tried in order before GitHub. */
   readonly mirrors?: readonly string[] | undefined;
-  /** A manifest, or where one is. @default the one that this package was released with */
+  /**
+   * A manifest, or where one is. @default the one that this package was released with; in a checkout, and without
+   * mirrors, also what it has built (`npm run cell`)
+   */
   readonly manifest?: Manifest | string | undefined;
   readonly patience?: Patience | undefined;
   /** Told how far it is, and by which it is stopped. @default nobody is, and it is not */
@@ -51,7 +56,7 @@ const UNPACKED = 6;
 export async function ensureImage(query: ImageQuery, options: PullOptions = {}): Promise<LocalImage> {
   const started = performance.now();
   const mirrors = await mirrorsOf(options.mirrors ?? []);
-  const found = await findImage(await manifestOf(options), query);
+  const found = await find(options, (manifest) => findImage(manifest, query));
   return await ensureBoth(found, mirrors, options, started);
 }
 
@@ -59,11 +64,18 @@ export async function ensureImage(query: ImageQuery, options: PullOptions = {}):
 export async function ensureBase(query: BaseQuery = {}, options: PullOptions = {}): Promise<LocalImage> {
   const started = performance.now();
   const mirrors = await mirrorsOf(options.mirrors ?? []);
-  return await ensureBoth(findBase(await manifestOf(options), query), mirrors, options, started);
+  const found = await find(options, (manifest) => findBase(manifest, query));
+  return await ensureBoth(found, mirrors, options, started);
 }
 
-const manifestOf = async ({ manifest, run }: PullOptions): Promise<Manifest> =>
-  typeof manifest === "object" ? manifest : await loadManifest(manifest, run?.signal);
+/** Looks something up in the manifest that the options mean. */
+async function find<T>(
+  { manifest, mirrors = [], run = unwatched() }: PullOptions,
+  look: (manifest: Manifest) => T | Promise<T>,
+): Promise<T> {
+  if (manifest === undefined && mirrors.length === 0) return await lookUp(look, run);
+  return await look(typeof manifest === "object" ? manifest : await loadManifest(manifest, run.signal));
+}
 
 async function ensureBoth(
   { kernel, rootfs, flavor }: { kernel: Remote; rootfs: Remote; flavor: string },
@@ -72,6 +84,7 @@ async function ensureBoth(
   started: number,
 ): Promise<LocalImage> {
   const { run = unwatched() } = options;
+  if (isBuiltHere(kernel) || isBuiltHere(rootfs)) run.progress.step(saysBuilt(kernel, rootfs));
   const cache = new Cache(options.cacheDir);
   const [kernelThere, rootfsThere] = [
     await cache.find(kernel.sha256, run),
@@ -89,13 +102,15 @@ async function ensureBoth(
   await cache.checkRoom(needed);
   const took: Downloaded[] = [];
   const ensure = (remote: Remote, unpack: boolean, of: string | null) =>
-    cache.ensure({ sha256: remote.sha256, asset: assetOf(remote), flavor: of }, run, async (partial) => {
-      run.progress.step(`fetch ${assetOf(remote)}`);
-      const { patience } = options;
-      const downloaded = await download({ remote, mirrors, unpack, patience }, partial, run);
-      took.push(downloaded);
-      return downloaded;
-    });
+    builtAgain(remote, () =>
+      cache.ensure({ sha256: remote.sha256, asset: assetOf(remote), flavor: of }, run, async (partial) => {
+        run.progress.step(`fetch ${assetOf(remote)}`);
+        const { patience } = options;
+        const downloaded = await download({ remote, mirrors, unpack, patience }, partial, run);
+        took.push(downloaded);
+        return downloaded;
+      }),
+    );
   const kernelPath = await ensure(kernel, false, null);
   const rootfsPath = await ensure(rootfs, true, flavor);
   const sum = (key: "downloadMs" | "finishMs") => took.reduce((total, each) => total + each[key], 0);
@@ -104,6 +119,22 @@ async function ensureBoth(
     rootfsPath,
     timings: { lookupMs, downloadMs: sum("downloadMs"), finishMs: sum("finishMs") },
   };
+}
+
+/** What is wrong with a file that this checkout has built, building it again mends. */
+async function builtAgain<T>(remote: Remote, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof NotFetched && isBuiltHere(remote))) throw error;
+    throw new PipelineError(`${error.message}: build its cell again with --no-cache`, { cause: error });
+  }
+}
+
+function saysBuilt(kernel: Remote, rootfs: Remote): string {
+  const [ours] = [kernel, rootfs].filter(isBuiltHere);
+  const what = !isBuiltHere(rootfs) ? "the kernel that" : isBuiltHere(kernel) ? "what" : "the image that";
+  return `using ${what} this checkout has built: ${storeOf(ours!)}`;
 }
 
 const assetOf = ({ url }: Remote) => basename(new URL(url).pathname);

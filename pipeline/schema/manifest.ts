@@ -1,6 +1,5 @@
 import { z } from "zod";
 import type { Cells } from "./cells.ts";
-import type { Lock } from "./lock.ts";
 import { Arch, assetUrl, KERNEL_FORMATS, KernelFormat, kernelAsset, kernelFormatOf, Vmm } from "./names.ts";
 import { unique } from "./unique.ts";
 
@@ -50,16 +49,28 @@ export type Manifest = z.infer<typeof Manifest>;
 export const MANIFEST_PATH = "out/manifest.json";
 export const MANIFEST_SCHEMA_PATH = "out/manifest.schema.json";
 
+/** What is known of the assets of a tag, by name: a lock, or what is in a directory store. */
+export interface Digests {
+  readonly tag: string;
+  readonly assets: Readonly<Record<string, { readonly sha256: string; readonly size: number }>>;
+}
+
 /**
  * The manifest of the digests that are recorded for the declared tag; without rows where none are. What is only built
  * locally has rows in a manifest of one's own alone (`local`).
+ * @param urlOf where an asset is; by default on the release
  */
-export function manifestOf(cells: Omit<Cells, "$comment">, lock: Lock | undefined, local = false): Manifest {
+export function manifestOf(
+  cells: Omit<Cells, "$comment">,
+  digests: Digests | undefined,
+  local = false,
+  urlOf = (asset: string) => assetUrl(cells.repository, cells.tag, asset),
+): Manifest {
   const { tag, repository, vmms } = cells;
-  const recorded = lock?.tag === tag ? lock.assets : {};
+  const recorded = digests?.tag === tag ? digests.assets : {};
   const published = (asset: string) => {
     const { sha256, size } = recorded[asset] ?? {};
-    return sha256 && size ? [{ url: assetUrl(repository, tag, asset), sha256, size }] : [];
+    return sha256 && size ? [{ url: urlOf(asset), sha256, size }] : [];
   };
   const rootfs = (asset: string) =>
     published(asset).map((row) => ({

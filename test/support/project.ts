@@ -82,7 +82,8 @@ export function cli(root: string, args: readonly string[], options: CliOptions =
 export const smolvm = (args: readonly string[], env: NodeJS.ProcessEnv, options: CliOptions = {}) =>
   command([process.execPath, join(REPOSITORY, "bin/smolvm.js"), ...args], { ...options, env });
 
-function command(line: readonly string[], options: CliOptions & { root?: string }): Promise<Ended> {
+/** Runs a program. */
+export function command(line: readonly string[], options: CliOptions & { root?: string }): Promise<Ended> {
   const [program = "", ...words] = [...(options.within ?? []), ...line];
   const child = spawn(program, words, {
     cwd: options.root,

@@ -1,12 +1,7 @@
 import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it, vi } from "vitest";
-import {
-  ImageBuilder,
-  ImageError,
-  qemuKernelUrlForHost,
-  SSH_BOOT_ARGS,
-} from "../../pipeline/client/index.ts";
+import { ImageBuilder, ImageError, SSH_BOOT_ARGS } from "../../pipeline/client/index.ts";
 import { generateKey } from "../../pipeline/vm/ssh.ts";
 import { tempDirectory } from "../support/run.ts";
 
@@ -54,11 +49,6 @@ describe("ImageBuilder, without Docker", () => {
     }
     expect(await builder().checkDocker()).toBe(false);
     vi.unstubAllEnvs();
-  });
-
-  it("says that no kernel is published, and takes one that is given", async () => {
-    await expect(qemuKernelUrlForHost()).rejects.toThrow(/ has no kernel for (amd64|arm64) \(image\)/);
-    expect((await failureOf(builder().buildAlpineSsh())).failure).toBe("kernel");
   });
 
   it.each([
