@@ -4,6 +4,7 @@ import { cellCommand } from "./cell.ts";
 import { diffCommand } from "./diff.ts";
 import { doctorCommand } from "./doctor.ts";
 import { listCommand } from "./list.ts";
+import { watchOutput } from "./output.ts";
 import { planCommand } from "./plan.ts";
 import { presetCommand } from "./preset.ts";
 import { runProgram } from "./program.ts";
@@ -11,11 +12,12 @@ import { releaseCommand } from "./release.ts";
 import { reproCommand } from "./repro.ts";
 import { synthCommand } from "./synth.ts";
 
-const program = new Command("pipeline").description(
+const program = new Command("smolvm-images").description(
   "Build the root file systems that SmolVM runs coding agents in",
 );
 const commands = [
   ...[synthCommand, diffCommand, listCommand, planCommand],
   ...[cellCommand, releaseCommand, reproCommand, doctorCommand, presetCommand],
 ];
-await runProgram(program, commands, process.argv.slice(2));
+watchOutput();
+await runProgram(program, { program: "npm run", separator: "--" }, commands, process.argv.slice(2));

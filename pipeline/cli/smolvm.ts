@@ -2,6 +2,7 @@ import { Command } from "commander";
 import { imagesCommand, pruneCommand, pullCommand } from "./images.ts";
 import { createCommand, startCommand } from "./machine.ts";
 import { psCommand, sshCommand, stopCommand } from "./machines.ts";
+import { watchOutput } from "./output.ts";
 import { runProgram } from "./program.ts";
 
 const program = new Command("smolvm").description("Start microVMs for coding agents from ready-made images");
@@ -15,4 +16,10 @@ const words = process.argv.slice(2);
 const [preset, verb, ...rest] = words;
 const isPresetFirst =
   verb === "start" && preset !== undefined && !preset.startsWith("-") && preset !== "start";
-await runProgram(program, commands, isPresetFirst ? ["start", preset, ...rest] : words);
+watchOutput();
+await runProgram(
+  program,
+  { program: "smolvm" },
+  commands,
+  isPresetFirst ? ["start", preset, ...rest] : words,
+);
