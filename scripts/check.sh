@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 . scripts/node.sh
 
 bash scripts/setup.sh
-npm ci --no-audit --no-fund --loglevel=error
+npm ci --include=dev --include=optional --package-lock=true --no-audit --no-fund --loglevel=error
 npm run -s synth -- --check
 npm run -s lint
 npm run -s typecheck

@@ -9,17 +9,16 @@ case $(uname -m) in aarch64) arch=arm64 ;; *) arch=amd64 ;; esac
 cell=codex-$arch-debian
 
 bash scripts/setup.sh
-npm ci --no-audit --no-fund --loglevel=error
+npm ci --include=dev --include=optional --package-lock=true --no-audit --no-fund --loglevel=error
 npm run -s synth
-# Level 3 compresses in seconds; a release takes 19.
-bash scripts/with-docker.sh npm run -s cell -- "$cell" --level 3
+# Level 3 compresses in seconds; a release takes 19. The kernel is staged as well, so that the image can be started.
+bash scripts/with-docker.sh npm run -s cell -- "kernel-$arch" "$cell" --level 3
 
 cat >&2 <<END
 
-Made, booted and checked: out/release/$(node -p 'require("./out/cells.json").tag')/$cell-rootfs.ext4.zst
-Its facts are in the .json beside it.
+Built, booted and checked: out/release/$(node -p 'require("./out/cells.json").tag')/$cell-rootfs.ext4.zst
+What is known of it is in the .json beside it; the kernel that it boots with is there, too.
 
-Next:  npm run list                  what else can be built
-       npm run cell -- claude-code-$arch-debian --level 3
-       CONTRIBUTING.md               how to add a preset: one statement and one lockfile
+Next:  npx smolvm codex start --flavor debian            a shell in it; leaving it throws the machine away
+       npm run preset -- add gemini @google/gemini-cli   a further agent; CONTRIBUTING.md says more
 END

@@ -11,7 +11,7 @@ export function withTable(readme: string, cells: Cells): string | undefined {
   const begin = readme.indexOf(BEGIN);
   const end = readme.indexOf(END, begin);
   if (begin < 0 || end < 0) return undefined;
-  return `${readme.slice(0, begin + BEGIN.length)}\n${offers(cells)}\n${readme.slice(end)}`;
+  return `${readme.slice(0, begin + BEGIN.length)}${offers(cells)}${readme.slice(end)}`;
 }
 
 /** A Markdown table: a row for the presets that are offered in the same way, a column for each flavor. */

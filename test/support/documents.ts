@@ -1,0 +1,55 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { REPOSITORY } from "./project.ts";
+
+/** What a newcomer and a maintainer follow. */
+export const DOCUMENTS = ["README.md", "CONTRIBUTING.md"] as const;
+
+/** A line to type, as a document has it in a block of shell commands. */
+export interface DocumentedCommand {
+  readonly heading: string;
+  readonly line: string;
+}
+
+export interface Block {
+  readonly heading: string;
+  /** What stands behind its opening fence. */
+  readonly language: string;
+  readonly lines: readonly string[];
+}
+
+export const textOf = (document: string) => readFileSync(join(REPOSITORY, document), "utf8");
+
+/** The fenced blocks of a Markdown text, each with the heading that it is below. */
+export function blocks(text: string): Block[] {
+  const found: Block[] = [];
+  let heading = "";
+  let open: { language: string; lines: string[] } | undefined;
+  for (const line of text.split("\n")) {
+    const [, fence] = /^\s*```(.*)$/.exec(line) ?? [];
+    if (fence !== undefined && open === undefined) open = { language: fence, lines: [] };
+    else if (fence !== undefined && open !== undefined) {
+      found.push({ heading, ...open });
+      open = undefined;
+    } else if (open !== undefined) open.lines.push(line.trim());
+    else if (line.startsWith("#")) heading = line.replace(/^#+ /, "");
+  }
+  return found;
+}
+
+/** The commands of a Markdown text in its order, without the comments behind them. */
+export function commands(text: string): DocumentedCommand[] {
+  return blocks(text)
+    .filter(({ language }) => language === "sh")
+    .flatMap(({ heading, lines }) => lines.map((line) => ({ heading, line: line.replace(/\s+# .*$/, "") })))
+    .filter(({ line }) => line !== "");
+}
+
+/** The commands that test/e2e/documents.test.ts does not run, and why. */
+export const NOT_RUN: Readonly<Record<string, string>> = {
+  "npm run check": "it runs the test that would run it",
+  "gh attestation verify codex-amd64-ubuntu-rootfs.ext4.zst --repo CelestoAI/SmolVM":
+    "it asks GitHub for a signature, which only a published release has",
+  "sha256sum -c SHA256SUMS --ignore-missing":
+    "it reads the files of a published release; test/unit/release-verbs.test.ts reads those of a directory",
+};

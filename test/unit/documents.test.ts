@@ -1,0 +1,102 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Command } from "commander";
+import { describe, expect, it } from "vitest";
+import { cellCommand } from "../../pipeline/cli/cell.ts";
+import { diffCommand } from "../../pipeline/cli/diff.ts";
+import { doctorCommand } from "../../pipeline/cli/doctor.ts";
+import { imagesCommand, pruneCommand, pullCommand } from "../../pipeline/cli/images.ts";
+import { listCommand } from "../../pipeline/cli/list.ts";
+import { createCommand, startCommand } from "../../pipeline/cli/machine.ts";
+import { psCommand, sshCommand, stopCommand } from "../../pipeline/cli/machines.ts";
+import { planCommand } from "../../pipeline/cli/plan.ts";
+import { presetCommand } from "../../pipeline/cli/preset.ts";
+import { releaseCommand } from "../../pipeline/cli/release.ts";
+import { reproCommand } from "../../pipeline/cli/repro.ts";
+import { synthCommand } from "../../pipeline/cli/synth.ts";
+import { blocks, commands, DOCUMENTS, NOT_RUN, textOf } from "../support/documents.ts";
+import { REPOSITORY } from "../support/project.ts";
+
+const PIPELINE = [
+  ...[synthCommand, diffCommand, listCommand, planCommand, presetCommand],
+  ...[cellCommand, releaseCommand, reproCommand, doctorCommand],
+];
+const SMOLVM = [
+  ...[createCommand, startCommand, psCommand, sshCommand, stopCommand],
+  ...[pullCommand, imagesCommand, pruneCommand],
+];
+const { scripts } = JSON.parse(readFileSync(join(REPOSITORY, "package.json"), "utf8"));
+
+/** What is wrong with a line that somebody may type; undefined where nothing is, or where it is no command of ours. */
+function wrong(line: string): string | undefined {
+  const words = line.split(/\s+/);
+  if (words[0] === "npx" && words[1] === "smolvm")
+    return unknownWords(smolvmVerb(words.slice(2)), words.slice(3));
+  if (words[0] === "smolvm" && words.length > 1)
+    return unknownWords(smolvmVerb(words.slice(1)), words.slice(2));
+  if (words[0] !== "npm" || words[1] !== "run") return undefined;
+  const [script, ...rest] = words.slice(2).filter((word) => word !== "-s");
+  if (script === undefined) return undefined;
+  if (!Object.hasOwn(scripts, script)) return `package.json has no script ${script}`;
+  const verb = PIPELINE.find((command) => command.name() === script);
+  return verb === undefined ? undefined : unknownWords(verb, rest.slice(1));
+}
+
+const smolvmVerb = (words: readonly string[]) =>
+  SMOLVM.find((command) => command.name() === (words[1] === "start" ? "start" : words[0]));
+
+function unknownWords(command: Command | undefined, words: readonly string[]): string | undefined {
+  if (command === undefined) return "there is no such verb";
+  const own = words.includes("--") ? words.slice(0, words.indexOf("--")) : words;
+  const within = command.commands.find((each) => each.name() === own[0]);
+  if (command.commands.length > 0 && within === undefined) return `${command.name()} has no verb ${own[0]}`;
+  const flags = (within ?? command).options.map(({ long }) => long);
+  const unknown = own.find((word) => word.startsWith("--") && !flags.includes(word));
+  return unknown && `${command.name()} has no flag ${unknown}`;
+}
+
+describe.each(DOCUMENTS)("%s", (document) => {
+  const text = textOf(document);
+  const prose = text.replaceAll(/^\s*```.*?^\s*```$/gms, "");
+  const spans = [...prose.matchAll(/`([^`\n]+)`/g)].map(([, span]) => span!);
+
+  it("has its commands in blocks that the test which follows it reads", () => {
+    expect(commands(text).length).toBeGreaterThan(2);
+    for (const { language, lines, heading } of blocks(text)) {
+      expect(["sh", "ts", ""], heading).toContain(language);
+      if (language === "")
+        expect(lines.filter((line) => /^(\$ )?(npm|npx|bash|git) [^─]*$/.test(line))).toEqual([]);
+    }
+  });
+
+  it("names commands and flags that there are", () => {
+    const lines = [...spans, ...commands(text).map(({ line }) => line)].flatMap((line) => line.split(" && "));
+    expect(lines.filter((line) => wrong(line)).map((line) => `${line}: ${wrong(line)}`)).toEqual([]);
+  });
+
+  it("names files that there are", () => {
+    const links = [...text.matchAll(/\]\(([^)#]+)\)/g)].map(([, target]) => target!);
+    const paths = spans.filter((span) =>
+      /^(pipeline|dockerfiles|scripts|test|bench|init|docs)\/[\w./-]*$/.test(span),
+    );
+    expect([...links, ...paths].filter((path) => !existsSync(join(REPOSITORY, path)))).toEqual([]);
+  });
+});
+
+it.each([
+  "npm run nothing",
+  "npm run cell -- x --colour",
+  "npm run preset -- rename x",
+  "npx smolvm fly",
+  "smolvm pi start --fast",
+])("`%s` would be noticed", (line) => {
+  expect(wrong(line)).toBeDefined();
+});
+
+it("each command that no test runs is still in a document, and has a reason", () => {
+  const all = DOCUMENTS.flatMap((document) => commands(textOf(document))).map(({ line }) => line);
+  for (const [line, why] of Object.entries(NOT_RUN)) {
+    expect(all).toContain(line);
+    expect(why.split(" ").length).toBeGreaterThan(4);
+  }
+});
