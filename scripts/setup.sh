@@ -4,7 +4,16 @@
 set -euo pipefail
 
 say() { printf '%s\n' "$*" >&2; }
-as_root() { if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi; }
+as_root() {
+  if [ "$(id -u)" -eq 0 ]; then
+    "$@"
+  elif command -v sudo >/dev/null; then
+    sudo "$@"
+  else
+    say "error: installing packages needs root: run this as root, or install sudo"
+    exit 2
+  fi
+}
 
 case $(uname -m) in
   x86_64 | aarch64) ;;

@@ -23,6 +23,11 @@ export class NpmRegistry {
     return this.#server.requests;
   }
 
+  /** The next request gets no answer. */
+  hang(): void {
+    this.#server.troubles.push({ kind: "silence" });
+  }
+
   /** Publishes versions of a package; the last is the newest, unless `latest` says another. */
   publish(name: string, versions: Readonly<Record<string, Published>>, latest?: string): void {
     const all = Object.entries(versions).map(([version, manifest]) => [

@@ -266,12 +266,17 @@ describe("in a checkout", { timeout: 180_000 }, () => {
       );
     });
 
-    it("ends when it is interrupted, and changes nothing", async () => {
+    it("ends when it is interrupted while npm waits, and changes nothing", async () => {
       const run = recordedRun();
       const before = copy.files();
+      registry.hang();
       const adding = addPreset(copy.root, "agent", parseSpec("@example/agent", "package"), {}, run);
-      run.interrupt(new Error("interrupted"));
-      await expect(adding).rejects.toThrow("interrupted");
+      await Promise.all([
+        expect(adding).rejects.toThrow("interrupted"),
+        vi
+          .waitUntil(() => registry.requests.length > 0, { timeout: 60_000 })
+          .then(() => run.interrupt(new Error("interrupted"))),
+      ]);
       expect(copy.files()).toEqual(before);
     });
   });
