@@ -87,8 +87,8 @@ export async function addPreset(
     { path: IMAGES_PATH, before: text, after: added },
   ];
   const after = await declared(over(files, own));
-  expectPresets(after, [...namesOf(before), name], presetStatement(preset));
   const pending = withDerived(root, own, after, name);
+  expectPresets(after, [...namesOf(before), name], presetStatement(preset));
   const cell = {
     kind: "preset",
     preset: name,
@@ -161,6 +161,7 @@ export async function removePreset(root: string, name: string): Promise<Edit> {
     { path: IMAGES_PATH, before: text, after: without.text },
   ];
   const after = await declared(over(files, own));
+  const pending = withDerived(root, own, after, name);
   expectPresets(
     after,
     namesOf(before).filter((each) => each !== name),
@@ -170,7 +171,7 @@ export async function removePreset(root: string, name: string): Promise<Edit> {
   const left = [...others.filter((path) => !ours.includes(path)), ...listings.others];
   const pins = unusedPins(without.removed, without.text);
   return {
-    pending: withDerived(root, own, after, name),
+    pending,
     notes: [
       `removed ${name}`,
       ...left.map(

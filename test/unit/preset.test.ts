@@ -173,6 +173,8 @@ describe("in a checkout", { timeout: 180_000 }, () => {
         const [key, value] = line.split("=");
         vi.stubEnv(`NPM_CONFIG_${key!.replaceAll("-", "_").toUpperCase()}`, value);
       }
+      // Beside --workspaces=false, npm ends with an error for it.
+      vi.stubEnv("npm_config_workspace", "elsewhere");
       const asked = registry.requests.length;
       await add("agent", "@example/agent");
       expect(copy.files()).toEqual(plain);
@@ -389,7 +391,9 @@ describe("in a checkout", { timeout: 180_000 }, () => {
         {},
         recordedRun(),
       );
-      mkdirSync(copy.path("dockerfiles/agent-ubuntu.Dockerfile/in-the-way"), { recursive: true });
+      // The last of its files: where its text is written first, something else is.
+      expect(edit.pending.at(-1)?.path).toBe("out/cells.json");
+      mkdirSync(copy.path(`out/cells.json.${process.pid}.partial/in-the-way`), { recursive: true });
       const before = copy.files();
       expect(() => apply(copy.root, edit.pending)).toThrow();
       expect(copy.files()).toEqual(before);
