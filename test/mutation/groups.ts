@@ -1,0 +1,42 @@
+/** Files that Stryker breaks, and the tests that must notice: those that call them in the process of the test. */
+export interface Group {
+  /** Patterns, from the root. */
+  readonly mutate: readonly string[];
+  /** Names in `test/unit`. A test that spawns the command line notices nothing: a mutant is in this process alone. */
+  readonly tests: readonly string[];
+}
+
+/** What protects people, by what it protects them from. Small groups: each mutant costs the start of its tests. */
+export const GROUPS: Readonly<Record<string, Group>> = {
+  // What must not be in an image.
+  audit: { mutate: ["pipeline/build/audit.ts"], tests: ["audit"] },
+  scrub: { mutate: ["pipeline/build/scrub.ts"], tests: ["scrub"] },
+  binaries: { mutate: ["pipeline/build/{binaries,elf}.ts"], tests: ["elf", "binaries", "audit"] },
+  // What an image is made of.
+  tar: { mutate: ["pipeline/build/tar-index.ts"], tests: ["tar-index"] },
+  normalise: { mutate: ["pipeline/build/normalise.ts"], tests: ["normalise"] },
+  reports: { mutate: ["pipeline/build/{budget,fingerprint}.ts"], tests: ["listing", "fingerprint"] },
+  // What it is made from, and called.
+  inputs: {
+    mutate: ["pipeline/schema/names.ts", "pipeline/synth/cells.ts", "pipeline/constructs/lockfile.ts"],
+    tests: ["names", "lockfile", "render-cells"],
+  },
+  // What is on a release.
+  github: {
+    mutate: ["pipeline/release/outgoing.ts", "pipeline/release/github/*.ts"],
+    tests: ["github-failure", "release-verbs", "release-faults"],
+  },
+  directory: {
+    mutate: ["pipeline/release/directory-*.ts"],
+    tests: ["directory-store", "release-verbs"],
+  },
+  runtime: {
+    mutate: ["pipeline/runtime/{publish,expected,declared,upload-stage,verify-release,prune}.ts"],
+    tests: ["release-verbs", "cells", "selection"],
+  },
+  // What is downloaded, who holds a lock, what is a machine of ours.
+  client: {
+    mutate: ["pipeline/client/{registry,lock,cache,download,manifest,pull,start,stop,disk,public-key}.ts"],
+    tests: ["client-pull"],
+  },
+};
