@@ -1,4 +1,5 @@
 import { createHash, type Hash } from "node:crypto";
+import { posix } from "node:path";
 import type { Arch } from "../schema/names.ts";
 import { elfFiles, whyNotLoadable } from "./binaries.ts";
 import { isElf } from "./elf.ts";
@@ -200,14 +201,19 @@ async function entryPoint(rootfs: Rootfs, tree: FileTree, program: string): Prom
   if (entry?.type !== "file") return [{ path, what: "is missing, or a link to nothing" }];
   if ((entry.mode & 0o111) === 0) return [{ path: entry.path, what: "is not executable" }];
   const line = (await rootfs.readAt(entry)(0, 256)).toString("latin1").split("\n")[0]!;
-  const [interpreter, ...words] = /^#!\s*(\S.*)$/.exec(line)?.[1]?.trim().split(/\s+/) ?? [];
+  // As Linux reads it: a carriage return is part of the name.
+  const [interpreter, ...words] = line.startsWith("#!")
+    ? line
+        .slice(2)
+        .split(/[ \t]+/)
+        .filter(Boolean)
+    : [];
   if (interpreter === undefined) return [];
-  if (!tree.resolve(interpreter))
-    return [{ path: entry.path, what: `is run by ${interpreter}, which is not there` }];
-  const wanted = /\/env$/.test(interpreter) ? words.find((word) => !word.startsWith("-")) : undefined;
-  return wanted === undefined || inPath(wanted)
-    ? []
-    : [{ path: entry.path, what: `is run by ${wanted}, which is not there` }];
+  const missing = (name: string) => [{ path: entry.path, what: `is run by ${name}, which is not there` }];
+  if (!tree.resolve(interpreter)) return missing(interpreter);
+  const wanted =
+    posix.basename(interpreter) === "env" ? words.find((word) => !word.startsWith("-")) : undefined;
+  return wanted === undefined || inPath(wanted) ? [] : missing(wanted);
 }
 
 const lines = (text: string | undefined) =>

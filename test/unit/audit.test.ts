@@ -84,6 +84,9 @@ describe("the audit", () => {
     ["root/.npm/_logs/x", "is a cache of the build"],
     ["root/.cache/uv/x", "is a cache of the build"],
     ["tmp/network/ca.pem", "is a temporary file of the build"],
+    ["home/agent/.npmrc", "is the builder's account"],
+    ["home/agent/.cache/uv/x", "is a cache of the build"],
+    [".ssh/id_rsa", "is somebody's SSH key"],
     ["var/log/apt/history.log", "is a log or a cache of the build"],
     ["var/cache/apt/pkgcache.bin", "is a log or a cache of the build"],
     ["var/lib/apt/lists/x", "is a log or a cache of the build"],
@@ -91,6 +94,36 @@ describe("the audit", () => {
   ])("does not rely on the scrubbing: %s %s", async (path, what) => {
     const findings = await meaning([]).findings(rawRootfs([path]));
     expect(findings.map((finding) => `${finding.path} ${finding.what}`).join()).toContain(`${path} ${what}`);
+  });
+
+  it.each([
+    "opt/agent/etc/ssh/ssh_host_rsa_key",
+    "opt/agent/etc/machine-id",
+    "etc/machine-id.example",
+    "opt/agent/etc/resolv.conf",
+    "etc/resolv.conf.example",
+    "opt/root/.npmrc",
+    "opt/root/.cache/x",
+    "opt/agent/tmp/x",
+    "opt/agent/var/log/x",
+    "opt/usr/local/share/ca-certificates/x",
+  ])("does not take %s for what lies elsewhere", async (path) => {
+    expect(await meaning([]).findings(rawRootfs([path]))).toEqual([]);
+  });
+
+  it("puts up with the directories in which logs and caches will be", async () => {
+    const names = ["etc/", "var/", "var/log/", "var/log/apt/", "var/cache/", "var/cache/apt/"];
+    const raw = rawRootfs(names.map((name) => name.slice(0, -1)));
+    const entries = raw.entries.map((entry) => ({ ...entry, type: "directory" as const }));
+    expect(await meaning([]).findings({ ...raw, entries })).toEqual([]);
+  });
+
+  it.each([
+    ["its user", { uid: 1000, gid: 0 }],
+    ["its group", { uid: 0, gid: 1000 }],
+  ])("finds a file of which only %s is no account of the image", async (_, owner) => {
+    const findings = await audited([...CLEAN, { name: "bin/mine", ...owner }]);
+    expect(findings.map(({ path }) => path)).toEqual(["bin/mine"]);
   });
 
   it("finds a file of the builder's uid", async () => {
@@ -103,6 +136,10 @@ describe("the audit", () => {
   it.each([
     ["etc/passwd", "root::0:0::/root:/bin/sh\n", "lets root in without a password"],
     ["etc/passwd", "root:$6$abc:0:0::/root:/bin/sh\n", "holds a password hash of root"],
+    ["etc/passwd", "root:$6$endsinx:0:0::/root:/bin/sh\n", "holds a password hash of root"],
+    ["etc/passwd", "root:!$6$locked:0:0::/root:/bin/sh\n", "holds a password hash of root"],
+    ["etc/group", "root:$6$endsinx:0:\nnogroup:x:65534:\n", "holds a password hash of root"],
+    ["etc/group", "root:!$6$locked:0:\nnogroup:x:65534:\n", "holds a password hash of root"],
   ])("finds an account that a password opens, in %s", async (path, body, what) => {
     const entries = CLEAN.map((entry) => (entry.name === path ? { ...entry, body } : entry));
     expect(await audited(entries)).toContainEqual({ path, what });
@@ -111,11 +148,18 @@ describe("the audit", () => {
   it.each([
     ["root:$y$j9T$abc:1:0:99999:7:::\n", "holds a password hash of root"],
     ["root:!$6$locked:1::::::\n", "holds a password hash of root"],
+    ["root:$6$ends!:1::::::\n", "holds a password hash of root"],
     ["root::1:0:99999:7:::\n", "lets root in without a password"],
+    ["root\n", "lets root in without a password"],
     ["root:*:1::::::\nuser::1::::::\n", "lets user in without a password"],
   ])("does not rely on accounts having been locked: %j %s", async (shadow, what) => {
     const findings = await meaning([]).findings(rawRootfs([], { "etc/shadow": shadow }));
     expect(findings).toEqual([{ path: "etc/shadow", what }]);
+  });
+
+  it("finds nothing in a group that has no password at all: nobody can join it", async () => {
+    const groups = { "etc/group": "root::0:\n", "etc/gshadow": "root:::\nstaff:!::\n" };
+    expect(await meaning([]).findings(rawRootfs([], groups))).toEqual([]);
   });
 
   it("finds a group that a password opens", async () => {
@@ -143,6 +187,15 @@ describe("the audit", () => {
     const entry: Entry = { path: "slow", type: "file", mode: 0o600, uid: 0, gid: 0, mtime: 0 };
     for (const piece of ["xx012", "3", "4567", "89yy"]) audit.chunk(entry, Buffer.from(piece));
     expect(await audit.findings(rawRootfs([]))).toEqual([{ path: "slow", what: "holds a token" }]);
+  });
+
+  it("looks for values of eight characters and more: shorter ones are in every image", async () => {
+    const secrets = [
+      { name: "a short value", value: "1234567" },
+      { name: "a value", value: "12345678" },
+    ];
+    const findings = await audited([...CLEAN, { name: "bin/x", body: "12345678" }], secrets);
+    expect(findings).toEqual([{ path: "bin/x", what: "holds a value" }]);
   });
 
   it("finds a secret wherever it is, also across two reads of a large file", async () => {
@@ -194,15 +247,44 @@ describe("the audit", () => {
       { name: "bin/drop/", mode: 0o777 },
       /^bin\/drop can be written by everybody \(mode 777\)/,
     ],
+    [
+      "a file that everybody can write, sticky or not",
+      { name: "bin/config", mode: 0o1666 },
+      /^bin\/config can be written by everybody \(mode 1666\)/,
+    ],
   ])("finds %s", async (_, entry, finding) => {
     const findings = await audited([...CLEAN, entry]);
     expect(findings.map(({ path, what }) => `${path} ${what}`)).toEqual([expect.stringMatching(finding)]);
   });
 
-  it("leaves alone what the distributions have: su, and a directory for everybody's files", async () => {
-    expect(
-      await audited([...CLEAN, { name: "bin/su", mode: 0o4755 }, { name: "tmp/", mode: 0o1777 }]),
-    ).toEqual([]);
+  it("leaves alone directories that everybody, or a group, may use, and links, whose mode means nothing", async () => {
+    const entries: TestEntry[] = [
+      { name: "tmp/", mode: 0o1777 },
+      { name: "bin/mail/", mode: 0o2775 },
+      { name: "bin/link", type: "symlink", linkname: "tool", mode: 0o777 },
+    ];
+    expect(await audited([...CLEAN, ...entries])).toEqual([]);
+  });
+
+  // As `find / -perm /6000` lists them in the bases; of the wrong name, each fails the cell.
+  it.each([
+    ...[
+      "chage",
+      "chfn",
+      "chsh",
+      "expiry",
+      "gpasswd",
+      "mount",
+      "newgrp",
+      "passwd",
+      "ssh-agent",
+      "su",
+      "umount",
+    ],
+    ...["bbsuid", "unix_chkpwd", "ssh-keysign"],
+  ])("leaves alone the distributions' %s, which runs as its owner", async (name) => {
+    const usr = ["usr/", "usr/bin/"].map((directory) => ({ name: directory }));
+    expect(await audited([...CLEAN, ...usr, { name: `usr/bin/${name}`, mode: 0o4755 }])).toEqual([]);
   });
 });
 
@@ -288,8 +370,44 @@ describe("the audit of programs", () => {
     expect(await audited(entries)).toEqual([{ path: "opt/node", what: "is a second copy of bin/node" }]);
   });
 
+  describe("that are there twice", () => {
+    const LARGE = 1 << 20;
+    const large = (size: number, tail = "x") => {
+      const program = elfFile({});
+      return Buffer.concat([program, Buffer.alloc(size - program.length, tail)]);
+    };
+    /** The same tree with these programs, at their paths. */
+    const having = (programs: Readonly<Record<string, Buffer>>) =>
+      audited([
+        ...[...CLEAN, { name: "opt/" }],
+        ...Object.entries(programs).map(([name, body]) => ({ name, body, mode: 0o755 })),
+      ]);
+
+    it("names the first of them in each finding", async () => {
+      const program = large(LARGE);
+      expect(await having({ "bin/node": program, "opt/a": program, "opt/b": program })).toEqual([
+        { path: "opt/a", what: "is a second copy of bin/node" },
+        { path: "opt/b", what: "is a second copy of bin/node" },
+      ]);
+    });
+
+    it("compares all of them, not how they begin", async () => {
+      const [one, two] = [large(2 * LARGE), large(2 * LARGE)];
+      two[two.length - 1] = 0;
+      expect(await having({ "bin/node": one, "opt/node": two })).toEqual([]);
+    });
+
+    it("puts up with small ones, with what is no program, and with the distribution's own", async () => {
+      const [small, program] = [large(LARGE - 1), large(LARGE)];
+      const data = Buffer.alloc(2 * LARGE, "data");
+      expect(await having({ "bin/small": small, "opt/small": small })).toEqual([]);
+      expect(await having({ "bin/data": data, "opt/data": data })).toEqual([]);
+      expect(await having({ "bin/busybox": program, "bin/sh": program })).toEqual([]);
+    });
+  });
+
   const LOCAL = ["usr/", "usr/local/", "usr/local/bin/", "opt/"].map((name) => ({ name }));
-  const typed = (body: string, ...more: TestEntry[]) => [
+  const typed = (body: string | Buffer, ...more: TestEntry[]) => [
     ...[...CLEAN, ...LOCAL, ...more, { name: "opt/agent.js", body, mode: 0o755 }],
     { name: "usr/local/bin/agent", type: "symlink" as const, linkname: "/opt/agent.js" },
   ];
@@ -315,6 +433,18 @@ describe("the audit of programs", () => {
       typed("#!/opt/venv/bin/python -E\n"),
       { path: "opt/agent.js", what: "is run by /opt/venv/bin/python, which is not there" },
     ],
+    [
+      "is run by what is not there, with nothing behind its name but an end of line of another system",
+      typed("#!/bin/tool\r\n"),
+      { path: "opt/agent.js", what: "is run by /bin/tool\r, which is not there" },
+    ],
+    [
+      "is not executable",
+      typed("#!/bin/tool\n").map((entry) =>
+        entry.name === "opt/agent.js" ? { ...entry, mode: 0o644 } : entry,
+      ),
+      { path: "opt/agent.js", what: "is not executable" },
+    ],
   ])("finds that what users type %s", async (_, entries, finding) => {
     expect(await audited(entries, [], "agent")).toEqual([finding]);
   });
@@ -326,6 +456,34 @@ describe("the audit of programs", () => {
     ];
     expect(await audited(typed("#!/usr/bin/env -S node --quiet\n", ...node), [], "agent")).toEqual([]);
   });
+
+  it.each([
+    ["a script without options", "#!/bin/tool\n"],
+    ["a script with space around its options", "#!  /bin/tool   -E  \n"],
+    ["a script whose only option is not what runs it", "#!/bin/tool node\n"],
+    ["a program", elfFile({})],
+    ["text that has no first line for Linux", "\n#!/nowhere\n"],
+    ["text that speaks of a first line", "echo '#!/nowhere'\n"],
+  ])("finds nothing in %s", async (_, body) => {
+    expect(await audited(typed(body), [], "agent")).toEqual([]);
+  });
+
+  it.each(["usr/local/sbin", "usr/local/bin", "usr/sbin", "usr/bin", "sbin", "bin"])(
+    "finds what env runs in %s",
+    async (place) => {
+      const directories = ["usr/", "usr/bin/", "usr/local/", "usr/local/bin/", "opt/", `${place}/`];
+      const entries: TestEntry[] = [
+        ...[
+          ...CLEAN,
+          ...[...new Set(directories)].filter((name) => name !== "bin/").map((name) => ({ name })),
+        ],
+        { name: "usr/bin/env", mode: 0o755 },
+        { name: `${place}/node`, mode: 0o755 },
+        { name: "usr/local/bin/agent", body: "#!/usr/bin/env   node\n", mode: 0o755 },
+      ];
+      expect(await audited(entries, [], "agent")).toEqual([]);
+    },
+  );
 
   it("does not follow links in a circle", async () => {
     const circle = ["a", "b"].map(

@@ -22,12 +22,12 @@ const FILES: Record<string, Buffer> = {
   "index.js": ANY,
 };
 
-/** What is left out of a package on a root file system that has this libc. */
-async function leftOut(libc: string): Promise<string[]> {
+/** What is left out of a package with these files on a root file system that has this libc. */
+async function leftOut(libc: string, files = FILES, mode = 0o755): Promise<string[]> {
   const directories = [
     ...new Set([
       "opt/agent/node_modules",
-      ...Object.keys(FILES).map((file) => `${MODULES}/${file}`.replace(/\/[^/]+$/, "")),
+      ...Object.keys(files).map((file) => `${MODULES}/${file}`.replace(/\/[^/]+$/, "")),
     ]),
   ];
   const parents = new Set(
@@ -38,7 +38,7 @@ async function leftOut(libc: string): Promise<string[]> {
   const entries: TestEntry[] = [
     ...[{ name: "lib/" }, { name: `lib/${libc}` }],
     ...[...parents].sort().map((name) => ({ name })),
-    ...Object.entries(FILES).map(([name, body]) => ({ name: `${MODULES}/${name}`, body, mode: 0o755 })),
+    ...Object.entries(files).map(([name, body]) => ({ name: `${MODULES}/${name}`, body, mode })),
     // Not the package's: the audit decides about it.
     { name: "opt/tool", body: elfFile({ machine: 183 }), mode: 0o755 },
   ];
@@ -67,4 +67,33 @@ it("leaves out of a package what is built for another system, arch or libc", asy
     "prebuilds/linux-x64/native.glibc.node",
     "prebuilds/win32-x64/native.node",
   ]);
+});
+
+const magic = (hex: string, size = 64) => {
+  const file = Buffer.alloc(size);
+  file.write(hex, "hex");
+  return file;
+};
+
+it("knows a library by its name, executable or not, and leaves data alone", async () => {
+  const arm = elfFile({ machine: 183 });
+  const names = ["a.so", "a.so.6", "a.node", "a.dylib", "a.dll", "a.exe"];
+  const data = ["a.bin", "a.sort", "also", "a.nodes"];
+  const files = Object.fromEntries([...names, ...data].map((name) => [name, arm]));
+  expect(await leftOut("libc.so.6", files, 0o644)).toEqual(names.toSorted());
+});
+
+it.each([
+  ["PE", "4d5a"],
+  ["Mach-O, 64 bits", "cffaedfe"],
+  ["Mach-O for several archs", "cafebabe"],
+  ["Mach-O, 32 bits and big-endian", "feedface"],
+  ["Mach-O, big-endian", "feedfacf"],
+])("knows a program in the form of %s, where its name says that it is one", async (_, hex) => {
+  const named = ["a.node", "a.dylib", "a.dll", "a.exe"];
+  const files = Object.fromEntries([...named, "data", "a.exe.js"].map((name) => [name, magic(hex)]));
+  expect(await leftOut("libc.so.6", files)).toEqual(named.toSorted());
+  expect(await leftOut("libc.so.6", { "a.node": magic(`00${hex}`) })).toEqual([]);
+  // Too small to be any program.
+  expect(await leftOut("libc.so.6", { "a.node": magic(hex, 63) })).toEqual([]);
 });

@@ -8,7 +8,10 @@ import {
   type Coordinates,
   cellId,
   checkName,
+  KERNEL_FORMATS,
+  kernelAsset,
   kernelFormatOf,
+  sbomAsset,
 } from "../../pipeline/schema/names.ts";
 
 /** Whether a preset or flavor may be called that. */
@@ -108,6 +111,25 @@ describe("any names that may be chosen", () => {
       }),
     );
   });
+});
+
+it("of a cell's inventory is that of its asset, and one for both formats of a kernel", () => {
+  expect(sbomAsset("codex-amd64-alpine-rootfs.ext4.zst")).toBe("codex-amd64-alpine-rootfs.cdx.json");
+  expect(kernelAsset("amd64", "elf")).toBe("vmlinux-amd64.elf");
+  expect(ARCHS.map((on) => KERNEL_FORMATS.map((format) => sbomAsset(kernelAsset(on, format))))).toEqual([
+    Array(2).fill("vmlinux-amd64.cdx.json"),
+    Array(2).fill("vmlinux-arm64.cdx.json"),
+  ]);
+  // Only what stands at the end says what a file is.
+  expect(sbomAsset("my.elf-amd64-x-rootfs.ext4.zst")).toBe("my.elf-amd64-x-rootfs.cdx.json");
+});
+
+it("is refused with the words that it may not have", () => {
+  expect(() => checkName("preset", "base")).toThrow(/none of them base, kernel, vmlinux, amd64, arm64$/);
+});
+
+it.each(["a", "codex", "claude-code", "a1-2b", "gpt5"])("%s is a name", (text) => {
+  expect(checkName("preset", text)).toBe(text);
 });
 
 it.each(["", "Codex", "a_b", "-a", "a-", "a--b", "9a", "a/b", "a.b", "a b", "a\n", "ü", "__proto__"])(

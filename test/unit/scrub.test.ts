@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { isScrubbed } from "../../pipeline/build/scrub.ts";
+import { isScrubbed, REWRITTEN } from "../../pipeline/build/scrub.ts";
 import { tempDirectory } from "../support/run.ts";
 import { normalised } from "../support/tar.ts";
 
@@ -53,6 +53,18 @@ describe("scrubbing", () => {
     "usr/lib/x86_64-linux-gnu/perl/5.40.1/CORE/perl.h",
     "opt/agent/node_modules/@scope/a/dist/index.d.mts",
     "opt/agent/node_modules/a/index.js.map",
+    "opt/agent/node_modules/a/index.d.ts",
+    "opt/agent/node_modules/a/index.d.cts",
+    "opt/agent/node_modules/a/index.cjs.map",
+    "opt/agent/node_modules/a/index.ts.map",
+    "opt/agent/node_modules/a/style.css.map",
+    "usr/include/stdio.h",
+    "usr/share/doc/bash/copyright.gz",
+    "__pycache__/a.pyc",
+    "root/.node_repl_history",
+    "home/agent/.cache/x",
+    "var/lib/dpkg/lock",
+    ...["etc/group-", "etc/shadow-", "etc/subuid-", "etc/subgid-"],
   ])("leaves out %s", (path) => {
     expect(isScrubbed(path, "file")).toBe(true);
   });
@@ -89,6 +101,35 @@ describe("scrubbing", () => {
     // TypeScript reads them when it runs; and a map can be a program's own data.
     "opt/agent/node_modules/typescript/lib/lib.es5.d.ts",
     "opt/agent/node_modules/a/world.map",
+    "opt/agent/node_modules/a/node_modules/typescript/lib/lib.es5.d.ts",
+    // They only resemble what is left out: by how they begin,
+    "usr/local/opt/agent/node_modules/a/index.d.ts",
+    ...[
+      "opt/.dockerenv",
+      "opt/root/.npm/x",
+      "opt/usr/share/man/x",
+      "opt/usr/share/doc/x",
+      "opt/usr/include/x.h",
+    ],
+    ...[
+      "opt/var/cache/x",
+      "opt/var/lib/apt/lists/x",
+      "opt/var/lib/dpkg/status-old",
+      "opt/var/cache/debconf/x-old",
+    ],
+    ...[
+      "opt/etc/passwd-",
+      "opt/etc/ssh/ssh_host_rsa_key",
+      "opt/etc/machine-id",
+      "opt/var/lib/dbus/machine-id",
+    ],
+    "opt/usr/lib/x86_64-linux-gnu/perl/5.40.1/CORE/perl.h",
+    // or by how they end.
+    ...[".dockerenv.d", "root/.npmrc", "usr/lib/__pycache__.md", "usr/lib/my__pycache__"],
+    ...["etc/passwd-tools", "etc/machine-id.example", "var/lib/dbus/machine-ids"],
+    ...["var/lib/dpkg/info/x-old.list", "var/cache/debconf/x-old.dat"],
+    "usr/lib/x86_64-linux-gnu/perl/5.40.1/CORE/perl.html",
+    "opt/agent/node_modules/a/index.d.ts.txt",
   ])("keeps %s", (path) => {
     expect(isScrubbed(path, "file")).toBe(false);
   });
@@ -98,6 +139,25 @@ describe("scrubbing", () => {
     ...["var/log/apt", "var/cache/apt/archives/partial", "var/lib/apt/lists/partial", "usr/share/man"],
   ])("keeps the directory %s, which programs expect", (path) => {
     expect(isScrubbed(path, "directory")).toBe(false);
+  });
+
+  it("writes anew what names the machine, and takes the passwords of accounts and groups", async () => {
+    const setting = { epoch: 10 * 86_400 + 5, passwords: new Set(["agent"]) };
+    const anew = (path: string, content: string) => REWRITTEN.get(path)!(content, setting);
+    expect(anew("etc/hostname", "builder\n")).toBe("smolvm\n");
+    const hosts = anew("etc/hosts", "10.0.0.1 builder\n").trimEnd().split("\n");
+    expect(hosts.map((line) => line.split(/\s+/).slice(0, 2))).toEqual([
+      ["127.0.0.1", "localhost"],
+      ["::1", "localhost"],
+    ]);
+    expect(hosts[0]).toMatch(/\bsmolvm$/);
+    expect(anew("etc/gshadow", "root:*::\nstaff:$6$hash:root:agent\nnone:::\n")).toBe(
+      "root:*::\nstaff:*:root:agent\nnone:*::\n",
+    );
+    // But for those that were asked for; and none was changed on the day of the build.
+    expect(anew("etc/shadow", "root:$6$a:1:0:99999:7:::\nagent:$6$b:1:0:99999:7:::\nuser::::::::\n")).toBe(
+      "root:*:10:0:99999:7:::\nagent:$6$b:10:0:99999:7:::\nuser:*:10::::::\n",
+    );
   });
 
   it("takes a subtree with all that is in it, and the rest stays", async () => {
