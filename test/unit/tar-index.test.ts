@@ -1,4 +1,6 @@
+import { Readable } from "node:stream";
 import { describe, expect, it } from "vitest";
+import { indexTar } from "../../pipeline/build/tar-index.ts";
 import { PipelineError } from "../../pipeline/schema/error.ts";
 import { indexOf, resealed, type TestEntry, tarOf, tarWithPax } from "../support/tar.ts";
 
@@ -46,6 +48,65 @@ describe("a root file system's tar", () => {
     expect(index.get("usr/again")?.content).toBe(index.get(long)?.content);
     expect(index.get("usr/link")?.target).toBe("../../anywhere");
     expect(index.get("usr/device")?.device).toEqual({ major: 1, minor: 3 });
+  });
+
+  it("says of each entry what an image keeps, and nothing else", async () => {
+    const index = await indexOf(
+      await tarOf([
+        { name: "./etc//", mode: 0o755, mtime: new Date(1500) },
+        { name: "./etc/./file", body: "text", mode: 0o640, uid: 1, gid: 2, mtime: new Date(2000) },
+        { name: "etc/again", type: "link", linkname: "./etc//file", mode: 0o777, uid: 9 },
+        { name: "etc/link", type: "symlink", linkname: "file", mode: 0o777 },
+        { name: "disk", type: "block-device", devmajor: 8, devminor: 1 },
+        { name: "pipe", type: "fifo" },
+        { name: "etc/a..b", type: "contiguous-file" },
+      ]),
+    );
+    const owner = { uid: 0, gid: 0, mtime: 0 };
+    const file = { type: "file", mode: 0o640, uid: 1, gid: 2, mtime: 2 } as const;
+    expect([...index.values()]).toEqual([
+      { ...owner, path: "etc", type: "directory", mode: 0o755, mtime: 1 },
+      { ...file, path: "etc/file", content: { offset: 2 * 512, size: 4 } },
+      // All that it says of itself is the first name's.
+      { ...file, path: "etc/again", content: { offset: 2 * 512, size: 4 } },
+      { ...owner, path: "etc/link", type: "symlink", mode: 0o777, target: "file" },
+      { ...owner, path: "disk", type: "block-device", mode: 0o644, device: { major: 8, minor: 1 } },
+      { ...owner, path: "pipe", type: "fifo", mode: 0o644 },
+      {
+        ...{ ...owner, path: "etc/a..b", type: "file", mode: 0o644 },
+        content: { offset: expect.any(Number), size: 0 },
+      },
+    ]);
+  });
+
+  it("may name owners up to the largest that a header holds, in a header or beside it", async () => {
+    const largest = 0o777777;
+    const [one, other] = await Promise.all([
+      tarOf([{ name: "x", uid: largest, gid: largest }]),
+      tarOf([{ name: "x", pax: { uid: String(largest), gid: "7" } }]),
+    ]);
+    expect((await indexOf(one)).get("x")).toMatchObject({ uid: largest, gid: largest });
+    expect((await indexOf(other)).get("x")).toMatchObject({ uid: largest, gid: 7 });
+    for (const uid of [String(largest + 1), "1.5"]) {
+      await expect(indexOf(await tarOf([{ name: "x", pax: { uid } }]))).rejects.toThrow(
+        'tar entry "x" has owner',
+      );
+    }
+  });
+
+  it("is read no further when the work is interrupted, and the reason is that", async () => {
+    const reason = new Error("interrupted");
+    const endless = Readable.from(
+      (async function* () {
+        for (let index = 0; ; index++)
+          yield (await tarOf([{ name: `x${index}`, body: "x" }])).subarray(0, 1024);
+      })(),
+    );
+    const controller = new AbortController();
+    const reading = indexTar(endless, controller.signal);
+    controller.abort(reason);
+    await expect(reading).rejects.not.toBeInstanceOf(PipelineError);
+    expect(endless.destroyed).toBe(true);
   });
 
   const file = { name: "file", body: "x" };
@@ -97,6 +158,12 @@ describe("a root file system's tar", () => {
       [{ name: "etc/" }, { name: "etc/shadow" }, { name: "h", type: "link", linkname: "/etc/shadow" }],
       'tar entry "h" is a hard link to "/etc/shadow"',
     ],
+    ["is above the root", [{ name: ".." }], 'tar entry ".." would leave the root'],
+    [
+      "lies below a directory that never came",
+      [{ name: "a/" }, { name: "a/b/c" }],
+      'tar entry "a/b/c" comes before its directory, or below something that is none (a/b)',
+    ],
     ["lies below a file", [file, { name: "file/x" }], 'tar entry "file/x" comes before its directory'],
   ])("with an entry that %s is refused by that entry's name", async (_, entries, message) => {
     const error = await indexOf(await tarOf(entries)).catch((reason) => reason);
@@ -134,7 +201,7 @@ describe("a root file system's tar", () => {
     const tar = await tarOf([file]);
     // GNU tar's sparse file.
     tar.write("S", 156);
-    await expect(indexOf(resealed(tar))).rejects.toThrow('tar entry "file" is of a type');
+    await expect(indexOf(resealed(tar))).rejects.toThrow(/tar entry "file" is of a type \(\w+\) that a root/);
   });
 
   it("with a name that is not UTF-8 is refused", async () => {
@@ -161,7 +228,10 @@ describe("a root file system's tar", () => {
 
   it("that ends too early, or is no tar at all, is refused", async () => {
     const tar = await tarOf([{ name: "file", body: "x".repeat(4096) }]);
-    await expect(indexOf(tar.subarray(0, 2000))).rejects.toThrow("cannot be read");
+    const cut = await indexOf(tar.subarray(0, 2000)).catch((reason: Error) => reason);
+    expect(cut).toBeInstanceOf(PipelineError);
+    expect((cut as Error).message).toMatch(/^the root file system's tar cannot be read: \S/);
+    expect((cut as Error).cause).toBeInstanceOf(Error);
     await expect(indexOf(Buffer.alloc(2048, "no tar"))).rejects.toThrow("cannot be read");
   });
 });
