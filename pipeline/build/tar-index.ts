@@ -135,7 +135,7 @@ function checkPath(name: string): string {
   if (name.includes("\0") || posix.isAbsolute(name) || name.split("/").includes("..")) {
     throw hostile(name, "would leave the root of the file system");
   }
-  const path = posix.normalize(name).replace(/\/+$/, "");
+  const path = posix.normalize(name).replace(/\/$/, "");
   return path === "." ? "" : path;
 }
 

@@ -3,11 +3,13 @@ import { DEFAULT_LEVEL } from "../../pipeline/build/compress.ts";
 import { readCells } from "../../pipeline/runtime/cells.ts";
 import {
   APT_LIVE,
+  bootsNotReached,
   checkDeclared,
   inputsWith,
   isCurrent,
   isOfInputs,
   overridesOf,
+  unproven,
 } from "../../pipeline/runtime/declared.ts";
 import type { CellOptions, Workshop } from "../../pipeline/runtime/workshop.ts";
 import type { Facts } from "../../pipeline/schema/facts.ts";
@@ -17,29 +19,37 @@ const cells = { ...readCells(REPOSITORY), accepts: [APT_LIVE] };
 const [cell, other] = cells.cells as [(typeof cells.cells)[0], (typeof cells.cells)[0]];
 
 const options = (more: Partial<CellOptions> = {}) => ({ level: DEFAULT_LEVEL, ...more }) as CellOptions;
+const rootfs = (from: string, sha256?: string, flavor?: string) => [{ from, sha256, flavor }];
 /** Facts of the cell's present inputs, with what was overridden. */
 const facts = (...overrides: string[]) =>
   ({ inputs: inputsWith(cell, overrides), overrides }) as unknown as Facts;
 
 describe("what a user overrides", () => {
   it("is nothing where it is as declared", () => {
-    expect(overridesOf(cells, options())).toEqual([]);
-    expect(overridesOf(cells, options({ epoch: cells.source_date_epoch }))).toEqual([]);
+    expect(overridesOf(cells, options(), "ubuntu")).toEqual([]);
+    expect(overridesOf(cells, options({ epoch: cells.source_date_epoch }), "ubuntu")).toEqual([]);
   });
 
   it.each<[string, Partial<CellOptions>, string]>([
     ["the level", { level: 3 }, "level=3"],
-    ["a base's first files", { rootfs: { from: "./x.tar", sha256: undefined } }, "rootfs=./x.tar"],
-    ["them by what they hold", { rootfs: { from: "./x.tar", sha256: "abc" } }, "rootfs=abc"],
+    ["a base's first files", { rootfs: rootfs("./x.tar") }, "rootfs=./x.tar"],
+    ["them by what they hold", { rootfs: rootfs("./x.tar", "abc") }, "rootfs=abc"],
     ["the time of files", { epoch: 7 }, "SOURCE_DATE_EPOCH=7"],
     ["it to 1970", { epoch: 0 }, "SOURCE_DATE_EPOCH=0"],
   ])("%s is named", (_, more, override) => {
-    expect(overridesOf(cells, options(more))).toEqual([override]);
+    expect(overridesOf(cells, options(more), "ubuntu")).toEqual([override]);
+  });
+
+  it("is of the flavor that it names, before what is for all of them", () => {
+    const given = { rootfs: [...rootfs("all"), ...rootfs("mine", undefined, "alpine")] };
+    const of = (flavor: string) => overridesOf(cells, options(given), flavor);
+    expect([of("alpine"), of("ubuntu")]).toEqual([["rootfs=mine"], ["rootfs=all"]]);
+    expect(overridesOf(cells, options({ rootfs: given.rootfs.slice(1) }), "ubuntu")).toEqual([]);
   });
 
   it("is named in one order", () => {
-    const all = options({ level: 3, epoch: 7, rootfs: { from: "x", sha256: undefined } });
-    expect(overridesOf(cells, all)).toEqual(["level=3", "rootfs=x", "SOURCE_DATE_EPOCH=7"]);
+    const all = options({ level: 3, epoch: 7, rootfs: rootfs("x") });
+    expect(overridesOf(cells, all, "ubuntu")).toEqual(["level=3", "rootfs=x", "SOURCE_DATE_EPOCH=7"]);
   });
 
   it("gives the cell other inputs, different ones each time", () => {
@@ -70,6 +80,11 @@ describe("a cell that must be made as declared", () => {
     expect(() => checkDeclared(workshop(undefined), ["level=3"])).not.toThrow();
     expect(() => checkDeclared(workshop(false), ["level=3"])).not.toThrow();
   });
+});
+
+it("what could not be proven of an asset is told by flavor, and apart from the rest", () => {
+  const overrides = [APT_LIVE, bootsNotReached("alpine"), "my-boots=x"];
+  expect(unproven({ overrides } as unknown as Facts)).toEqual(["boots=alpine: not reached"]);
 });
 
 describe("what was made before", () => {
