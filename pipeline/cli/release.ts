@@ -13,6 +13,7 @@ import type { Cells } from "../schema/cells.ts";
 import { PipelineError } from "../schema/error.ts";
 import { LOCK_PATH, Lock } from "../schema/lock.ts";
 import { MANIFEST_PATH, Manifest, manifestOf, manifestText } from "../schema/manifest.ts";
+import { isManifest } from "../schema/mark.ts";
 import { MANIFEST_ASSET } from "../schema/names.ts";
 import { reasonOf } from "../schema/reason.ts";
 import { readCommitted } from "../schema/record.ts";
@@ -111,6 +112,7 @@ async function publishRelease(
     const release = await theRelease(store, cells, flags);
     const staged = new DirectoryStore(stagingDirectory(cells, flags.store));
     const before = await readCommitted(join(root(), LOCK_PATH), Lock);
+    if (store.isPublic) await checkRecordable();
     const published = await publish(
       {
         ...{ cells, staged, store, release, final: flags.final === true },
@@ -135,6 +137,15 @@ async function publishRelease(
       `${release.tag}: ${facts.length} assets with their manifest on ${store.name}${next}\n`,
     );
   });
+}
+
+/** @throws PipelineError when what is in the manifest's place was not written by us: digests are recorded over it */
+async function checkRecordable(): Promise<void> {
+  const text = await readFile(join(root(), MANIFEST_PATH), "utf8").catch(() => undefined);
+  if (text === undefined || isManifest(text)) return;
+  throw new PipelineError(
+    `the pipeline did not write ${MANIFEST_PATH}, where it records digests: restore it from git, or move it away`,
+  );
 }
 
 /** Writes the digests and the manifest that is made of them, as synth would. */

@@ -169,6 +169,17 @@ describe("the release commands on GitHub", () => {
     expect(refused.stderr).toContain("::error::GitHub does not take the token (401 Bad credentials)");
   });
 
+  it("record no digests over a file that the pipeline did not write, and publish nothing", async () => {
+    writeFileSync(join(root, "out/manifest.json"), '{"mine": true}');
+    server.github.addRelease(cells.tag);
+    const refused = await onGitHub(["release", "publish"]);
+    expect(refused.stderr).toContain(
+      "error: the pipeline did not write out/manifest.json, where it records digests: restore it from git, or move it away\n",
+    );
+    expect([refused.exitCode, read("out/manifest.json")]).toEqual([2, '{"mine": true}']);
+    expect(server.github.releases[0]!.assets).toEqual([]);
+  });
+
   it("send an asset of half a GiB in little memory", async () => {
     const path = join(root, STORE, CODEX);
     const zeros = "9acca8e8c22201155389f65abbf6bc9723edc7384ead80503839f49dcc56d767";
