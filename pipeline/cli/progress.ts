@@ -11,12 +11,13 @@ const BAR_WIDTH = 20;
 export type CliProgress = Progress & { end(): void };
 
 /**
- * Progress on stderr: a live line on a terminal; a group per step inside Actions, else a line per step, and of a long
- * step a line a minute.
+ * Progress on stderr: a live line on a terminal that can move its cursor; a group per step inside Actions, else a line
+ * per step, and of a long step a line a minute. Nothing has a colour, so NO_COLOR changes nothing.
  */
 export function createProgress(env: NodeJS.ProcessEnv, stream: NodeJS.WriteStream): CliProgress {
   if (env.GITHUB_ACTIONS) return groups(stream);
-  return stream.isTTY && !env.CI ? liveLine(stream) : lines(stream);
+  const isCi = env.CI !== undefined && !/^(|0|false)$/i.test(env.CI);
+  return stream.isTTY && env.TERM !== "dumb" && !isCi ? liveLine(stream) : lines(stream);
 }
 
 function lines(stream: NodeJS.WriteStream): CliProgress {
@@ -105,21 +106,19 @@ function liveLine(stream: NodeJS.WriteStream): CliProgress {
   let title: string | undefined;
   let started = 0;
   let drawn = 0;
-  /** How far the step is: a share, and in words; undefined where nobody knows. */
-  let far: { readonly share: number; readonly words: string } | undefined;
+  /** How far the step is: a share, and in words (see `tails`); undefined where nobody knows. */
+  let far: { readonly share: number; readonly words: Words } | undefined;
   const draw = () => {
     if (title === undefined) return;
     drawn = performance.now();
-    const head = `… ${title}  `;
-    const tail = `${far?.words ?? ""}${seconds(started)} s`;
-    const room = stream.columns - 2 - head.length - tail.length;
+    const { head, tail, room } = fitted("…", title, tails(far?.words, seconds(started)), widthOf(stream));
     clearLine(stream, 0);
     cursorTo(stream, 0);
-    stream.write(`${head}${far ? bar(far.share, room) : ""}${tail}`.slice(0, stream.columns - 1));
+    stream.write(`${head}${far ? bar(far.share, room - 1) : ""}${tail}`);
   };
   const timer = setInterval(draw, 1000);
   timer.unref();
-  const show = (done: number, total: number, words: () => string) => {
+  const show = (done: number, total: number, words: () => Words) => {
     if (performance.now() - drawn < REDRAW_MS || total === 0) return;
     far = { share: Math.min(1, done / total), words: words() };
     draw();
@@ -128,7 +127,8 @@ function liveLine(stream: NodeJS.WriteStream): CliProgress {
     if (title === undefined) return;
     clearLine(stream, 0);
     cursorTo(stream, 0);
-    stream.write(`${mark} ${title}  ${seconds(started)} s\n`);
+    const { head, tail } = fitted(mark, title, tails(undefined, seconds(started)), widthOf(stream));
+    stream.write(`${head}${tail}\n`);
     title = undefined;
   };
   return {
@@ -141,10 +141,16 @@ function liveLine(stream: NodeJS.WriteStream): CliProgress {
     },
     bytes(done, total) {
       const percent = () => Math.floor(Math.min(1, done / total) * 100);
-      show(done, total, () => `${percent()} %  ${pace(done, total, started, humanBytes)}`);
+      show(done, total, () => ({
+        ...{ full: `${percent()} %`, short: `${percent()} %`, separator: "  " },
+        ...pace(done, total, started, humanBytes),
+      }));
     },
     count(done, total, unit) {
-      show(done, total, () => `${counted(done, total, unit)}, ${pace(done, total, started)}`);
+      show(done, total, () => ({
+        ...{ full: counted(done, total, unit), short: `${done}/${Math.max(done, total)}`, separator: ", " },
+        ...pace(done, total, started),
+      }));
     },
     warn(line) {
       clearLine(stream, 0);
@@ -167,12 +173,58 @@ function bar(share: number, room: number): string {
 }
 
 /** How fast it goes, for what `amount` can say, and how long it will take at that rate; nothing while that is a guess. */
-function pace(done: number, total: number, started: number, amount?: (rate: number) => string): string {
+function pace(
+  done: number,
+  total: number,
+  started: number,
+  amount?: (rate: number) => string,
+): Pick<Words, "rate" | "left"> {
   const elapsed = (performance.now() - started) / 1000;
-  if (elapsed < 1 || done === 0) return "";
+  if (elapsed < 1 || done === 0) return {};
   const rate = done / elapsed;
-  return `${amount ? `${amount(rate)}/s, ` : ""}${Math.ceil(Math.max(0, total - done) / rate)} s left  `;
+  const left = `${Math.ceil(Math.max(0, total - done) / rate)} s left`;
+  return amount ? { rate: `${amount(rate)}/s`, left } : { left };
 }
+
+/** How far a step is, in words. */
+interface Words {
+  /** `50 %`, `620 of about 2000 objects`; and where that is too long. */
+  readonly full: string;
+  readonly short: string;
+  /** What stands after `full`, where more follows. */
+  readonly separator: string;
+  readonly rate?: string;
+  readonly left?: string;
+}
+
+/** What stands at the end of a line, the longest first: how far the step is outlasts how fast it goes, and for how long. */
+function tails(words: Words | undefined, since: number): string[] {
+  const now = `${since} s`;
+  if (!words) return [now];
+  const { full, short, separator, rate, left } = words;
+  const paces = [[rate, left].filter((each) => each !== undefined).join(", "), rate].filter((each) => each);
+  return [
+    ...paces.map((each) => `${full}${separator}${each}  ${now}`),
+    ...[`${full}  ${now}`, `${short}  ${now}`, short],
+  ];
+}
+
+/** A title is worth so many columns before the rate is, and is cut to no less. */
+const TITLE_LEAST = 12;
+
+/** A line that is narrower than the terminal, however long its title is, and how many columns are left of it. */
+function fitted(mark: string, title: string, ends: readonly string[], columns: number) {
+  // Some terminals wrap when the last column is filled.
+  const width = columns - 1 - `${mark}   `.length;
+  const wanted = Math.min(title.length, TITLE_LEAST);
+  const tail = ends.find((each) => width - each.length >= wanted) ?? ends.at(-1)!;
+  const most = width - tail.length;
+  const cut = title.length <= most ? title : most > 1 ? `${title.slice(0, most - 1)}…` : "";
+  return { head: cut ? `${mark} ${cut}  ` : `${mark} `, tail, room: most - cut.length };
+}
+
+/** Of a terminal; one that does not say is as wide as most. */
+const widthOf = ({ columns }: NodeJS.WriteStream): number => (columns > 0 ? columns : 80);
 
 /** `620 of about 2000 objects`: the total is that of another build, and may be passed. */
 const counted = (done: number, total: number, unit: string) =>

@@ -173,6 +173,76 @@ describe("progress on a terminal", () => {
     progress.end();
   });
 
+  const fetching = (columns: number) => {
+    const { stream, written } = stderr({ isTTY: true, columns });
+    const progress = createProgress({}, stream);
+    progress.step("fetch codex-amd64-ubuntu-rootfs.ext4.zst");
+    vi.advanceTimersByTime(30_400);
+    progress.bytes(500_000_000, 1_000_000_000);
+    const line = drawn(written).at(-1)!;
+    progress.end();
+    return { line, last: drawn(written).at(-1)! };
+  };
+  it.each([
+    [100, "… fetch codex-amd64-ubuntu-rootfs.ext4.zst  ██████████░░░░░░░░░░ 50 %  16 MB/s, 31 s left  30 s"],
+    [60, "… fetch codex-amd64-ubuntu…  50 %  16 MB/s, 31 s left  30 s"],
+    [40, "… fetch codex-amd…  50 %  16 MB/s  30 s"],
+    [30, "… fetch codex-am…  50 %  30 s"],
+    [20, "… fetch code…  50 %"],
+  ])("at %i columns cuts the title, and keeps how far the step is", (columns, line) => {
+    expect(fetching(columns).line).toBe(line);
+  });
+
+  it("never wraps from 20 columns on, and always says how far it is", () => {
+    for (let columns = 20; columns < 140; columns++) {
+      const { line, last } = fetching(columns);
+      expect([columns, line.length < columns, last.trimEnd().length < columns]).toEqual([
+        columns,
+        true,
+        true,
+      ]);
+      expect(line).toContain("50 %");
+      expect(last).toMatch(/^✓ .+ {2}30 s\n$/);
+    }
+  });
+
+  it.each([
+    [80, "… compile  ██████░░░░░░░░░░░░░░ 620 of about 2000 objects, 68 s left  30 s"],
+    [40, "… compile  ████░░░░░░░░░ 620/2000  30 s"],
+    [24, "… compile  620/2000"],
+  ])("counts objects at %i columns", (columns, start) => {
+    const { stream, written } = stderr({ isTTY: true, columns });
+    const progress = createProgress({}, stream);
+    progress.step("compile");
+    vi.advanceTimersByTime(30_400);
+    progress.count(620, 2000, "objects");
+    const line = drawn(written).at(-1)!;
+    expect(line.startsWith(start), line).toBe(true);
+    expect(line.length).toBeLessThan(columns);
+    progress.end();
+  });
+
+  it("is as wide as most where the terminal does not say how wide it is", () => {
+    expect(fetching(0).line).toBe(fetching(80).line);
+  });
+
+  it.each<[NodeJS.ProcessEnv, boolean]>([
+    [{ TERM: "dumb" }, false],
+    [{ CI: "true" }, false],
+    [{ CI: "1" }, false],
+    [{ CI: "false" }, true],
+    [{ CI: "" }, true],
+    [{ NO_COLOR: "1", TERM: "xterm" }, true],
+  ])("with %j moves the cursor: %s; and has no colour", (env, moves) => {
+    const { stream, written } = stderr({ isTTY: true, columns: 80 });
+    const progress = createProgress(env, stream);
+    progress.step("compress");
+    progress.end();
+    expect(written.join("").includes("\u001b[")).toBe(moves);
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: it is what a terminal is told
+    expect(written.join("")).not.toMatch(/\u001b\[[\d;]*m/);
+  });
+
   it("shows no share of a length that nobody knows", () => {
     const { stream, written } = stderr({ isTTY: true, columns: 80 });
     const progress = createProgress({}, stream);
