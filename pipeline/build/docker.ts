@@ -3,6 +3,7 @@ import { delimiter, join } from "node:path";
 import Docker from "dockerode";
 import { errorCode, PipelineError } from "../schema/error.ts";
 import { isAlive } from "../schema/process.ts";
+import { reasonOf } from "../schema/reason.ts";
 
 /** Marks every container of ours, with the pid that made it, so that what a killed run left is found. */
 export const OWNER_LABEL = "org.smolvm.pipeline.pid";
@@ -12,7 +13,17 @@ const PING_MS = 10_000;
 
 /** Connects to the Docker Engine (`DOCKER_HOST`, or the local socket). @throws PipelineError saying what is wrong */
 export async function connect(): Promise<Docker> {
-  const docker = new Docker();
+  let docker: Docker;
+  try {
+    // It reads DOCKER_HOST, and the certificates that DOCKER_CERT_PATH names.
+    docker = new Docker();
+  } catch (cause) {
+    throw new PipelineError(
+      `DOCKER_HOST, DOCKER_CERT_PATH and DOCKER_TLS_VERIFY name no Docker (${reasonOf(cause)}): unset them, or set ` +
+        "DOCKER_HOST to unix:///PATH or tcp://HOST:PORT",
+      { cause },
+    );
+  }
   try {
     await new Docker({ timeout: PING_MS }).ping();
   } catch (cause) {

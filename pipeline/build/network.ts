@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { rootCertificates } from "node:tls";
 import { PipelineError } from "../schema/error.ts";
+import { reasonOf } from "../schema/reason.ts";
 
 /** What a user behind a company network sets: mirrors, and a CA to trust beside the public ones. */
 export interface NetworkOptions {
@@ -111,7 +112,9 @@ function readCa(path: string): string {
   try {
     pem = readFileSync(path, "utf8");
   } catch (cause) {
-    throw new PipelineError(`cannot read the extra CA ${path}: ${(cause as Error).message}`, { cause });
+    throw new PipelineError(`cannot read the extra CA ${path}: ${reasonOf(cause)}; give a PEM file`, {
+      cause,
+    });
   }
   if (!pem.includes("-----BEGIN CERTIFICATE-----")) {
     throw new PipelineError(`the extra CA ${path} is not a PEM file`);

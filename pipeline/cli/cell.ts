@@ -1,5 +1,5 @@
 import { relative } from "node:path";
-import { Command, InvalidArgumentError, Option } from "commander";
+import { Command, Option } from "commander";
 import { DEFAULT_LEVEL } from "../build/compress.ts";
 import { DirectoryStore } from "../release/directory-store.ts";
 import { readCells, selectCells } from "../runtime/cells.ts";
@@ -7,10 +7,12 @@ import { type Outcome, runCells, STAGES, type Stage } from "../runtime/run-cells
 import { uploadCell } from "../runtime/upload-stage.ts";
 import type { Cell, Cells } from "../schema/cells.ts";
 import type { KernelFacts, RootfsFacts } from "../schema/facts.ts";
+import { unwatched } from "../schema/progress.ts";
 import { accelOption } from "./accel-option.ts";
-import { numberLike } from "./numbers.ts";
+import { BOUNDS, range, wholeNumber } from "./numbers.ts";
 import { humanBytes } from "./progress.ts";
 import { inRun } from "./run.ts";
+import { checkStageFlags } from "./stage-flags.ts";
 import {
   checkStaging,
   openReleases,
@@ -34,7 +36,12 @@ export const cellCommand = withBuildOptions(
     .addOption(new Option("--stage <stage>", "run one stage alone").choices([...STAGES, "upload"]))
     .option(...STORE)
     .option(...RELEASE_ID)
-    .option("--level <1-19>", "zstd level: a low one for quick work", parseLevel, DEFAULT_LEVEL)
+    .option(
+      `--level <${range(BOUNDS.level)}>`,
+      "zstd level: a low one for quick work",
+      wholeNumber(BOUNDS.level),
+      DEFAULT_LEVEL,
+    )
     .option("--no-cache", "build every step anew, also what is staged already")
     .option("--as-declared", "refuse what could not be had as declared, instead of saying so in its facts")
     .option("--record", "write what is in each image to listings/, for later ones to be compared with")
@@ -43,14 +50,17 @@ export const cellCommand = withBuildOptions(
     .addOption(accelOption())
     .option(
       "--boot-timeout <s>",
-      "how long a machine has until its SSH login",
-      numberLike(/^[1-9]\d{0,4}$/, "A whole number of seconds."),
+      `how long a machine has until its SSH login (${range(BOUNDS.bootTimeoutS)} s)`,
+      wholeNumber(BOUNDS.bootTimeoutS),
     )
     .option("--bases <dir>", "take bases' container images from here, and put them here when they are built"),
-).action(async (ids: string[], flags: Flags) => {
+).action(async (ids: string[], flags: Flags, command: Command) => {
   const cells = readCells(root());
   const selected = selectCells(cells, ids);
   const { stage, store } = flags;
+  checkStageFlags(flags, (name) => command.getOptionValueSource(name) === "cli");
+  // What keeps from uploading is said before anything is built.
+  if (store?.kind === "github") openReleases(cells, store, unwatched());
   if (stage !== "upload") {
     const directory = store?.kind === "dir" ? store.path : undefined;
     await checkStaging(stagingDirectory(cells, store));
@@ -122,11 +132,4 @@ function kernelLines({ asset, size, source, boot }: KernelFacts): string[] {
         `${rootfs ? `, SSH login after ${(rootfs.ms / 1000).toFixed(1)} s: ${rootfs.id}` : ", no further"}`,
     ),
   ];
-}
-
-function parseLevel(value: string): number {
-  const level = Number(value);
-  if (!Number.isInteger(level) || level < 1 || level > 19)
-    throw new InvalidArgumentError("A whole number from 1 to 19.");
-  return level;
 }

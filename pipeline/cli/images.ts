@@ -5,7 +5,7 @@ import { loadManifest } from "../client/manifest.ts";
 import { ensureBase, ensureImage } from "../client/pull.ts";
 import { usedByMachines } from "../client/registry.ts";
 import type { Manifest } from "../schema/manifest.ts";
-import { numberLike } from "./numbers.ts";
+import { BOUNDS, range, wholeNumber } from "./numbers.ts";
 import { humanBytes } from "./progress.ts";
 import { CACHE, type ImageFlags, MANIFEST, pullOptions, withImageOptions } from "./pull-options.ts";
 import { inRun } from "./run.ts";
@@ -112,8 +112,8 @@ export const pruneCommand = new Command("prune")
   .option("--flavor <name>", "those of this flavor")
   .option(
     "--older-than <days>",
-    "those that nobody has asked for in so many days",
-    numberLike(/^\d{1,4}$/, "A whole number of days."),
+    `those that nobody has asked for in so many days (${range(BOUNDS.olderThanDays)})`,
+    wholeNumber(BOUNDS.olderThanDays),
   )
   .option("--orphans", "those that the manifest does not name")
   .option("--dry-run", "say what would be removed, and remove nothing")

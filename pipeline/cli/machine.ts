@@ -1,9 +1,11 @@
 import { Command } from "commander";
 import { ensureBase, ensureImage, type LocalImage } from "../client/pull.ts";
 import { type Started, start } from "../client/start.ts";
+import { checkStartOptions } from "../client/start-options.ts";
 import type { Accel } from "../vm/accel.ts";
 import { accelOption } from "./accel-option.ts";
-import { type ImageFlags, parseCount, parseMib, pullOptions, withImageOptions } from "./pull-options.ts";
+import { BOUNDS, range, sizeInMib, sizes, wholeNumber } from "./numbers.ts";
+import { type ImageFlags, pullOptions, withImageOptions } from "./pull-options.ts";
 import { type CliRun, inRun } from "./run.ts";
 import { connectTo } from "./ssh.ts";
 
@@ -22,9 +24,17 @@ interface Flags extends ImageFlags {
 const withMachineOptions = (command: Command): Command =>
   withImageOptions(command)
     .option("--name <name>", "what the machine is called (default: made up)")
-    .option("--memory <size>", "its memory: 512M, 2G (default: 1G)", parseMib)
-    .option("--cpus <n>", "its processors (default: 2)", parseCount)
-    .option("--disk <size>", "make its disk larger: 8G (default: the image's)", parseMib)
+    .option(
+      "--memory <size>",
+      `its memory: 512M, 2G (${sizes(BOUNDS.memoryMib)}; default: 1G)`,
+      sizeInMib(BOUNDS.memoryMib),
+    )
+    .option("--cpus <n>", `its processors (${range(BOUNDS.cpus)}; default: 2)`, wholeNumber(BOUNDS.cpus))
+    .option(
+      "--disk <size>",
+      `make its disk larger: 8G (at most ${BOUNDS.diskMib.most / 1024}G; default: the image's)`,
+      sizeInMib(BOUNDS.diskMib),
+    )
     .option("--key <file>", "a public key that is let in as well: ~/.ssh/id_ed25519.pub")
     .option("--tap <device>", "Firecracker's network: a device that is up, with the address 172.16.0.1/30")
     .addOption(accelOption())
@@ -61,13 +71,14 @@ async function machineOf(
   ensure: (run: CliRun) => Promise<LocalImage>,
 ): Promise<void> {
   await inRun(async (run) => {
-    const local = await ensure(run);
     const { name, arch, vmm, flavor, memory: memoryMib, cpus, disk: diskMib, key, tap, accel } = flags;
-    const started = await start(
-      local,
-      { ...{ name, arch, vmm, flavor, image }, ...{ memoryMib, cpus, diskMib, key, tap, accel } },
-      run,
-    );
+    const options = {
+      ...{ name, arch, vmm, flavor, image },
+      ...{ memoryMib, cpus, diskMib, key, tap, accel },
+    };
+    await checkStartOptions(options);
+    const local = await ensure(run);
+    const started = await start(local, options, run);
     run.progress.end();
     if (flags.timings) process.stderr.write(timings(local, started));
     await use(started, command, flags.keep === true, run);

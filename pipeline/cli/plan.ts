@@ -3,6 +3,7 @@ import { Command } from "commander";
 import { readCells } from "../runtime/cells.ts";
 import { attestations, isComplete, matrixOf, type PlannedCell, plan } from "../runtime/plan.ts";
 import type { Selection } from "../runtime/selection.ts";
+import { checkActionsFiles } from "./actions-files.ts";
 import { table } from "./table.ts";
 import { root } from "./tree.ts";
 
@@ -13,6 +14,7 @@ export const planCommand = new Command("plan")
   .option("--archs <names>", "for these archs alone")
   .option("--json", "as data")
   .action(async (options: Selection & { json?: true }) => {
+    checkActionsFiles();
     const cells = readCells(root());
     const planned = await plan(cells, root(), options);
     if (process.env.GITHUB_OUTPUT) {

@@ -1,9 +1,8 @@
-import { type Command, InvalidArgumentError, Option } from "commander";
+import { type Command, Option } from "commander";
 import type { PullOptions } from "../client/pull.ts";
 import { ARCHS, type Arch, VMMS, type Vmm } from "../schema/names.ts";
 import type { Run } from "../schema/progress.ts";
 import { hostArch } from "../vm/accel.ts";
-import { numberLike } from "./numbers.ts";
 
 /** What says which image is meant, and where it may come from. */
 export interface ImageFlags {
@@ -42,12 +41,3 @@ export const pullOptions = ({ mirror, manifest, cache }: ImageFlags, run: Run): 
 });
 
 const collect = (value: string, all: readonly string[] = []) => [...all, value];
-
-/** A size: `512M`, `2G`, or MiB. */
-export function parseMib(value: string): number {
-  const [, number = "", unit = "M"] = /^([1-9]\d{0,6})([MG])?$/i.exec(value) ?? [];
-  if (number === "") throw new InvalidArgumentError("A size: 512M, 2G.");
-  return Number(number) * (unit.toUpperCase() === "G" ? 1024 : 1);
-}
-
-export const parseCount = numberLike(/^[1-9]\d{0,3}$/, "A whole number, from 1.");

@@ -1,7 +1,7 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import * as actions from "@actions/core";
-import { Command } from "commander";
+import { Command, Option } from "commander";
 import { DirectoryStore } from "../release/directory-store.ts";
 import { propose } from "../release/github/propose.ts";
 import type { ReleaseStore, StoredRelease } from "../release/store.ts";
@@ -18,7 +18,8 @@ import { MANIFEST_ASSET } from "../schema/names.ts";
 import { reasonOf } from "../schema/reason.ts";
 import { readCommitted } from "../schema/record.ts";
 import { writeWhole } from "../schema/whole-file.ts";
-import { numberLike } from "./numbers.ts";
+import { checkActionsFiles } from "./actions-files.ts";
+import { BOUNDS, range, wholeNumber } from "./numbers.ts";
 import { type CliRun, inRun } from "./run.ts";
 import {
   openGitHub,
@@ -46,7 +47,12 @@ export const releaseCommand = new Command("release")
       .description("check that every expected asset is there, add the manifest, and record the digests")
       .option(...STORE)
       .option(...RELEASE_ID)
-      .option("--partial", "publish what is staged, also where that is not all: for a directory of one's own")
+      .addOption(
+        new Option(
+          "--partial",
+          "publish what is staged, also where that is not all: for a directory of one's own",
+        ).conflicts("final"),
+      )
       .option("--withhold <reason>", "refuse for this reason, and say what there is (empty: do not)")
       .option("--final", "make the release public, instead of leaving the draft to a human")
       .action(publishRelease),
@@ -70,14 +76,15 @@ export const releaseCommand = new Command("release")
       .option(...STORE)
       .requiredOption(
         "--keep <n>",
-        "how many published releases stay",
-        numberLike(/^\d{1,4}$/, "A whole number."),
+        `how many published releases stay (${range(BOUNDS.keep)})`,
+        wholeNumber(BOUNDS.keep),
       )
       .option("--dry-run", "say what would be removed, and remove nothing")
       .action(pruneReleases),
   );
 
 async function prepareRelease(flags: StoreFlags & { empty?: true }): Promise<void> {
+  checkActionsFiles();
   const cells = readCells(root());
   await inRun(async (run) => {
     const store = openReleases(cells, flags.store, run);
@@ -106,9 +113,11 @@ async function empty(store: ReleaseStore, release: StoredRelease, run: CliRun): 
 async function publishRelease(
   flags: StoreFlags & { final?: true; partial?: true; withhold?: string },
 ): Promise<void> {
+  checkActionsFiles();
   const cells = readCells(root());
   await inRun(async (run) => {
     const store = openReleases(cells, flags.store, run);
+    if (flags.partial && store.isPublic) throw partialInPublic();
     const release = await theRelease(store, cells, flags);
     const staged = new DirectoryStore(stagingDirectory(cells, flags.store));
     const before = await readCommitted(join(root(), LOCK_PATH), Lock);
@@ -148,6 +157,9 @@ async function checkRecordable(): Promise<void> {
   );
 }
 
+const partialInPublic = () =>
+  new PipelineError("--partial is for directories, and a public release is whole: give --store dir:PATH");
+
 /** Writes the digests and the manifest that is made of them, as synth would. */
 async function record(cells: Cells, lock: Lock): Promise<void> {
   const texts = {
@@ -160,6 +172,7 @@ async function record(cells: Cells, lock: Lock): Promise<void> {
 }
 
 async function proposeDigests(): Promise<void> {
+  checkActionsFiles();
   const cells = readCells(root());
   await inRun(async (run) => {
     const lock = await readCommitted(join(root(), LOCK_PATH), Lock);
@@ -212,6 +225,9 @@ function byHand(branch: string, title: string): string[] {
 }
 
 async function verify(tag: string | undefined, flags: StoreFlags & { download?: true }): Promise<void> {
+  if (tag !== undefined && !/^[A-Za-z0-9][\w.-]*$/.test(tag)) {
+    throw new PipelineError(`"${tag}" is no release's tag: letters, digits, ".", "_" and "-"`);
+  }
   const cells = readCells(root());
   await inRun(async (run) => {
     const store = openReleases(cells, flags.store, run, true);

@@ -1,11 +1,16 @@
 import * as actions from "@actions/core";
-import { Command } from "commander";
+import { Command, Option } from "commander";
 import { type Change, changes, unifiedDiff, write } from "../synth/project.ts";
 import { root, synthProject } from "./tree.ts";
 
 export const synthCommand = new Command("synth")
   .description("write the workflows, Dockerfiles, cells and manifest that the tree says")
-  .option("--check", "write nothing; exit 1 when a committed file is stale, with the difference")
+  .addOption(
+    new Option(
+      "--check",
+      "write nothing; exit 1 when a committed file is stale, with the difference",
+    ).conflicts("stdout"),
+  )
   .option("--stdout", "write nothing; print the files as JSON, path to text")
   .action((options: { check?: true; stdout?: true }) => {
     const output = synthProject();

@@ -5,8 +5,10 @@ import { DEFAULT_LEVEL } from "../build/compress.ts";
 import { buildNetwork, networkFromEnvironment } from "../build/network.ts";
 import { secretsOf } from "../runtime/secrets.ts";
 import { type CellOptions, openWorkshop, type RootfsOverride, type Workshop } from "../runtime/workshop.ts";
+import { BOUNDS } from "../schema/bounds.ts";
 import type { Cells } from "../schema/cells.ts";
 import { PipelineError, unknownName } from "../schema/error.ts";
+import { placeOf } from "../schema/place.ts";
 import { unique } from "../schema/unique.ts";
 import { type Accel, askedAccel } from "../vm/accel.ts";
 import type { CliProgress } from "./progress.ts";
@@ -69,9 +71,15 @@ export async function inWorkshop(
 
 /** @throws PipelineError at flags that do not go together */
 export function toOptions(cells: Cells, flags: BuildFlags): CellOptions {
-  if (flags.initrd && !flags.kernel) throw new PipelineError("--initrd needs --kernel");
+  if (flags.initrd !== undefined && flags.kernel === undefined)
+    throw new PipelineError("--initrd needs --kernel");
   for (const file of [flags.kernel, flags.initrd]) {
-    if (file && !existsSync(file)) throw new PipelineError(`there is no ${file} to boot with`);
+    if (file !== undefined && !isFile(file)) {
+      throw new PipelineError(`there is no file "${file}" to boot with: give a kernel's or a ramdisk's path`);
+    }
+  }
+  if (flags.bases !== undefined && existsSync(flags.bases) && !statSync(flags.bases).isDirectory()) {
+    throw new PipelineError(`--bases ${flags.bases} is a file: give a directory`);
   }
   const network = buildNetwork(networkFromEnvironment(process.env, flags), process.env);
   return {
@@ -94,12 +102,17 @@ export function toOptions(cells: Cells, flags: BuildFlags): CellOptions {
   };
 }
 
+const isFile = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isFile() === true;
+
 function epochFromEnvironment(): number | undefined {
   const value = process.env.SOURCE_DATE_EPOCH;
   if (value === undefined || value === "") return undefined;
-  if (!/^\d+$/.test(value))
-    throw new PipelineError(`SOURCE_DATE_EPOCH "${value}" is not a number of seconds`);
-  return Number(value);
+  const { least, most } = BOUNDS.sourceDateEpoch;
+  const epoch = /^\d{1,15}$/.test(value) ? Number(value) : Number.NaN;
+  if (epoch >= least && epoch <= most) return epoch;
+  throw new PipelineError(
+    `SOURCE_DATE_EPOCH "${value}" is not a number of seconds since 1970, from ${least} to ${most}`,
+  );
 }
 
 /** The root file systems of the user's own. @throws PipelineError at flavors, files and hashes that are not right */
@@ -113,8 +126,10 @@ function rootfsOverrides(cells: Cells, { rootfs = [], rootfsSha256 = [] }: Build
     const prefix = flavor === undefined ? "" : `${flavor}=`;
     throw new PipelineError(`--rootfs-sha256 ${prefix}HEX needs --rootfs ${prefix}PATH|URL`);
   }
-  return rootfs.map(({ flavor, value: from }) => {
-    if (!/^https?:\/\//.test(from) && !statSync(from, { throwIfNoEntry: false })?.isFile()) {
+  return rootfs.map(({ flavor, value: given }) => {
+    const place = placeOf("--rootfs", given);
+    const from = place.kind === "path" ? place.path : place.url;
+    if (place.kind === "path" && !isFile(from)) {
       throw new PipelineError(`--rootfs ${from}: there is no such file; give a path, or an http(s) address`);
     }
     return { flavor, from, sha256: rootfsSha256.find((each) => each.flavor === flavor)?.value };

@@ -1,9 +1,15 @@
-import { readFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { PipelineError } from "../schema/error.ts";
+import { readText } from "../schema/read-text.ts";
+import { reasonOf } from "../schema/reason.ts";
 
 /** A line of authorized_keys: its kind, its bytes, and a comment. */
 const KEY = /^(ssh-ed25519|ssh-rsa|ecdsa-sha2-\S+|sk-\S+) [A-Za-z0-9+/]+=*( .*)?$/;
+
+/** Text of that kind; anything else is taken for a path, which may have spaces. */
+const LIKE_KEY = /^(ssh-|ecdsa-|sk-)\S+\s/;
+/** No file with a public key is larger, bytes. */
+const MOST = 64 << 10;
 
 export interface PublicKey {
   readonly text: string;
@@ -13,8 +19,7 @@ export interface PublicKey {
 
 /** A public key, given as text or as the path of a file. @throws PipelineError when it is none */
 export async function readPublicKey(given: string): Promise<PublicKey> {
-  const isPath = !given.includes(" ") || /^(~|\.{0,2})\//.test(given);
-  const path = isPath ? given.replace(/^~(?=\/)/, homedir()) : undefined;
+  const path = LIKE_KEY.test(given) ? undefined : given.replace(/^~(?=\/)/, homedir());
   const text = (path === undefined ? given : await read(path)).trim();
   if (KEY.test(text)) return { text, path };
   throw new PipelineError(
@@ -25,8 +30,11 @@ export async function readPublicKey(given: string): Promise<PublicKey> {
 
 async function read(path: string): Promise<string> {
   try {
-    return await readFile(path, "utf8");
+    return await readText(path, MOST);
   } catch (cause) {
-    throw new PipelineError(`cannot read the key ${path || '""'}: ${(cause as Error).message}`, { cause });
+    throw new PipelineError(
+      `cannot read the key ${path || '""'}: ${reasonOf(cause)}; give the file that ends in .pub`,
+      { cause },
+    );
   }
 }

@@ -46,15 +46,25 @@ type Claim = z.infer<typeof Claim>;
 const NAME = /^[a-z0-9][a-z0-9-]{0,40}$/;
 const ADVICE = "choose another place with SMOLVM_MACHINES";
 
+function checkForm(name: string): void {
+  if (NAME.test(name)) return;
+  throw new PipelineError(`machine name "${name}": lower-case letters, digits and "-", at most 41 of them`);
+}
+
+/** Whether a machine may be called so, and none is now; `claim` decides. @throws PipelineError where not */
+export async function checkMachineName(name: string): Promise<void> {
+  checkForm(name);
+  const { state } = await look(name);
+  if (state !== "free" && state !== "ended") throw taken(name, state);
+}
+
 /**
  * Makes the directory of a new machine. It appears with the record of who makes it, or not at all; what a machine or a
  * start has left that has ended is removed before. Nothing else is.
  * @throws PipelineError when the name is taken, or the directory cannot be made
  */
 export async function claim(name: string, run: Run = unwatched()): Promise<string> {
-  if (!NAME.test(name)) {
-    throw new PipelineError(`machine name "${name}": lower-case letters, digits and "-", at most 41 of them`);
-  }
+  checkForm(name);
   await makeDirectory(machinesDirectory(), ADVICE);
   return await alone(name, run, async () => {
     const directory = directoryOf(name);

@@ -5,16 +5,16 @@ import { PipelineError } from "../schema/error.ts";
 import type { Arch, Vmm } from "../schema/names.ts";
 import { identityOf } from "../schema/process.ts";
 import { type Run, unwatched } from "../schema/progress.ts";
-import { type Accel, askedAccel, reasonAgainstKvm, withAccelerator } from "../vm/accel.ts";
+import { type Accel, withAccelerator } from "../vm/accel.ts";
 import { FirecrackerMachine } from "../vm/firecracker/machine.ts";
 import type { Machine as Vm } from "../vm/machine.ts";
 import { QemuMachine } from "../vm/qemu/machine.ts";
 import { openSession, POWER_OFF_MS, powerOff, type Session } from "../vm/session.ts";
 import { generateKey, keyParameter } from "../vm/ssh.ts";
 import { copyDisk, growDisk } from "./disk.ts";
-import { readPublicKey } from "./public-key.ts";
 import type { LocalImage } from "./pull.ts";
 import { claim, keyOf, type Machine, register, unregister } from "./registry.ts";
+import { checkStartOptions } from "./start-options.ts";
 import { notOff } from "./stop.ts";
 
 /** How a machine is to be. */
@@ -63,10 +63,10 @@ export async function start(
   options: StartOptions,
   run: Run = unwatched(),
 ): Promise<Started> {
-  checkVmm(options);
+  const theirs = await checkStartOptions(options);
   const name = options.name ?? `${options.image}-${randomBytes(2).toString("hex")}`;
   const key = generateKey();
-  const authorized = [key.publicKey, ...(options.key ? [(await readPublicKey(options.key)).text] : [])];
+  const authorized = [key.publicKey, ...(theirs === undefined ? [] : [theirs])];
   const directory = await claim(name, run);
   try {
     await writeFile(keyOf(name), key.privateKey, { mode: 0o600 });
@@ -110,16 +110,6 @@ function started(machine: Machine, session: Session, run: Run): Started {
       await unregister(machine.name, machine);
     },
   };
-}
-
-/** @throws PipelineError for a VMM that cannot be started here */
-function checkVmm({ vmm, tap, arch, accel }: StartOptions): void {
-  if (vmm === "qemu") return;
-  if (vmm === "libkrun")
-    throw new PipelineError("smolvm starts no libkrun machines: use --vmm qemu or firecracker");
-  const against = reasonAgainstKvm(arch, askedAccel(accel));
-  if (against) throw new PipelineError(`Firecracker needs KVM, and ${against}: use --vmm qemu`);
-  if (!tap) throw new PipelineError("Firecracker needs a network: give a tap device with --tap");
 }
 
 /** QEMU can emulate where KVM does not work; Firecracker cannot. */

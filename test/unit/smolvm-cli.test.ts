@@ -77,7 +77,7 @@ describe("smolvm pull, images, prune", () => {
       ["codex", "start", "--flavor", "alpine"],
       /^error: codex is not offered on alpine at images-v1; it is on ubuntu$/m,
     ],
-    [["create", "--vmm", "firecracker"], /^error: images-v1 has no kernel for amd64 \(elf\)/m],
+    [["pull", "base", "--vmm", "firecracker"], /^error: images-v1 has no kernel for amd64 \(elf\)/m],
   ])("%j is refused in one line, with what there is", async (args, message) => {
     const refused = await run([...args, ...here()]);
     expect(refused.stderr).toMatch(message);

@@ -65,8 +65,13 @@ export class GitHubClient {
           "`permissions: { contents: write }` and the step's `env: { GITHUB_TOKEN: ${{ github.token }} }`",
       );
     }
+    if (token && !/^[\x21-\x7e]+$/.test(token)) {
+      throw new PipelineError(
+        "GITHUB_TOKEN holds a space, a line break or a letter that no token has: set it to the token alone",
+      );
+    }
     const [owner = "", repo = ""] = repository.split("/");
-    if (!/^[\w.-]+\/[\w.-]+$/.test(repository)) {
+    if (!/^(?!\.+\/)[\w.-]+\/(?!\.+$)[\w.-]+$/.test(repository)) {
       throw new PipelineError(`GITHUB_REPOSITORY "${repository}" is not owner/name`);
     }
     if (!/^https?:$/.test(URL.canParse(apiUrl) ? new URL(apiUrl).protocol : "")) {
