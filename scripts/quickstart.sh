@@ -14,6 +14,13 @@ npm run -s synth
 # Level 3 compresses in seconds; a release takes 19. The kernel is staged as well, so that the image can be started.
 bash scripts/with-docker.sh npm run -s cell -- "kernel-$arch" "$cell" --level 3
 
+case $PATH in
+  "$PWD"/out/cache/node/*)
+    # What is typed next runs with the Node.js of the terminal.
+    printf '\nYour Node.js is too old for this project. Use the one that was fetched, in each terminal:\n%s\n' \
+      "       export PATH=$PWD/out/cache/node/node_modules/.bin:\$PATH" >&2
+    ;;
+esac
 cat >&2 <<END
 
 Built, booted and checked: out/release/$(node -p 'require("./out/cells.json").tag')/$cell-rootfs.ext4.zst

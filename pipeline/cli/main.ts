@@ -1,4 +1,5 @@
 #!/usr/bin/env -S npx tsx
+import "./node-version.ts";
 import { Command } from "commander";
 import { cellCommand } from "./cell.ts";
 import { diffCommand } from "./diff.ts";

@@ -147,7 +147,10 @@ const sections = (document: string) => {
   return [...byHeading];
 };
 
-describe("README.md, followed to the letter", () => {
+// Images are built and every unit test is run, twice; on a busy machine that is slow.
+const HOUR = 60 * 60_000;
+
+describe("README.md, followed to the letter", { timeout: HOUR }, () => {
   it.each(sections("README.md"))("%s", async (heading, lines) => {
     const output = await follow(lines);
     if (heading === "Start here") {
@@ -160,7 +163,7 @@ describe("README.md, followed to the letter", () => {
   });
 });
 
-describe("CONTRIBUTING.md, followed to the letter", () => {
+describe("CONTRIBUTING.md, followed to the letter", { timeout: HOUR }, () => {
   // What was installed and built stays, as it is not committed.
   beforeAll(() => {
     git(checkout, "reset", "-q", "--hard");
