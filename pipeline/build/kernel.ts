@@ -16,8 +16,8 @@ export interface KernelOptions extends Omit<SourceOptions, "arch"> {
   readonly dockerArch: Arch;
 }
 
-/** How many objects a build of each arch compiles, as counted: for the progress alone. */
-const OBJECTS: Record<Arch, number> = { amd64: 2000, arm64: 1800 };
+/** How many files make says that it makes for a kernel of each arch, about: for the progress alone. */
+const FILES: Record<Arch, number> = { amd64: 2000, arm64: 1800 };
 
 /**
  * Compiles a kernel in a container and puts what comes of it into `directory`: `elf`, `image`, `config` (as
@@ -41,7 +41,7 @@ export async function buildKernel(
     );
     // Short, so that a bar has room beside it on a terminal.
     run.progress.step(`compile ${cell.id}`);
-    let objects = 0;
+    let files = 0;
     await buildImage(
       docker,
       {
@@ -54,7 +54,7 @@ export async function buildKernel(
         network: options.network,
         noCache: options.noCache,
         onLine: (line) => {
-          if (isObject(line)) run.progress.count(++objects, OBJECTS[cell.arch], "objects");
+          if (isMade(line)) run.progress.count(++files, FILES[cell.arch], "files");
         },
       },
       run,
@@ -68,8 +68,8 @@ export async function buildKernel(
   return packages;
 }
 
-/** Whether make says that it compiles an object: `  CC      init/main.o`, `  HOSTCC  scripts/sorttable`. */
-const isObject = (line: string) => /^ {2}(HOST)?(CC|AS) +\S/.test(line);
+/** Whether make says that it makes a file: `  CC      init/main.o`, `  AR      init/built-in.a`. */
+const isMade = (line: string) => /^ {2}[A-Z][A-Z0-9]* +\S/.test(line);
 
 /** The version of the source that a kernel was made from. */
 export function sourceVersion(cell: KernelCell, packages: readonly Package[]): string {

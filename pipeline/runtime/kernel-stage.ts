@@ -47,7 +47,8 @@ export async function prepareBoots(workshop: Workshop, cell: KernelCell, again: 
   const known = workshop.options.noCache ? undefined : await readProof(kernelDirectory(workshop, cell));
   const wanted = basesFor(workshop, cell);
   const left: BaseCell[] = [];
-  const missed: BaseCell[] = [];
+  /** With why the last of its sources could not be reached. */
+  const missed = new Map<BaseCell, string>();
   let failure: NoSourceReached | undefined;
   for (const base of wanted.filter((each) => again || !isProven(known, each))) {
     try {
@@ -57,20 +58,21 @@ export async function prepareBoots(workshop: Workshop, cell: KernelCell, again: 
       // A tarball that the user names is to be there.
       if (!(error instanceof NoSourceReached) || rootfsFor(workshop.options, base.flavor)) throw error;
       failure = error;
-      if (!isProven(known, base)) missed.push(base);
+      const why = error.details.at(-1)?.replace(/^- /, "") ?? error.message;
+      if (!isProven(known, base)) missed.set(base, why);
     }
   }
-  if (failure && left.length === 0 && (again || missed.length === wanted.length)) {
+  if (failure && left.length === 0 && (again || missed.size === wanted.length)) {
     throw noneReached(wanted, failure);
   }
-  checkDeclared(workshop, overridesFor(missed));
-  for (const { id, flavor } of missed) {
+  checkDeclared(workshop, overridesFor([...missed.keys()]));
+  for (const [{ id, flavor }, why] of missed) {
     workshop.run.progress.warn(
-      `${cell.id} is not proven with ${id}, which cannot be reached: give its root file system with ` +
+      `${cell.id} is not proven with ${id}, which cannot be reached (${why}): give its root file system with ` +
         `--rootfs ${flavor}=PATH|URL; until then its facts say so, and it is not for publishing`,
     );
   }
-  return { again, left, missed };
+  return { again, left, missed: [...missed.keys()] };
 }
 
 /** Whether more is proven, or can be, than the staged facts of a kernel say. */
