@@ -24,19 +24,24 @@ export const GROUPS: Readonly<Record<string, Group>> = {
   // What is on a release.
   github: {
     mutate: ["pipeline/release/outgoing.ts", "pipeline/release/github/*.ts"],
-    tests: ["github-failure", "release-verbs", "release-faults"],
+    tests: ["github-failure", "release-rules", "release-verbs", "release-faults"],
   },
   directory: {
     mutate: ["pipeline/release/directory-*.ts"],
-    tests: ["directory-store", "release-verbs"],
+    tests: ["directory-store", "release-rules", "release-verbs"],
   },
   runtime: {
     mutate: ["pipeline/runtime/{publish,expected,declared,upload-stage,verify-release,prune}.ts"],
-    tests: ["release-verbs", "cells", "selection"],
+    tests: ["declared", "release-rules", "release-verbs"],
   },
   // What is downloaded, who holds a lock, what is a machine of ours.
-  client: {
-    mutate: ["pipeline/client/{registry,lock,cache,download,manifest,pull,start,stop,disk,public-key}.ts"],
-    tests: ["client-pull"],
+  cache: { mutate: ["pipeline/client/cache.ts"], tests: ["cache", "client-pull"] },
+  lock: { mutate: ["pipeline/client/lock.ts"], tests: ["lock", "registry", "client-pull"] },
+  registry: { mutate: ["pipeline/client/registry.ts"], tests: ["registry"] },
+  download: { mutate: ["pipeline/client/{download,mirrors,pull}.ts"], tests: ["choice", "client-pull"] },
+  choice: {
+    mutate: ["pipeline/client/{manifest,public-key,disk}.ts"],
+    tests: ["choice", "damaged-files", "client-pull"],
   },
+  machines: { mutate: ["pipeline/client/{start,stop}.ts"], tests: ["session"] },
 };
