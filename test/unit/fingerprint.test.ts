@@ -37,6 +37,17 @@ it.each<[string, TestEntry[], RegExp]>([
     changed("etc/link", { linkname: "/etc/config" }),
     /^etc\/link: target config and then \/etc\/config$/,
   ],
+  ["group", changed("etc/config", { gid: 7 }), /^etc\/config: owner 0:0 and then 0:7$/],
+  [
+    "capability",
+    changed("etc/config", { pax: { "SCHILY.xattr.security.capability": "xy" } }),
+    /^etc\/config: capability {2}and then xy$/,
+  ],
+  [
+    "mode and owner",
+    changed("etc/config", { mode: 0o600, uid: 7 }),
+    /^etc\/config: mode 644 and then 600, owner 0:0 and then 7:0$/,
+  ],
   ["type", changed("etc/link", { type: "file" }), /^etc\/link: type symlink and then file, /],
   ["one path more", [...ROOT, { name: "etc/when" }], /^etc\/when is in the second alone$/],
   ["one path less", ROOT.slice(0, 2), /^etc\/link is in the first alone$/],
@@ -48,4 +59,21 @@ it("names where the order differs, when nothing else does", async () => {
   const first = await of(ROOT);
   const second = new Map([...first].toReversed());
   expect(differences(first, second)).toEqual(["the order differs from etc on"]);
+});
+
+it("tells devices apart by their numbers", async () => {
+  const disk = (devmajor: number, devminor: number) =>
+    of([{ name: "disk", type: "block-device", devmajor, devminor }]);
+  expect(differences(await disk(8, 1), await disk(8, 1))).toEqual([]);
+  expect(differences(await disk(8, 1), await disk(8, 2))).toEqual(["disk: device 8:1 and then 8:2"]);
+});
+
+it("names every path that differs, in order, and says nothing of the order then", async () => {
+  const first = await of([{ name: "b" }, { name: "a" }]);
+  const second = await of([{ name: "c" }, { name: "a", mode: 0o600 }]);
+  expect(differences(first, second)).toEqual([
+    "a: mode 644 and then 600",
+    "b is in the first alone",
+    "c is in the second alone",
+  ]);
 });

@@ -1,5 +1,5 @@
 import { mkdtempSync, rmSync } from "node:fs";
-import { open, writeFile } from "node:fs/promises";
+import { open, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { buffer } from "node:stream/consumers";
@@ -7,7 +7,7 @@ import { finished } from "node:stream/promises";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { normalise, toTar } from "../../pipeline/build/normalise.ts";
-import { EPOCH, indexOf, normalised, type TestEntry, tarBytes } from "../support/tar.ts";
+import { EPOCH, indexOf, normalised, type TestEntry, tarBytes, tarOf } from "../support/tar.ts";
 
 let directory: string;
 let spool: string;
@@ -192,5 +192,70 @@ describe("a normalised root file system", () => {
       ),
       { numRuns: 50 },
     );
+  });
+
+  it("leaves a link alone where a file would be written anew", async () => {
+    const entries: TestEntry[] = [
+      { name: "etc/" },
+      { name: "etc/hostname", type: "symlink", linkname: "../run/hostname" },
+    ];
+    expect((await through(entries)).at(-1)).toMatchObject({ type: "symlink", target: "../run/hostname" });
+  });
+
+  it("keeps the passwords that were asked for", async () => {
+    const shadow = { name: "etc/shadow", body: "root:$6$a:1::::::\nagent:$6$b:1::::::\n" };
+    const tar = await tarOf([{ name: "etc/" }, shadow]);
+    await writeFile(spool, tar);
+    await using file = await open(spool);
+    const options = { baseOrder: [], epoch: EPOCH, passwords: ["agent"] };
+    const rootfs = await normalise(await indexOf(tar), file, options);
+    expect(await rootfs.read("etc/shadow")).toMatch(/^root:\*:.*\nagent:\$6\$b:/);
+  });
+
+  it("has each byte of a large file, a MiB at a time, and tells of each that passes", async () => {
+    const body = Buffer.alloc((2 << 20) + 5, "0123456789abcdefghijklmnopqrstuvwxyz");
+    const seen: { path: string; size: number }[] = [];
+    const bytes = await normalised(
+      spool,
+      [
+        { name: "large", body },
+        { name: "small", body: "x" },
+      ],
+      (rootfs) => buffer(toTar(rootfs, ({ path }, { length }) => seen.push({ path, size: length }))),
+    );
+    const { offset, size } = (await indexOf(bytes)).get("large")!.content!;
+    expect(bytes.subarray(offset, offset + size).equals(body)).toBe(true);
+    expect(seen).toEqual([
+      ...[1 << 20, 1 << 20, 5].map((length) => ({ path: "large", size: length })),
+      { path: "small", size: 1 },
+    ]);
+  });
+
+  it("is read in parts, as it will be in the image", async () => {
+    const entries = [
+      ...[{ name: "etc/" }, { name: "etc/hostname", body: "a long name of the builder\n" }],
+      { name: "file", body: "0123456789" },
+    ];
+    await normalised(spool, entries, async (rootfs) => {
+      const entry = (path: string) => rootfs.entries.find((each) => each.path === path)!;
+      const part = async (path: string, ...range: [number, number]) =>
+        (await rootfs.readAt(entry(path))(...range)).toString();
+      expect([await part("file", 2, 3), await part("file", 8, 100), await part("file", 99, 1)]).toEqual([
+        ...["234", "89", ""],
+      ]);
+      expect([await part("etc/hostname", 0, 4), await part("etc/hostname", 5, 100)]).toEqual(["smol", "m\n"]);
+      expect(["file", "etc/hostname", "etc"].map((path) => rootfs.sizeOf(entry(path)))).toEqual([10, 7, 0]);
+      expect(await rootfs.read("etc")).toBeUndefined();
+      expect(await rootfs.read("nowhere")).toBeUndefined();
+      for await (const chunk of rootfs.chunks(entry("etc"))) expect.unreachable(String(chunk));
+    });
+  });
+
+  it("cannot be had from a spool that has lost its end", async () => {
+    await normalised(spool, [{ name: "file", body: "x".repeat(4096) }], async (rootfs) => {
+      await truncate(spool, 1024);
+      await expect(rootfs.read("file")).rejects.toThrow("the spooled tar is shorter than its index says");
+      await expect(tarBytes(rootfs)).rejects.toThrow("the spooled tar is shorter");
+    });
   });
 });
