@@ -91,7 +91,7 @@ async function use(started: Started, command: readonly string[], keep: boolean, 
   if (keep && command.length === 0) {
     started.release();
     process.stdout.write(`${machine.name}\n`);
-    process.stderr.write(`it runs on: \`smolvm ssh ${machine.name}\`, \`smolvm stop ${machine.name}\`\n`);
+    process.stderr.write(`it keeps running: \`smolvm ssh ${machine.name}\`, \`smolvm stop ${machine.name}\`\n`);
     return;
   }
   try {
@@ -101,7 +101,7 @@ async function use(started: Started, command: readonly string[], keep: boolean, 
     if (keep) started.release();
     else await started.stop();
   }
-  if (keep) process.stderr.write(`${machine.name} runs on: \`smolvm ssh ${machine.name}\`\n`);
+  if (keep) process.stderr.write(`${machine.name} keeps running: \`smolvm ssh ${machine.name}\`\n`);
 }
 
 function timings(
