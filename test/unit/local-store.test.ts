@@ -196,7 +196,7 @@ describe("smolvm and ImageBuilder in a checkout", () => {
     const refused = await smolvm("pull", "agent", "--flavor", "debian");
     expect(refused.exitCode).toBe(2);
     expect(refused.stderr).toMatch(
-      /error: cannot fetch file:\S+vmlinux-\S+\.image: its sha256 is .*: build its cell again with --no-cache$/m,
+      /error: cannot fetch \S+vmlinux-\S+\.image: its sha256 is .*: build its cell again with --no-cache$/m,
     );
   });
 
