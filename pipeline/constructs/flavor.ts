@@ -1,6 +1,7 @@
+import { z } from "zod";
 import type { RootfsSource } from "../schema/cells.ts";
-import { PipelineError } from "../schema/error.ts";
-import { ARCHS, type Arch, checkName } from "../schema/names.ts";
+import { ARCHS, type Arch } from "../schema/names.ts";
+import { checkProps, text } from "./props.ts";
 
 export type PackageManager = "apt" | "apk";
 export type Libc = "glibc" | "musl";
@@ -15,9 +16,9 @@ export interface FlavorProps {
   /** The distribution's release: "24.04". */
   readonly version: string;
   /** A container image by digest: `ubuntu:24.04@sha256:…`. @default none */
-  readonly image?: string;
+  readonly image?: string | undefined;
   /** Root file system tarballs, used where no container registry answers. @default none */
-  readonly tarballs?: Partial<Record<Arch, Tarball>>;
+  readonly tarballs?: Partial<Record<Arch, Tarball>> | undefined;
 }
 
 /** What is installed with apt comes from its archive as that was at one instant. */
@@ -31,9 +32,34 @@ export interface DebianProps extends AptProps {
   readonly suite: string;
 }
 
-const DIGEST = /^[^@\s]+@sha256:[0-9a-f]{64}$/;
-const SNAPSHOT = /^\d{8}T\d{6}Z$/;
-const SHA256 = /^[0-9a-f]{64}$/;
+const props = {
+  version: text(),
+  image: z
+    .string()
+    .regex(/^[^@\s]+@sha256:[0-9a-f]{64}$/, "is not fixed by digest (name:tag@sha256:…)")
+    .optional(),
+  tarballs: z
+    .strictObject(
+      Object.fromEntries(
+        ARCHS.map((arch) => [
+          arch,
+          z
+            .strictObject({
+              url: text(),
+              sha256: z.string().regex(/^[0-9a-f]{64}$/, "is not a sha256: 64 lower-case hex digits"),
+            })
+            .optional(),
+        ]),
+      ),
+    )
+    .optional(),
+};
+const snapshot = z.string().regex(/^\d{8}T\d{6}Z$/, "is not an instant like 20261120T000000Z");
+const PROPS = {
+  ubuntu: z.strictObject({ ...props, snapshot }),
+  alpine: z.strictObject(props),
+  debian: z.strictObject({ ...props, snapshot, suite: text() }),
+};
 
 /**
  * The distribution a root file system is made from. Not a construct: it is a value that bases and
@@ -52,7 +78,7 @@ export class Flavor {
 
   /** Debian: glibc, apt; can also be made from its archive, where no registry answers. */
   static debian(props: DebianProps): Flavor {
-    return new Flavor("debian", "apt", "glibc", props, { from: "mmdebstrap", suite: props.suite });
+    return new Flavor("debian", "apt", "glibc", props, (suite) => ({ from: "mmdebstrap", suite }));
   }
 
   readonly name: string;
@@ -61,45 +87,35 @@ export class Flavor {
   readonly libc: Libc;
   /** The instant of apt's archive; undefined where there is no apt. */
   readonly snapshot: string | undefined;
+  /** What is wrong with its props; whoever uses it says so. */
+  readonly errors: readonly string[];
   readonly #sources: ReadonlyMap<Arch, readonly RootfsSource[]>;
 
   private constructor(
-    name: string,
+    name: keyof typeof PROPS,
     packageManager: PackageManager,
     libc: Libc,
-    props: FlavorProps & Partial<AptProps>,
-    archive?: RootfsSource,
+    props: FlavorProps & Partial<DebianProps>,
+    archive?: (suite: string) => RootfsSource,
   ) {
-    this.name = checkName("flavor", name);
-    this.version = props.version;
+    const { errors, usable } = checkProps(PROPS[name], props);
+    const { version = "", snapshot, image, tarballs, suite } = usable ? props : {};
+    this.name = name;
+    this.version = version;
     this.packageManager = packageManager;
     this.libc = libc;
-    this.snapshot = props.snapshot;
+    this.snapshot = snapshot;
+    this.errors = errors;
     this.#sources = new Map(
       ARCHS.map((arch) => {
-        const tarball = props.tarballs?.[arch];
-        if (tarball && !SHA256.test(tarball.sha256)) {
-          throw new PipelineError(
-            `flavor ${name}: tarball for ${arch} needs a sha256 of 64 lower-case hex digits`,
-          );
-        }
+        const tarball = tarballs?.[arch];
         const sources: RootfsSource[] = [];
-        if (props.image) sources.push({ from: "image", image: props.image });
+        if (image) sources.push({ from: "image", image });
         if (tarball) sources.push({ from: "tarball", url: tarball.url, sha256: tarball.sha256 });
-        if (archive) sources.push(archive);
+        if (archive && suite) sources.push(archive(suite));
         return [arch, sources];
       }),
     );
-    if (props.snapshot !== undefined && !SNAPSHOT.test(props.snapshot)) {
-      throw new PipelineError(
-        `flavor ${name}: snapshot "${props.snapshot}" is not an instant like 20261120T000000Z`,
-      );
-    }
-    if (props.image && !DIGEST.test(props.image)) {
-      throw new PipelineError(
-        `flavor ${name}: image "${props.image}" is not fixed by digest (name:tag@sha256:…)`,
-      );
-    }
   }
 
   /** Where the first files come from on `arch`, in the order in which they are tried. */
@@ -107,3 +123,12 @@ export class Flavor {
     return this.#sources.get(arch) ?? [];
   }
 }
+
+/** A flavor whose own props are right. */
+export const FlavorProp = z.custom<Flavor>().superRefine((value, context) => {
+  if (!(value instanceof Flavor)) {
+    context.addIssue({ code: "invalid_type", expected: "Flavor", input: value });
+    return;
+  }
+  for (const error of value.errors) context.addIssue({ code: "custom", message: `${value.name}: ${error}` });
+});

@@ -1,11 +1,12 @@
-import { PipelineError } from "../schema/error.ts";
+import { z } from "zod";
+import { listOf, text } from "./props.ts";
 
 /** Installs an npm package by `npm ci` from `dockerfiles/<preset>/package-lock.json`; no install script runs. */
 export interface NpmInstall {
   readonly method: "npm";
   readonly package: string;
   /** Below `node_modules`, a pattern for the program to link; undefined for the package's own `bin`. */
-  readonly binary: string | undefined;
+  readonly binary?: string | undefined;
 }
 
 /** Installs a Python project with `uv sync --frozen`: the commit fixes the project's own hashed lock. */
@@ -26,38 +27,47 @@ export interface NpmOptions {
    * (a lockfile installs the packages of one platform only). It starts without Node.
    * @default the package's `bin`
    */
-  readonly binary?: string;
+  readonly binary?: string | undefined;
 }
 
+/** An npm package by its name; its lockfile holds the version. */
 export function npm(name: string, options: NpmOptions = {}): NpmInstall {
-  if (!/^(@[a-z0-9-._~]+\/)?[a-z0-9-._~]+$/.test(name)) {
-    throw new PipelineError(
-      `npm("${name}"): a package name without a version; the lockfile holds the version`,
-    );
-  }
-  if (options.binary !== undefined && !/^[A-Za-z0-9@._*/-]+$/.test(options.binary)) {
-    throw new PipelineError(`npm("${name}"): binary "${options.binary}" is not a plain path pattern`);
-  }
-  return { method: "npm", package: name, binary: options.binary };
+  return { ...options, method: "npm", package: name };
 }
 
 export interface UvOptions {
   readonly repository: string;
   readonly commit: string;
   /** @default none */
-  readonly extras?: readonly string[];
+  readonly extras?: readonly string[] | undefined;
 }
 
+/** A Python project at a commit of its repository. */
 export function uv(options: UvOptions): UvInstall {
-  if (!/^[0-9a-f]{40}$/.test(options.commit)) {
-    throw new PipelineError(
-      `uv("${options.repository}"): commit "${options.commit}" is not a full commit id`,
-    );
-  }
-  return {
-    method: "uv",
-    repository: options.repository,
-    commit: options.commit,
-    extras: options.extras ?? [],
-  };
+  return { ...options, method: "uv", extras: options?.extras ?? [] };
 }
+
+const NpmProps = z.strictObject({
+  method: z.literal("npm"),
+  package: z
+    .string()
+    .regex(
+      /^(@[a-z0-9-._~]+\/)?[a-z0-9-._~]+$/,
+      "is not a package name without a version; the lockfile holds it",
+    ),
+  binary: z
+    .string()
+    .regex(/^[A-Za-z0-9@._*/-]+$/, "is not a plain path pattern")
+    .optional(),
+});
+const UvProps = z.strictObject({
+  method: z.literal("uv"),
+  repository: text(),
+  commit: z.string().regex(/^[0-9a-f]{40}$/, "is not a full commit id"),
+  extras: listOf(text()),
+});
+
+/** What `npm()` and `uv()` return, given what they take. */
+export const InstallProps: z.ZodType<Install> = z.discriminatedUnion("method", [NpmProps, UvProps], {
+  error: "is not what npm() or uv() returns",
+});

@@ -1,10 +1,12 @@
 import { Construct } from "constructs";
 import { satisfies } from "semver";
-import { PipelineError, unknownName } from "../schema/error.ts";
-import { checkName } from "../schema/names.ts";
-import type { BaseRootfs, Budget } from "./base-rootfs.ts";
-import type { Install } from "./install.ts";
+import { z } from "zod";
+import { unknownName } from "../schema/error.ts";
+import { Arch, nameError, Vmm } from "../schema/names.ts";
+import { type BaseRootfs, type Budget, BudgetProp } from "./base-rootfs.ts";
+import { type Install, InstallProps } from "./install.ts";
 import { lockedVersion, lockfileErrors, lockfileOf, nodeRange } from "./lockfile.ts";
+import { listOf, takesProps, text } from "./props.ts";
 import { Release } from "./release.ts";
 
 export interface PresetLayerProps {
@@ -12,29 +14,52 @@ export interface PresetLayerProps {
   /** The command that proves the preset works; its first word is the program that users type. */
   readonly check: readonly string[];
   /** How much it may add to the budget of each base. @default as much as it likes */
-  readonly budget?: Budget;
+  readonly budget?: Budget | undefined;
   /** Flavors on which it is not offered, each with what users are told. @default none */
-  readonly refuses?: Readonly<Record<string, Refusal>>;
+  readonly refuses?: Readonly<Record<string, Refusal>> | undefined;
+  /** Those of the release for which it is offered, where its base is. @default all */
+  readonly archs?: readonly Arch[] | undefined;
+  /** Those of the release with which it is offered, where its base is. @default all */
+  readonly vmms?: readonly Vmm[] | undefined;
 }
 
 /** Why a preset is not offered on a flavor, and since which tag. */
 type Refusal = string | { readonly reason: string; readonly since: string };
 
+const Props: z.ZodType<PresetLayerProps> = z.strictObject({
+  install: InstallProps,
+  check: z.array(text()).refine(([program = ""]) => /^[a-z][a-z0-9-]*$/.test(program), {
+    error: "the first word must be the name of the preset's program, such as codex",
+  }),
+  budget: BudgetProp.optional(),
+  refuses: z
+    .record(
+      z.string(),
+      z.union([text(), z.strictObject({ reason: text(), since: text() })], {
+        error: "is no reason that users can be told, nor { reason, since }",
+      }),
+    )
+    .optional(),
+  archs: listOf(Arch).min(1, "names no arch").optional(),
+  vmms: listOf(Vmm).min(1, "names no vmm").optional(),
+});
+
 /** An agent on top of every base of the release, except those it refuses. Its id is the preset's name. */
 export class PresetLayer extends Construct {
   readonly preset: string;
-  readonly install: Install;
-  readonly check: readonly string[];
-  readonly budget: Budget | undefined;
-  readonly refuses: Readonly<Record<string, string>>;
+  #archs: readonly Arch[] | undefined;
+  #vmms: readonly Vmm[] | undefined;
+  readonly install!: Install;
+  readonly check!: readonly string[];
+  readonly budget!: Budget | undefined;
+  readonly refuses!: Readonly<Record<string, string>>;
 
   constructor(scope: Construct, id: string, props: PresetLayerProps) {
     super(scope, id);
-    const program = props.check[0];
-    if (program === undefined || !/^[a-z][a-z0-9-]*$/.test(program)) {
-      throw new PipelineError(`${this.node.path}: check must begin with the name of the preset's program`);
-    }
-    this.preset = checkName("preset", id);
+    const release = Release.of(this);
+    this.preset = id;
+    this.node.addValidation({ validate: () => this.#validate() });
+    if (!takesProps(this, Props, props)) return;
     this.install = props.install;
     this.check = props.check;
     this.budget = props.budget;
@@ -44,13 +69,28 @@ export class PresetLayer extends Construct {
         typeof why === "string" ? why : `${why.reason} (since ${why.since})`,
       ]),
     );
-    this.node.addValidation({ validate: () => this.#validate() });
-    Release.of(this).presets.push(this);
+    this.#archs = props.archs;
+    this.#vmms = props.vmms;
+    release.presets.push(this);
   }
 
-  /** The bases it is layered on. */
+  /** The bases it is layered on, each for at least one arch. */
   get bases(): BaseRootfs[] {
+    return this.#accepted.filter((base) => this.archsOn(base).length > 0);
+  }
+
+  get #accepted(): BaseRootfs[] {
     return Release.of(this).bases.filter((base) => !Object.hasOwn(this.refuses, base.flavor.name));
+  }
+
+  /** The archs for which it is offered on a base. */
+  archsOn(base: BaseRootfs): Arch[] {
+    return base.archs.filter((arch) => this.#archs?.includes(arch) ?? true);
+  }
+
+  /** The VMMs with which it is offered on a base. */
+  vmmsOn(base: BaseRootfs): Vmm[] {
+    return base.vmms.filter((vmm) => this.#vmms?.includes(vmm) ?? true);
   }
 
   /** The version that its check must print: the locked one; undefined where no lockfile states it. */
@@ -61,15 +101,35 @@ export class PresetLayer extends Construct {
   }
 
   #validate(): string[] {
-    const flavors = Release.of(this).bases.map((base) => base.flavor.name);
-    const errors = Object.keys(this.refuses)
-      .filter((flavor) => !flavors.includes(flavor))
-      .map((flavor) => `refuses: ${unknownName("flavor", flavor, flavors).message}`);
-    for (const [flavor, reason] of Object.entries(this.refuses)) {
-      if (reason === "") errors.push(`refuses: "${flavor}" without a reason, which users are told`);
-    }
-    if (this.bases.length === 0) errors.push("is refused on every flavor");
+    const release = Release.of(this);
+    const flavors = release.bases.map((base) => base.flavor.name);
+    const named = nameError("preset", this.preset);
+    const errors = [
+      ...(named === undefined ? [] : [named]),
+      ...Object.keys(this.refuses)
+        .filter((flavor) => !flavors.includes(flavor))
+        .map((flavor) => `refuses: ${unknownName("flavor", flavor, flavors).message}`),
+      ...release.limitErrors(this.#archs, this.#vmms),
+    ];
+    if (this.#accepted.length === 0 && flavors.length > 0) errors.push("is refused on every flavor");
+    // What is outside of the release has been said above.
+    else if (errors.length === 0) errors.push(...this.#limitErrors());
     return [...errors, ...(this.install.method === "npm" ? this.#validateNpm() : this.#validateUv())];
+  }
+
+  #limitErrors(): string[] {
+    if (this.bases.length === 0 && this.#accepted.length > 0) {
+      const archs = this.#accepted.map((base) => `${base.node.path} for ${base.archs.join(", ")}`);
+      return [
+        `archs: it is for ${this.#archs?.join(", ")}, and no base it could be on is: ${archs.join("; ")}`,
+      ];
+    }
+    return this.bases
+      .filter((base) => this.vmmsOn(base).length === 0)
+      .map(
+        (base) =>
+          `vmms: none of ${this.#vmms?.join(", ")} is one of ${base.node.path}: ${base.vmms.join(", ")}`,
+      );
   }
 
   #validateNpm(): string[] {

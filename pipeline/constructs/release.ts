@@ -1,10 +1,12 @@
 import { Construct } from "constructs";
+import { z } from "zod";
 import { PipelineError, unknownName } from "../schema/error.ts";
-import type { Arch, Vmm } from "../schema/names.ts";
+import { Arch, Vmm } from "../schema/names.ts";
 import { App } from "./app.ts";
 import type { BaseRootfs } from "./base-rootfs.ts";
 import type { Kernel } from "./kernel.ts";
 import type { PresetLayer } from "./preset-layer.ts";
+import { listOf, repeated, takesProps, text } from "./props.ts";
 
 export interface ReleaseProps {
   /** The tag of the GitHub release that carries all assets. */
@@ -13,7 +15,7 @@ export interface ReleaseProps {
   readonly repository: string;
   readonly archs: readonly Arch[];
   readonly vmms: readonly Vmm[];
-  /** The flavor whose base needs no flavor in its name, and that users get unless they ask. */
+  /** The flavor that users get unless they ask for another; its base has no flavor in its name. It must be published. */
   readonly defaultFlavor: string;
   /** No file in an image is newer than this instant (ISO 8601, UTC). */
   readonly newestFile: string;
@@ -21,19 +23,38 @@ export interface ReleaseProps {
    * What of a published cell may be other than declared, as its facts name it under `overrides`: `apt=live` where
    * no dated archive can be reached. @default nothing
    */
-  readonly accepts?: readonly string[];
+  readonly accepts?: readonly string[] | undefined;
 }
+
+const INSTANT = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/;
+
+const Props: z.ZodType<ReleaseProps> = z.strictObject({
+  tag: z
+    .string()
+    .regex(
+      /^[A-Za-z0-9][A-Za-z0-9._-]*$/,
+      'is not a tag: letters, digits, ".", "_" and "-", the first not a sign',
+    ),
+  repository: z.string().regex(/^[\w.-]+\/[\w.-]+$/, "is not owner/name"),
+  archs: listOf(Arch).min(1, "names no arch"),
+  vmms: listOf(Vmm).min(1, "names no vmm"),
+  defaultFlavor: text(),
+  newestFile: z.string().refine((instant) => INSTANT.test(instant) && Date.parse(instant) >= 0, {
+    error: ({ input }) => `${JSON.stringify(input)} is not an instant like 2026-10-05T00:00:00Z`,
+  }),
+  accepts: listOf(text()).optional(),
+});
 
 /** One release: its kernels, bases and presets are the constructs below it. */
 export class Release extends Construct {
-  readonly tag: string;
-  readonly repository: string;
-  readonly archs: readonly Arch[];
-  readonly vmms: readonly Vmm[];
-  readonly defaultFlavor: string;
+  readonly tag!: string;
+  readonly repository!: string;
+  readonly archs!: readonly Arch[];
+  readonly vmms!: readonly Vmm[];
+  readonly defaultFlavor!: string;
   /** Seconds since 1970. */
-  readonly sourceDateEpoch: number;
-  readonly accepts: readonly string[];
+  readonly sourceDateEpoch!: number;
+  readonly accepts!: readonly string[];
 
   /** What is declared below it, in order; each construct adds itself. */
   readonly bases: BaseRootfs[] = [];
@@ -51,46 +72,65 @@ export class Release extends Construct {
 
   constructor(scope: Construct, id: string, props: ReleaseProps) {
     super(scope, id);
-    if (!/^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(props.tag)) {
-      throw new PipelineError(
-        `${this.node.path}: tag "${props.tag}" may hold letters, digits, ".", "_" and "-"`,
-      );
-    }
-    if (!/^[\w.-]+\/[\w.-]+$/.test(props.repository)) {
-      throw new PipelineError(`${this.node.path}: repository "${props.repository}" is not owner/name`);
-    }
-    const epoch = Date.parse(props.newestFile) / 1000;
-    if (!/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/.test(props.newestFile) || !(epoch >= 0)) {
-      throw new PipelineError(
-        `${this.node.path}: newestFile "${props.newestFile}" is not an instant like 2026-10-05T00:00:00Z`,
-      );
-    }
+    this.node.addValidation({ validate: () => this.#validate() });
+    if (!takesProps(this, Props, props)) return;
     this.tag = props.tag;
     this.repository = props.repository;
     this.archs = props.archs;
     this.vmms = props.vmms;
     this.defaultFlavor = props.defaultFlavor;
-    this.sourceDateEpoch = epoch;
+    this.sourceDateEpoch = Date.parse(props.newestFile) / 1000;
     this.accepts = props.accepts ?? [];
-
-    this.node.addValidation({ validate: () => this.#validate() });
   }
 
   get files() {
     return (this.node.root as App).files;
   }
 
+  /** The release's archs, in its order, or those of them that are chosen. */
+  archsAmong(chosen: readonly Arch[] | undefined): Arch[] {
+    return this.archs.filter((arch) => chosen?.includes(arch) ?? true);
+  }
+
+  /** The release's VMMs, in its order, or those of them that are chosen. */
+  vmmsAmong(chosen: readonly Vmm[] | undefined): Vmm[] {
+    return this.vmms.filter((vmm) => chosen?.includes(vmm) ?? true);
+  }
+
+  /** What is wrong where a construct below it is limited to some of its archs and VMMs. */
+  limitErrors(archs: readonly Arch[] = [], vmms: readonly Vmm[] = []): string[] {
+    const outside = (prop: string, chosen: readonly string[], all: readonly string[]) =>
+      chosen
+        .filter((each) => !all.includes(each))
+        .map((each) => `${prop}: ${each} is not one of the release's: ${all.join(", ")}`);
+    return [...outside("archs", archs, this.archs), ...outside("vmms", vmms, this.vmms)];
+  }
+
   #validate(): string[] {
     const errors: string[] = [];
     if (!(this.node.root instanceof App)) errors.push("the root of the tree must be an App");
-    if (this.archs.length === 0) errors.push("archs: at least one is needed");
-    if (this.vmms.length === 0) errors.push("vmms: at least one is needed");
     const flavors = this.bases.map((base) => base.flavor.name);
+    const published = this.bases.filter((base) => base.published).map((base) => base.flavor.name);
     if (!flavors.includes(this.defaultFlavor)) {
       errors.push(unknownName("defaultFlavor", this.defaultFlavor, flavors).message);
+    } else if (!published.includes(this.defaultFlavor)) {
+      errors.push(
+        `defaultFlavor: ${this.defaultFlavor} is not published, and users get it unless they ask for another; ` +
+          (published.length > 0 ? `one of: ${published.join(", ")}` : "publish its base"),
+      );
     }
-    const twice = flavors.filter((flavor, index) => flavors.indexOf(flavor) !== index);
-    for (const flavor of twice) errors.push(`flavor "${flavor}" has more than one BaseRootfs`);
+    for (const arch of this.archs) {
+      if (!this.bases.some((base) => base.archs.includes(arch))) errors.push(`archs: no base is for ${arch}`);
+    }
+    if (this.kernels.length === 0)
+      errors.push("has no Kernel, and every image is booted with it: declare one");
+    if (this.kernels.length > 1) {
+      const ids = this.kernels.map(({ node }) => node.id).join(", ");
+      errors.push(`has ${this.kernels.length} Kernels (${ids}): declare one, it is built for each arch`);
+    }
+    for (const flavor of repeated(flavors)) errors.push(`flavor "${flavor}" has more than one BaseRootfs`);
+    const presets = this.presets.map(({ preset }) => preset);
+    for (const preset of repeated(presets)) errors.push(`preset "${preset}" is declared more than once`);
     return errors;
   }
 }

@@ -6,7 +6,7 @@ import { lockfileOf, nodeRange } from "../constructs/lockfile.ts";
 import type { PresetLayer } from "../constructs/preset-layer.ts";
 import { errorCode, PipelineError, unknownName } from "../schema/error.ts";
 import { Listing } from "../schema/listing.ts";
-import { ARCHS, type Arch, cellId, checkName } from "../schema/names.ts";
+import { ARCHS, type Arch, cellId, nameError } from "../schema/names.ts";
 import type { Run } from "../schema/progress.ts";
 import { type Change, changes, filesIn } from "../synth/project.ts";
 import { synth } from "../synth/synth.ts";
@@ -50,7 +50,8 @@ export async function addPreset(
 ): Promise<Edit> {
   const files = filesIn(root);
   const before = await declared(files);
-  checkName("preset", name);
+  const wrongName = nameError("preset", name);
+  if (wrongName) throw new PipelineError(wrongName);
   if (COMMANDS.includes(name)) {
     throw new PipelineError(`preset "${name}": smolvm has a command of that name; take another`);
   }

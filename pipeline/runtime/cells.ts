@@ -59,7 +59,7 @@ function unknownCell(all: Cells, id: string): PipelineError {
         "`npm run list` shows all",
     );
   }
-  const [, preset = "", , flavor = ""] = parts;
+  const [, preset = "", arch, flavor = ""] = parts;
   const refused = Object.hasOwn(all.refused, preset) ? all.refused[preset]! : {};
   const reason = Object.hasOwn(refused, flavor) ? refused[flavor] : undefined;
   if (reason) {
@@ -69,5 +69,15 @@ function unknownCell(all: Cells, id: string): PipelineError {
     );
   }
   if (!flavors.includes(flavor)) return unknownName("flavor", flavor, flavors);
+  const isMeant = (cell: Cell) =>
+    cell.kind !== "kernel" &&
+    (cell.kind === "preset" ? cell.preset : "base") === preset &&
+    cell.flavor === flavor;
+  const elsewhere = all.cells.filter(isMeant);
+  if (elsewhere.length > 0) {
+    return new PipelineError(
+      `${preset} is not offered on ${flavor} for ${arch}; it is for ${elsewhere.map((cell) => cell.arch).join(", ")}`,
+    );
+  }
   return unknownName("preset", preset, presets);
 }

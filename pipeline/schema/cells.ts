@@ -36,6 +36,8 @@ const rootfs = {
   flavor: z.string(),
   /** Size of the ext4 file system, MiB. */
   disk_mib: z.int().positive(),
+  /** The VMMs with which it is offered. No part of `inputs`. */
+  vmms: z.array(Vmm).min(1),
   /** How large it may be, bytes: all its files, and its asset. No part of `inputs`; null: as large as it likes. */
   budget: z.strictObject({ content: z.int().positive(), asset: z.int().positive() }).nullable(),
 };
@@ -86,6 +88,7 @@ export const Cells = z.strictObject({
   schema_version: z.literal(1),
   tag: z.string(),
   repository: z.string(),
+  /** Those of the release; an image may be offered with fewer. */
   vmms: z.array(Vmm),
   default_flavor: z.string(),
   /** Seconds since 1970: no file in an image is newer. `SOURCE_DATE_EPOCH` overrides it. */

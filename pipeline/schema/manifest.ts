@@ -98,7 +98,7 @@ export function manifestOf(
       archs.flatMap((arch) =>
         vmms.flatMap((vmm) =>
           presets
-            .filter((cell) => cell.preset === preset && cell.arch === arch)
+            .filter((cell) => cell.preset === preset && cell.arch === arch && cell.vmms.includes(vmm))
             .flatMap(({ flavor, assets }) =>
               published(kernelAsset(arch, kernelFormatOf(vmm))).flatMap((kernel) =>
                 rootfs(assets[0]!).map((row) => ({

@@ -1,5 +1,4 @@
 import { z } from "zod";
-import { PipelineError } from "./error.ts";
 
 export const ARCHS = ["amd64", "arm64"] as const;
 export const VMMS = ["firecracker", "qemu", "libkrun"] as const;
@@ -19,14 +18,10 @@ export const kernelFormatOf = (vmm: Vmm): KernelFormat => (vmm === "qemu" ? "ima
 const NAME = /^[a-z][a-z0-9]*(-[a-z0-9]+)*$/;
 const RESERVED = new Set<string>(["base", "kernel", "vmlinux", ...ARCHS]);
 
-/** Returns `name` if it can stand in ids and asset names. @throws PipelineError otherwise */
-export function checkName(kind: "preset" | "flavor", name: string): string {
-  if (!NAME.test(name) || name.split("-").some((word) => RESERVED.has(word))) {
-    throw new PipelineError(
-      `${kind} "${name}": a name is lower-case words and digits joined by "-", none of them ${[...RESERVED].join(", ")}`,
-    );
-  }
-  return name;
+/** Why `name` cannot stand in ids and asset names; undefined where it can. */
+export function nameError(kind: "preset" | "flavor", name: string): string | undefined {
+  if (NAME.test(name) && !name.split("-").some((word) => RESERVED.has(word))) return undefined;
+  return `${kind} "${name}": a name is lower-case words and digits joined by "-", none of them ${[...RESERVED].join(", ")}`;
 }
 
 /** What a cell builds: the coordinates that its id and its assets' names are made from. */

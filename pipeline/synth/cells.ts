@@ -27,11 +27,11 @@ const TOOLS_FILES = [
 export function renderCells(release: Release): Omit<Cells, "$comment"> {
   const tools = renderTools(release);
   const bases = release.bases.flatMap((base) =>
-    release.archs.map((arch) => baseCell(release, base, arch, tools.inputs)),
+    base.archs.map((arch) => baseCell(release, base, arch, tools.inputs)),
   );
   const presets = release.presets.flatMap((preset) =>
     preset.bases.flatMap((base) =>
-      release.archs.map((arch) => {
+      preset.archsOn(base).map((arch) => {
         const below = bases.find((cell) => cell.arch === arch && cell.flavor === base.flavor.name)!;
         return presetCell(release, preset, base, below);
       }),
@@ -40,9 +40,6 @@ export function renderCells(release: Release): Omit<Cells, "$comment"> {
   const kernels = release.kernels.flatMap((kernel) =>
     release.archs.map((arch) => kernelCell(release, kernel, arch)),
   );
-  const cells = [...kernels, ...bases, ...presets].map(({ id }) => id);
-  const twice = cells.find((id, index) => cells.indexOf(id) !== index);
-  if (twice) throw new PipelineError(`the tree declares the cell ${twice} more than once`);
   return {
     schema_version: 1,
     tag: release.tag,
@@ -87,7 +84,7 @@ function baseCell(release: Release, base: BaseRootfs, arch: Arch, tools: string)
     disk_mib: base.diskMib,
     sources: [...base.flavor.sources(arch)],
   });
-  return { ...cell, budget: bytesOf(base.budget) };
+  return { ...cell, vmms: base.vmms, budget: bytesOf(base.budget) };
 }
 
 /** Where there is no dated archive, the versions that were recorded are what fixes an image's packages. */
@@ -125,7 +122,7 @@ function presetCell(release: Release, preset: PresetLayer, base: BaseRootfs, bel
     disk_mib: base.diskMib,
     check: { command: [...preset.check], expect: preset.lockedVersion ?? null },
   });
-  return { ...cell, budget: bytesOf(base.budget, preset.budget) };
+  return { ...cell, vmms: preset.vmmsOn(base), budget: bytesOf(base.budget, preset.budget) };
 }
 
 /**
@@ -144,7 +141,9 @@ function kernelCell(release: Release, kernel: Kernel, arch: Arch): KernelCell {
     files: [...files],
   };
   const inputs = digest(JSON.stringify([cell, contentsOf(release, files), text]));
-  const boots = kernel.bases.map(({ flavor }) => cellId({ kind: "base", arch, flavor: flavor.name }));
+  const boots = kernel
+    .basesFor(arch)
+    .map(({ flavor }) => cellId({ kind: "base", arch, flavor: flavor.name }));
   return { ...cell, inputs, boots };
 }
 

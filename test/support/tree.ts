@@ -3,9 +3,11 @@ import { dirname, join } from "node:path";
 import { App } from "../../pipeline/constructs/app.ts";
 import { BaseRootfs, type BaseRootfsProps } from "../../pipeline/constructs/base-rootfs.ts";
 import { Flavor } from "../../pipeline/constructs/flavor.ts";
-import { Release } from "../../pipeline/constructs/release.ts";
+import { Kernel, type KernelProps } from "../../pipeline/constructs/kernel.ts";
+import { Release, type ReleaseProps } from "../../pipeline/constructs/release.ts";
 import { declareImages as declareProject } from "../../pipeline/images.ts";
 import type { Cells } from "../../pipeline/schema/cells.ts";
+import { PipelineError } from "../../pipeline/schema/error.ts";
 import { filesIn } from "../../pipeline/synth/project.ts";
 import { cellsOf, synth } from "../../pipeline/synth/synth.ts";
 import { REPOSITORY } from "./project.ts";
@@ -53,16 +55,43 @@ export function projectApp(): App {
   return app;
 }
 
-/** A release of one arch that offers nothing yet. */
-export function testRelease(app: App): Release {
-  return new Release(app, "test", {
-    tag: "test-v1",
-    repository: "example/images",
-    archs: ["amd64"],
-    vmms: ["qemu"],
-    defaultFlavor: "ubuntu",
-    newestFile: "2026-10-05T00:00:00Z",
-  });
+/** What a release of one arch and one VMM is declared with. */
+export const RELEASE_PROPS: ReleaseProps = {
+  tag: "test-v1",
+  repository: "example/images",
+  archs: ["amd64"],
+  vmms: ["qemu"],
+  defaultFlavor: "ubuntu",
+  newestFile: "2026-10-05T00:00:00Z",
+};
+
+/** What its kernel is declared with. */
+export const KERNEL_PROPS: KernelProps = {
+  source: { package: "linux-source-6.12", version: "6.12.115-1" },
+  buildOn: Flavor.debian({ version: "13", suite: "trixie", snapshot: "20261120T000000Z" }),
+  boots: ["ubuntu"],
+};
+
+/** A release that has a kernel and offers nothing yet. */
+export function testRelease(
+  app: App,
+  props: Partial<ReleaseProps> = {},
+  kernel: Partial<KernelProps> = {},
+): Release {
+  const release = new Release(app, "test", { ...RELEASE_PROPS, ...props });
+  new Kernel(release, "kernel", { ...KERNEL_PROPS, ...kernel });
+  return release;
+}
+
+/** What synth says is wrong with a tree: the one line, and the list below it. Empty where nothing is. */
+export function errorsOf(app: App): string[] {
+  try {
+    synth(app);
+  } catch (error) {
+    if (!(error instanceof PipelineError)) throw error;
+    return [error.message, ...error.details];
+  }
+  return [];
 }
 
 /** An Ubuntu base of a release, with what matters to a test. */

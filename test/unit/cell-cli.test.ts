@@ -11,8 +11,6 @@ const env = {
   GITHUB_ACTIONS: undefined,
   NODE_EXTRA_CA_CERTS: undefined,
 };
-/** Five at a time on two cores: each takes longer than it would alone. */
-const PATIENT = { timeout: 30_000 };
 const CODEX = "codex-amd64-debian";
 
 const { refused } = sampleCells();
@@ -20,7 +18,7 @@ const root = mkdtempSync(join(tmpdir(), "smolvm-cell-"));
 beforeAll(() => void sampleCheckout(root));
 afterAll(() => rmSync(root, { recursive: true }));
 
-describe.concurrent("a `cell` command that cannot be carried out", PATIENT, () => {
+describe.concurrent("a `cell` command that cannot be carried out", () => {
   it.each<[string, string[], RegExp | string]>([
     [
       "names a flavor that is not there",
@@ -74,7 +72,7 @@ describe.concurrent("a `cell` command that cannot be carried out", PATIENT, () =
   });
 });
 
-describe.concurrent("--help", PATIENT, () => {
+describe.concurrent("--help", () => {
   it.each([
     ["synth", "--check"],
     ["diff", "--debug"],

@@ -1,49 +1,31 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import type { App } from "../../pipeline/constructs/app.ts";
 import { Flavor } from "../../pipeline/constructs/flavor.ts";
 import { Kernel, type KernelProps } from "../../pipeline/constructs/kernel.ts";
 import { Release, type ReleaseProps } from "../../pipeline/constructs/release.ts";
 import type { KernelCell } from "../../pipeline/schema/cells.ts";
-import { PipelineError } from "../../pipeline/schema/error.ts";
 import { cellsOf, synth } from "../../pipeline/synth/synth.ts";
 import { REPOSITORY } from "../support/project.ts";
-import { testApp, ubuntuBase } from "../support/tree.ts";
+import { errorsOf, KERNEL_PROPS, RELEASE_PROPS, testApp, testRelease, ubuntuBase } from "../support/tree.ts";
 
-const DEBIAN = Flavor.debian({ version: "13", suite: "trixie", snapshot: "20261120T000000Z" });
-const PROPS: KernelProps = {
-  source: { package: "linux-source-6.12", version: "6.12.115-1" },
-  buildOn: DEBIAN,
-  boots: ["ubuntu"],
-};
+const { source } = KERNEL_PROPS;
 
-/** The kernels' cells of a release with one Ubuntu base. */
-function kernels(
+/** A release for both archs with one Ubuntu base. */
+function tree(
   props: Partial<KernelProps> = {},
   files: Record<string, string | undefined> = {},
   overrides: Partial<ReleaseProps> = {},
-): KernelCell[] {
+): App {
   const app = testApp(files);
-  const release = new Release(app, "test", {
-    ...{ tag: "test-v1", repository: "example/images", defaultFlavor: "ubuntu" },
-    ...{ archs: ["amd64", "arm64"], vmms: ["qemu"], newestFile: "2026-10-05T00:00:00Z" },
-    ...overrides,
-  });
-  ubuntuBase(release);
-  new Kernel(release, "kernel", { ...PROPS, ...props });
-  const { cells } = cellsOf(synth(app));
-  return cells.filter((cell): cell is KernelCell => cell.kind === "kernel");
+  ubuntuBase(testRelease(app, { archs: ["amd64", "arm64"], ...overrides }, props));
+  return app;
 }
 
-function errorOf(...args: Parameters<typeof kernels>): string[] {
-  try {
-    kernels(...args);
-    return [];
-  } catch (error) {
-    if (!(error instanceof PipelineError)) throw error;
-    return [error.message, ...error.details];
-  }
-}
+/** Its kernels' cells. */
+const kernels = (...args: Parameters<typeof tree>): KernelCell[] =>
+  cellsOf(synth(tree(...args))).cells.filter((cell) => cell.kind === "kernel");
 
 describe("a kernel's cell", () => {
   it("has both formats of each arch, and the bases of its arch that must boot with it", () => {
@@ -54,7 +36,7 @@ describe("a kernel's cell", () => {
   });
 
   const [amd64, arm64] = kernels().map(({ inputs }) => inputs);
-  const changed = (...args: Parameters<typeof kernels>) => {
+  const changed = (...args: Parameters<typeof tree>) => {
     const now = kernels(...args).map(({ inputs }) => inputs);
     return [...(now[0] === amd64 ? [] : ["amd64"]), ...(now[1] === arm64 ? [] : ["arm64"])];
   };
@@ -72,7 +54,7 @@ describe("a kernel's cell", () => {
   });
 
   it("has other inputs with another version of the source", () => {
-    expect(changed({ source: { ...PROPS.source, version: "6.12.116-1" } })).toEqual(["amd64", "arm64"]);
+    expect(changed({ source: { ...source, version: "6.12.116-1" } })).toEqual(["amd64", "arm64"]);
   });
 
   // It takes minutes to compile: what leaves its bytes alone must not ask for it.
@@ -84,17 +66,17 @@ describe("a kernel's cell", () => {
 });
 
 describe("what is wrong with a kernel", () => {
-  it.each<[string, Parameters<typeof kernels>, RegExp]>([
+  it.each<[string, Parameters<typeof tree>, RegExp]>([
     [
       "boots a flavor that is not there",
       [{ boots: ["fedora"] }],
       /^test\/kernel: boots: unknown flavor "fedora"; one of: ubuntu$/,
     ],
-    ["boots nothing", [{ boots: [] }], /^test\/kernel: boots: name at least one flavor/],
+    ["boots nothing", [{ boots: [] }], /^test\/kernel: boots: \[\] names no flavor: at least one/],
     [
       "is made from a package that is no source of Linux",
       [{ source: { package: "linux-image-amd64", version: "1" } }],
-      /^test\/kernel: source: "linux-image-amd64" is not one of Debian's packages linux-source-<version>$/,
+      /^test\/kernel: source\.package: "linux-image-amd64" is not one of Debian's packages linux-source-<version>$/,
     ],
     [
       "has no configuration for an arch",
@@ -120,8 +102,35 @@ describe("what is wrong with a kernel", () => {
       /^test\/kernel: buildOn: alpine has no apt/,
     ],
   ])("is said when it %s", (_, args, message) => {
-    const errors = errorOf(...args);
+    const errors = errorsOf(tree(...args));
     expect(errors).toHaveLength(1);
     expect(errors[0]).toMatch(message);
+  });
+});
+
+describe("a release's kernel", () => {
+  it("is missing: no image could be booted", () => {
+    const app = testApp();
+    ubuntuBase(new Release(app, "test", RELEASE_PROPS));
+    expect(errorsOf(app)).toEqual(["test: has no Kernel, and every image is booted with it: declare one"]);
+  });
+
+  it("is one, which is built for each arch", () => {
+    const app = testApp();
+    const release = testRelease(app);
+    ubuntuBase(release);
+    new Kernel(release, "second", KERNEL_PROPS);
+    expect(errorsOf(app)).toEqual([
+      "test: has 2 Kernels (kernel, second): declare one, it is built for each arch",
+    ]);
+  });
+
+  it("boots a base of every arch", () => {
+    const app = testApp();
+    const release = testRelease(app, { archs: ["amd64", "arm64"] });
+    ubuntuBase(release, { archs: ["amd64"] });
+    expect(errorsOf(app).join("\n")).toContain(
+      "test/kernel: boots: no base of ubuntu is for arm64: nothing proves that its kernel works",
+    );
   });
 });
