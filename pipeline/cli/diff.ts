@@ -4,8 +4,8 @@ import { root, synthProject } from "./tree.ts";
 
 export const diffCommand = new Command("diff")
   .description("show what synth would change, as a unified diff")
-  .action(() => {
-    const pending = changes(root(), synthProject());
+  .action(async () => {
+    const pending = changes(root(), await synthProject());
     process.stdout.write(unifiedDiff(pending));
     process.stderr.write(
       pending.length === 0 ? "nothing to change\n" : `${pending.length} files to change\n`,

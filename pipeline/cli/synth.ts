@@ -12,8 +12,8 @@ export const synthCommand = new Command("synth")
     ).conflicts("stdout"),
   )
   .option("--stdout", "write nothing; print the files as JSON, path to text")
-  .action((options: { check?: true; stdout?: true }) => {
-    const output = synthProject();
+  .action(async (options: { check?: true; stdout?: true }) => {
+    const output = await synthProject();
     if (options.stdout) {
       process.stdout.write(`${JSON.stringify(Object.fromEntries(output), null, 2)}\n`);
       return;

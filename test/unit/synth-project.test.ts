@@ -121,7 +121,7 @@ describe.concurrent("a maintainer", () => {
        import { npm } from "./constructs/install.ts";
        import { PresetLayer } from "./constructs/preset-layer.ts";
        import { Release } from "./constructs/release.ts";
-       
+
        const DEBIAN_IMAGE = "debian:trixie-slim@sha256:${"0".repeat(64)}";
 
        export function declareImages(app: App): void {
@@ -129,7 +129,7 @@ describe.concurrent("a maintainer", () => {
            tag: "own-v1", repository: "example/images", archs: ["amd64"], vmms: ["qemu"],
            defaultFlavor: "debian", newestFile: "2026-10-05T00:00:00Z",
          });
-         const flavor = Flavor.debian({ version: "13", suite: "trixie", image: DEBIAN_IMAGE });
+         const flavor = Flavor.debian({ version: "13", suite: "trixie", image: DEBIAN_IMAGE, snapshot: "20261120T000000Z" });
          new BaseRootfs(release, "base", { flavor, packages: ["bash"], diskMib: 0 });
          new PresetLayer(release, "agent", { install: npm("agent"), check: ["agent"], refuses: { arch: "no" } });
        }`,
@@ -138,7 +138,8 @@ describe.concurrent("a maintainer", () => {
     const { exitCode, stdout, stderr } = await copy.run(["synth"]);
     expect([exitCode, stdout]).toEqual([2, ""]);
     expect(stderr.trimEnd().split("\n")).toEqual([
-      "error: the tree has 3 errors; none of its files was written",
+      "error: the tree has 4 errors; none of its files was written",
+      "- own: has no Kernel, and every image is booted with it: declare one",
       "- own/base: diskMib: 0 is not a whole number of at least 64",
       '- own/agent: refuses: unknown flavor "arch"; one of: debian',
       "- own/agent: dockerfiles/agent/package-lock.json is missing: make it with npm install --package-lock-only",
