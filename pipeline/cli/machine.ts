@@ -78,7 +78,7 @@ async function machineOf(
     };
     await checkStartOptions(options);
     const local = await ensure(run);
-    const started = await start(local, options, run);
+    const started = await start(local, { ...options, flavor: local.flavor }, run);
     run.progress.end();
     if (flags.timings) process.stderr.write(timings(local, started));
     await use(started, command, flags.keep === true, run);

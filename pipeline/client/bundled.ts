@@ -1,5 +1,4 @@
-import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
+import { existsSync, readFileSync } from "node:fs";
 import { join, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import { CELLS_PATH, Cells } from "../schema/cells.ts";
@@ -14,10 +13,10 @@ export const isCheckout = (root: string): boolean =>
   !root.split(sep).includes("node_modules") && existsSync(join(root, "pipeline/images.ts"));
 
 /** The cells that a package declares. @throws PipelineError when its file is damaged */
-export async function bundledCells(root = PACKAGE): Promise<Cells> {
+export function bundledCells(root = PACKAGE): Cells {
   const path = join(root, CELLS_PATH);
   try {
-    return Cells.parse(JSON.parse(await readFile(path, "utf8")));
+    return Cells.parse(JSON.parse(readFileSync(path, "utf8")));
   } catch (cause) {
     throw new PipelineError(
       `${path} is not as this version has it (${reasonOf(cause)}): in a checkout run \`npm run synth\`, else install the package again`,

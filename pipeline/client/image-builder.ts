@@ -120,7 +120,7 @@ export class ImageBuilder {
 
   async #alpine(): Promise<readonly RootfsSource[]> {
     if (this.#options.alpine) return this.#options.alpine;
-    const { cells } = await bundledCells();
+    const { cells } = bundledCells();
     const arch = hostArch();
     const cell = cells.find((each) => each.kind === "base" && each.flavor === "alpine" && each.arch === arch);
     return cell?.kind === "base" ? cell.sources : [];
@@ -182,7 +182,7 @@ export class ImageBuilder {
     const cache = join(this.cacheDir, "cache");
     const settings = { root: PACKAGE, cache, sourceDateEpoch: EPOCH, network };
     await failingAs("build", async () => {
-      const { tools: declared } = await bundledCells();
+      const { tools: declared } = bundledCells();
       const tools = await ensureTools(docker, declared, settings, run);
       const from = await importRootfs(docker, sources, { ...settings, arch, noCache: false }, run);
       await writeFile(join(work, "Dockerfile"), dockerfile);

@@ -3,7 +3,7 @@ import type { Cells } from "../schema/cells.ts";
 import { PipelineError } from "../schema/error.ts";
 import { proxiedFetch } from "../schema/http.ts";
 import { MANIFEST_PATH, Manifest } from "../schema/manifest.ts";
-import { type Arch, type Coordinates, cellId, kernelFormatOf, type Vmm } from "../schema/names.ts";
+import { type Arch, assetNames, type Coordinates, cellId, kernelFormatOf, type Vmm } from "../schema/names.ts";
 import { placeOf } from "../schema/place.ts";
 import { readText, textOf } from "../schema/read-text.ts";
 import { reasonOf } from "../schema/reason.ts";
@@ -25,18 +25,26 @@ export interface BaseQuery {
   readonly arch?: Arch;
   /** @default qemu */
   readonly vmm?: Vmm;
-  /** @default ubuntu */
-  readonly flavor?: string;
+  /** @default the manifest's default flavor */
+  readonly flavor?: string | undefined;
 }
 
-const withDefaults = <T extends BaseQuery>(query: T) => ({
+const withDefaults = <T extends BaseQuery>(manifest: Manifest, query: T) => ({
   ...query,
   arch: query.arch ?? hostArch(),
   vmm: query.vmm ?? ("qemu" as const),
-  flavor: query.flavor ?? "ubuntu",
+  flavor: query.flavor ?? defaultFlavor(manifest),
 });
 type Image = ReturnType<typeof withDefaults<ImageQuery>>;
 type Base = ReturnType<typeof withDefaults<BaseQuery>>;
+
+/** The flavor whose base has no flavor in its name; where the manifest has no such base, the one that this package declares. */
+export function defaultFlavor({ bases }: Manifest): string {
+  const found = bases.find(({ flavor, arch, rootfs_url: url }) =>
+    assetNames({ kind: "base", arch, flavor }, flavor).includes(url.split("/").at(-1)!),
+  );
+  return found?.flavor ?? bundledCells().default_flavor;
+}
 
 /** A file that a manifest names: where it is, and what its bytes on the wire hash to. */
 export interface Remote {
@@ -103,13 +111,13 @@ interface Found {
 }
 
 /** An image: its kernel and its root file system. @throws NotOffered that says which there are */
-export async function findImage(manifest: Manifest, asked: ImageQuery): Promise<Found> {
-  const query = withDefaults(asked);
+export function findImage(manifest: Manifest, asked: ImageQuery): Found {
+  const query = withDefaults(manifest, asked);
   const { preset, arch, vmm, flavor } = query;
   const row = manifest.images.find(
     (each) => each.preset === preset && each.arch === arch && each.vmm === vmm && each.flavor === flavor,
   );
-  if (!row) throw await noImage(manifest, query);
+  if (!row) throw noImage(manifest, query);
   const rootfs = { url: row.rootfs_url, sha256: row.rootfs_sha256, size: row.rootfs_size };
   if (startsImage(query)) return { kernel: findKernel(manifest, arch, "image"), rootfs, flavor };
   const size = manifest.kernels.find(({ sha256 }) => sha256 === row.kernel_sha256)?.size;
@@ -118,7 +126,7 @@ export async function findImage(manifest: Manifest, asked: ImageQuery): Promise<
 
 /** A bare base, and the kernel that the VMM starts. @throws NotOffered that says which there are */
 export function findBase(manifest: Manifest, asked: BaseQuery): Found {
-  const query = withDefaults(asked);
+  const query = withDefaults(manifest, asked);
   const { arch, vmm, flavor } = query;
   const { bases, tag } = manifest;
   const row = bases.find((each) => each.arch === arch && each.flavor === flavor);
@@ -158,15 +166,15 @@ const cellsFor = ({ kernels }: Manifest, cell: Coordinates): string[] => [
   cellId(cell),
 ];
 
-async function noImage(manifest: Manifest, query: Image): Promise<NotOffered> {
+function noImage(manifest: Manifest, query: Image): NotOffered {
   const { preset, arch, flavor } = query;
   return new NotOffered(
-    await whyNoImage(manifest, query),
+    whyNoImage(manifest, query),
     cellsFor(manifest, { kind: "preset", preset, arch, flavor }),
   );
 }
 
-async function whyNoImage({ images, tag }: Manifest, { preset, arch, vmm, flavor }: Image): Promise<string> {
+function whyNoImage({ images, tag }: Manifest, { preset, arch, vmm, flavor }: Image): string {
   const presets = unique(images.map((each) => each.preset));
   if (presets.length === 0) return `${tag} has no images; ${NOTHING}`;
   if (!presets.includes(preset)) {
@@ -175,7 +183,7 @@ async function whyNoImage({ images, tag }: Manifest, { preset, arch, vmm, flavor
   const rows = images.filter((each) => each.preset === preset);
   const flavors = unique(rows.map((each) => each.flavor));
   if (!flavors.includes(flavor)) {
-    const reason = (await bundledRefusals())[preset]?.[flavor];
+    const reason = bundledRefusals()[preset]?.[flavor];
     return `${preset} is not offered on ${flavor}${reason ? `: ${reason}` : ` at ${tag}`}; it is on ${flavors.join(", ")}`;
   }
   const there = rows.filter((each) => each.flavor === flavor).map((each) => `${each.arch} for ${each.vmm}`);
@@ -183,9 +191,9 @@ async function whyNoImage({ images, tag }: Manifest, { preset, arch, vmm, flavor
 }
 
 /** Why presets are refused on flavors, as this package declares them; nothing where that cannot be read. */
-async function bundledRefusals(): Promise<Cells["refused"]> {
+function bundledRefusals(): Cells["refused"] {
   try {
-    return (await bundledCells()).refused;
+    return bundledCells().refused;
   } catch {
     return {};
   }

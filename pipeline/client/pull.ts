@@ -35,6 +35,7 @@ export interface PullOptions {
 export interface LocalImage {
   readonly kernelPath: string;
   readonly rootfsPath: string;
+  readonly flavor: string;
   readonly timings: Timings;
 }
 
@@ -95,6 +96,7 @@ async function ensureBoth(
     return {
       kernelPath: kernelThere,
       rootfsPath: rootfsThere,
+      flavor,
       timings: { lookupMs, downloadMs: 0, finishMs: 0 },
     };
   }
@@ -117,6 +119,7 @@ async function ensureBoth(
   return {
     kernelPath,
     rootfsPath,
+    flavor,
     timings: { lookupMs, downloadMs: sum("downloadMs"), finishMs: sum("finishMs") },
   };
 }
