@@ -24,7 +24,7 @@ export const GROUPS: Readonly<Record<string, Group>> = {
   // What is on a release.
   github: {
     mutate: ["pipeline/release/outgoing.ts", "pipeline/release/github/*.ts"],
-    tests: ["github-failure", "release-rules", "release-verbs", "release-faults"],
+    tests: ["github-failure", "github-releases", "release-rules", "release-verbs", "release-faults"],
   },
   directory: {
     mutate: ["pipeline/release/directory-*.ts"],
