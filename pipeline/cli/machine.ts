@@ -91,7 +91,9 @@ async function use(started: Started, command: readonly string[], keep: boolean, 
   if (keep && command.length === 0) {
     started.release();
     process.stdout.write(`${machine.name}\n`);
-    process.stderr.write(`it keeps running: \`smolvm ssh ${machine.name}\`, \`smolvm stop ${machine.name}\`\n`);
+    process.stderr.write(
+      `it keeps running: \`smolvm ssh ${machine.name}\`, \`smolvm stop ${machine.name}\`\n`,
+    );
     return;
   }
   try {

@@ -3,7 +3,14 @@ import type { Cells } from "../schema/cells.ts";
 import { PipelineError } from "../schema/error.ts";
 import { proxiedFetch } from "../schema/http.ts";
 import { MANIFEST_PATH, Manifest } from "../schema/manifest.ts";
-import { type Arch, assetNames, type Coordinates, cellId, kernelFormatOf, type Vmm } from "../schema/names.ts";
+import {
+  type Arch,
+  assetNames,
+  type Coordinates,
+  cellId,
+  kernelFormatOf,
+  type Vmm,
+} from "../schema/names.ts";
 import { placeOf } from "../schema/place.ts";
 import { readText, textOf } from "../schema/read-text.ts";
 import { reasonOf } from "../schema/reason.ts";

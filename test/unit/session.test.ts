@@ -181,7 +181,7 @@ describe("a wait for a guest ends", () => {
 
 describe("a machine that stays", () => {
   const image = () => ({
-    ...{ kernelPath: files().kernel, rootfsPath: files().disk },
+    ...{ kernelPath: files().kernel, rootfsPath: files().disk, flavor: "alpine" },
     timings: { lookupMs: 0, downloadMs: 0, finishMs: 0 },
   });
   const started = (run = recordedRun(), more: Partial<StartOptions> = {}) =>
