@@ -42,10 +42,13 @@ export async function ensureBase(workshop: Workshop, cell: BaseCell): Promise<Ba
   return base;
 }
 
+/** What a base is made from here: its declared inputs, with what the user has overridden. */
+export const baseInputs = ({ cells, options }: Workshop, cell: BaseCell): string =>
+  inputsWith(cell, overridesOf(cells, { ...options, level: DEFAULT_LEVEL }, cell.flavor));
+
 async function findOrBuild(workshop: Workshop, cell: BaseCell): Promise<Base> {
   const { docker, options } = workshop;
-  const overrides = overridesOf(workshop.cells, { ...options, level: DEFAULT_LEVEL }, cell.flavor);
-  const inputs = inputsWith(cell, overrides).slice(0, 12);
+  const inputs = baseInputs(workshop, cell).slice(0, 12);
   const image = `smolvm/${cell.id}:${inputs}`;
   const directory = options.bases ?? join(workshop.cache, "bases");
   const record = join(directory, `${cell.id}-${inputs}.json`);

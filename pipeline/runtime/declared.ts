@@ -11,7 +11,11 @@ export const APT_LIVE = "apt=live";
 /** What is not as declared where the base of a flavor, which a kernel is to boot, could not be had. */
 export const bootsNotReached = (flavor: string) => `boots=${flavor}: not reached`;
 
-/** What has not been proven of an asset, because what it is proven with could not be reached. */
+/** What is not as declared where a kernel was booted with a base from a root file system of the user's. */
+export const bootsOther = (flavor: string, { sha256, from }: RootfsOverride) =>
+  `boots=${flavor}: rootfs=${sha256 ?? from}`;
+
+/** What has not been proven of an asset with what it is declared to be proven with. */
 export const unproven = ({ overrides }: Facts): string[] =>
   overrides.filter((override) => override.startsWith("boots="));
 

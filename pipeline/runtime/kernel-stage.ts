@@ -11,8 +11,8 @@ import { readRecord } from "../schema/record.ts";
 import { probeKernel } from "../vm/probe.ts";
 import type { Bus } from "../vm/qemu/arguments.ts";
 import { verifyBoot } from "../vm/verify.ts";
-import { ensureBase } from "./base.ts";
-import { bootsNotReached, checkDeclared, inputsWith, rootfsFor, unproven } from "./declared.ts";
+import { baseInputs, ensureBase } from "./base.ts";
+import { bootsNotReached, bootsOther, checkDeclared, inputsWith, rootfsFor, unproven } from "./declared.ts";
 import { type BuiltKernel, kernelDirectory, kernelSbom } from "./kernel.ts";
 import { withBaseImage } from "./rootfs-image.ts";
 import { cellDirectory, inWorkDirectory, type Workshop } from "./workshop.ts";
@@ -36,6 +36,8 @@ export interface Boots {
   readonly left: readonly BaseCell[];
   /** Those that it has not booted, and that cannot be reached from here. */
   readonly missed: readonly BaseCell[];
+  /** What its facts must say of that: a base that was not booted, or not as it is declared. */
+  readonly overrides: readonly string[];
 }
 
 /**
@@ -50,7 +52,7 @@ export async function prepareBoots(workshop: Workshop, cell: KernelCell, again: 
   /** With why the last of its sources could not be reached. */
   const missed = new Map<BaseCell, string>();
   let failure: NoSourceReached | undefined;
-  for (const base of wanted.filter((each) => again || !isProven(known, each))) {
+  for (const base of wanted.filter((each) => again || !isProven(workshop, known, each))) {
     try {
       await ensureBase(workshop, base);
       left.push(base);
@@ -59,29 +61,35 @@ export async function prepareBoots(workshop: Workshop, cell: KernelCell, again: 
       if (!(error instanceof NoSourceReached) || rootfsFor(workshop.options, base.flavor)) throw error;
       failure = error;
       const why = error.details.at(-1)?.replace(/^- /, "") ?? error.message;
-      if (!isProven(known, base)) missed.set(base, why);
+      if (!isProven(workshop, known, base)) missed.set(base, why);
     }
   }
   if (failure && left.length === 0 && (again || missed.size === wanted.length)) {
     throw noneReached(wanted, failure);
   }
-  checkDeclared(workshop, overridesFor([...missed.keys()]));
+  const overrides = overridesFor(workshop, wanted, [...missed.keys()]);
+  checkDeclared(workshop, overrides);
   for (const [{ id, flavor }, why] of missed) {
     workshop.run.progress.warn(
       `${cell.id} is not proven with ${id}, which cannot be reached (${why}): give its root file system with ` +
         `--rootfs ${flavor}=PATH|URL; until then its facts say so, and it is not for publishing`,
     );
   }
-  return { again, left, missed: [...missed.keys()] };
+  return { again, left, missed: [...missed.keys()], overrides };
 }
 
 /** Whether more is proven, or can be, than the staged facts of a kernel say. */
-export function bringsMore({ left, missed }: Boots, staged: readonly Facts[]): boolean {
-  const overrides = overridesFor(missed);
+export function bringsMore({ left, overrides }: Boots, staged: readonly Facts[]): boolean {
   return left.length > 0 || staged.some((facts) => unproven(facts).join() !== overrides.join());
 }
 
-const overridesFor = (missed: readonly BaseCell[]) => missed.map(({ flavor }) => bootsNotReached(flavor));
+function overridesFor({ options }: Workshop, wanted: readonly BaseCell[], missed: readonly BaseCell[]) {
+  return wanted.flatMap((base) => {
+    if (missed.includes(base)) return [bootsNotReached(base.flavor)];
+    const rootfs = rootfsFor(options, base.flavor);
+    return rootfs ? [bootsOther(base.flavor, rootfs)] : [];
+  });
+}
 
 const noneReached = (wanted: readonly BaseCell[], cause: NoSourceReached) =>
   new PipelineError(
@@ -98,11 +106,11 @@ export async function verifyKernel(
   workshop: Workshop,
   cell: KernelCell,
   kernel: BuiltKernel,
-  { again, left, missed }: Boots,
+  { again, left, missed, overrides: ofBoots }: Boots,
 ): Promise<KernelFacts[]> {
   const known = await readProof(kernel.directory);
   const others = basesFor(workshop, cell).filter((base) => ![...left, ...missed].includes(base));
-  const todo = [...left, ...others.filter((base) => !isProven(known, base))];
+  const todo = [...left, ...others.filter((base) => !isProven(workshop, known, base))];
   const isDone = known && todo.length === 0 && (isNative(workshop, cell) || !again);
   const proof = isDone ? known : await prove(workshop, cell, kernel, todo, known);
   await writeFile(proofPath(kernel.directory), JSON.stringify(proof));
@@ -112,10 +120,10 @@ export async function verifyKernel(
     for (const built of kernel.facts) {
       const { asset, format, packages } = built;
       const text = kernelSbom(cell, packages);
-      const overrides = [...built.overrides, ...overridesFor(missed)];
+      const overrides = [...built.overrides, ...ofBoots];
       const each = {
         ...{ ...built, overrides, inputs: inputsWith(cell, overrides) },
-        ...{ boot: proof[format], sbom: sbomFacts(asset, text, packages) },
+        ...{ boot: bootsOf(workshop, cell, proof[format]), sbom: sbomFacts(asset, text, packages) },
       };
       const copy = join(directory, asset);
       await copyFile(join(kernel.directory, format), copy);
@@ -126,6 +134,12 @@ export async function verifyKernel(
   const config = join(workshop.store.directory, `vmlinux-${cell.arch}.config`);
   await copyFile(join(kernel.directory, "config"), config);
   return facts;
+}
+
+/** The boots that still prove something: with a base that was made in another way since, none does. */
+function bootsOf(workshop: Workshop, cell: KernelCell, boots: readonly KernelBootFacts[]): KernelBootFacts[] {
+  const bases = basesFor(workshop, cell);
+  return boots.filter((boot) => !boot.rootfs || bases.some((base) => isBootOf(workshop, boot, base)));
 }
 
 const proofPath = (directory: string) => join(directory, "proof.json");
@@ -142,9 +156,12 @@ function basesFor(workshop: Workshop, cell: KernelCell): BaseCell[] {
   );
 }
 
-/** Whether a base was booted in every format. */
-const isProven = (proof: Proof | undefined, { id }: BaseCell): boolean =>
-  KERNEL_FORMATS.every((format) => proof?.[format].some(({ rootfs }) => rootfs?.id === id));
+/** Whether a base, as it is made now, was booted in every format. */
+const isProven = (workshop: Workshop, proof: Proof | undefined, base: BaseCell): boolean =>
+  KERNEL_FORMATS.every((format) => proof?.[format].some((boot) => isBootOf(workshop, boot, base)));
+
+const isBootOf = (workshop: Workshop, { rootfs }: KernelBootFacts, base: BaseCell): boolean =>
+  rootfs?.id === base.id && rootfs.inputs === baseInputs(workshop, base);
 
 /** Boots the kernel with `bases`; what is known of the other ones that it is meant for stays. */
 async function prove(
@@ -165,14 +182,14 @@ async function prove(
   const proof: Proof = { elf: [], image: [] };
   const others = basesFor(workshop, cell).filter((base) => !bases.includes(base));
   for (const format of KERNEL_FORMATS) {
-    const kept = known?.[format].filter(({ rootfs }) => others.some(({ id }) => id === rootfs?.id));
+    const kept = known?.[format].filter((boot) => others.some((base) => isBootOf(workshop, boot, base)));
     proof[format].push(...(kept ?? []));
   }
   for (const base of bases) {
     await withBaseImage(workshop, base, async (disk, { source }) => {
       for (const format of KERNEL_FORMATS) {
         const { rootfs, ...boot } = await bootWith(workshop, cell, kernel, format, { id: base.id, disk });
-        proof[format].push({ ...boot, rootfs: { ...rootfs, source } });
+        proof[format].push({ ...boot, rootfs: { ...rootfs, source, inputs: baseInputs(workshop, base) } });
       }
     });
   }

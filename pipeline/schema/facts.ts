@@ -43,6 +43,8 @@ export const KernelBootFacts = z.strictObject({
   rootfs: z
     .strictObject({
       id: z.string(),
+      /** What that base was made from: a kernel is not proven with another one of the same name. */
+      inputs: Sha256,
       /** Where the base's first files came from. */
       source: z.string(),
       ...login,

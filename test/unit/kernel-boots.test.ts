@@ -5,7 +5,6 @@ import { connect } from "../../pipeline/build/docker.ts";
 import { buildNetwork } from "../../pipeline/build/network.ts";
 import { BaseRootfs } from "../../pipeline/constructs/base-rootfs.ts";
 import { Flavor } from "../../pipeline/constructs/flavor.ts";
-import { Kernel } from "../../pipeline/constructs/kernel.ts";
 import { DirectoryReleases } from "../../pipeline/release/directory-releases.ts";
 import { DirectoryStore } from "../../pipeline/release/directory-store.ts";
 import { notAsDeclared } from "../../pipeline/runtime/expected.ts";
@@ -26,16 +25,11 @@ const MISSED = "boots=alpine: not reached";
 
 function declared(): Cells {
   const app = testApp();
-  const release = testRelease(app);
+  const release = testRelease(app, {}, { boots: ["ubuntu", "alpine"] });
   ubuntuBase(release);
   const tarballs = { amd64: { url: NOWHERE, sha256: "a".repeat(64) } };
   new BaseRootfs(release, "base-alpine", {
     ...{ flavor: Flavor.alpine({ version: "3.24", tarballs }), packages: ["openssh-server"], diskMib: 64 },
-  });
-  new Kernel(release, "kernel", {
-    source: { package: "linux-source-6.12", version: "6.12.115-1" },
-    buildOn: Flavor.debian({ version: "13", suite: "trixie", snapshot: "20261120T000000Z" }),
-    boots: ["ubuntu", "alpine"],
   });
   return cellsOf(synth(app));
 }
@@ -76,9 +70,9 @@ async function workshopWith(
   };
 }
 
-const boot = (machine: "pci" | "mmio", { id }: BaseCell): KernelBootFacts => ({
+const boot = (machine: "pci" | "mmio", { id, inputs }: BaseCell): KernelBootFacts => ({
   ...{ vmm: "qemu", accel: "tcg", init_uptime_s: 1, started: machine === "pci" ? "image" : "elf", machine },
-  rootfs: { id, source: "there", ms: 2000, ready_uptime_s: 1.5 },
+  rootfs: { id, inputs, source: "there", ms: 2000, ready_uptime_s: 1.5 },
 });
 
 /** A compiled kernel in the cache, which has booted the bases of some flavors. */
@@ -156,6 +150,16 @@ describe("a kernel, where a base that proves it cannot be reached", () => {
     // What was proven stays.
     const proof = JSON.parse(readFileSync(join(kernelDirectory(after, kernel), "proof.json"), "utf8"));
     expect(proof.elf).toHaveLength(1);
+  });
+
+  it("is not proven by another base of the same name", async () => {
+    const workshop = await workshopWith(["ubuntu"]);
+    compiled(workshop, ["ubuntu", "alpine"]);
+    const path = join(kernelDirectory(workshop, kernel), "proof.json");
+    writeFileSync(path, readFileSync(path, "utf8").replaceAll(base("alpine").inputs, "9".repeat(64)));
+    const { facts } = await runKernel(workshop);
+    expect(facts.map(({ overrides }) => overrides)).toEqual([[MISSED], [MISSED]]);
+    expect(facts.map(({ boot }) => (boot as unknown[]).length)).toEqual([1, 1]);
   });
 
   it("is refused when none can be, with the reasons", async () => {

@@ -20,11 +20,10 @@ const listing = (...packages: string[]) =>
 interface Tree {
   readonly files?: Record<string, string | undefined>;
   readonly release?: Partial<ReleaseProps>;
-  readonly kernels?: number;
 }
 
 /** What is rendered of a release with two bases, two presets, and a kernel. */
-function rendered({ files = {}, release: props = {}, kernels = 1 }: Tree = {}) {
+function rendered({ files = {}, release: props = {} }: Tree = {}) {
   const app = testApp({
     "dockerfiles/tool/package-lock.json": lockfile("tool", {}),
     "dockerfiles/tool/package.json": "{}",
@@ -49,9 +48,7 @@ function rendered({ files = {}, release: props = {}, kernels = 1 }: Tree = {}) {
   new PresetLayer(release, "agent", { install: agent, check: ["agent"], refuses });
   const debian = Flavor.debian({ version: "13", suite: "trixie", snapshot: "20261120T000000Z" });
   const source = { package: "linux-source-6.12", version: "6.12.115-1" };
-  for (let index = 0; index < kernels; index++) {
-    new Kernel(release, `kernel${index}`, { source, buildOn: debian, boots: ["ubuntu"] });
-  }
+  new Kernel(release, "kernel", { source, buildOn: debian, boots: ["ubuntu"] });
   return renderCells(release);
 }
 
@@ -142,10 +139,6 @@ describe("the cells of a tree", () => {
       expect(files).not.toEqual([]);
     }
     expect(cell("tool-amd64-ubuntu").files).toContain("dockerfiles/tool/package-lock.json");
-  });
-
-  it("are each declared once", () => {
-    expect(() => rendered({ kernels: 2 })).toThrow("the tree declares the cell kernel-amd64 more than once");
   });
 });
 
