@@ -67,7 +67,9 @@ describe.concurrent("a `cell` command that cannot be carried out", () => {
     const { exitCode, stdout, stderr } = await cli(root, ["cell", CODEX], {
       env: { ...env, SOURCE_DATE_EPOCH: "abc" },
     });
-    expect(stderr).toBe('error: SOURCE_DATE_EPOCH "abc" is not a number of seconds\n');
+    expect(stderr).toBe(
+      'error: SOURCE_DATE_EPOCH "abc" is not a number of seconds since 1970, from 0 to 4294967295\n',
+    );
     expect([exitCode, stdout]).toEqual([2, ""]);
   });
 });

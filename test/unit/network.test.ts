@@ -103,7 +103,9 @@ describe("the network's settings", () => {
 
   it("refuse a CA file that is missing", () => {
     const path = join(tempDirectory(), "missing.pem");
-    expect(() => buildNetwork({ extraCa: path }, {})).toThrow(`cannot read the extra CA ${path}: ENOENT`);
+    expect(() => buildNetwork({ extraCa: path }, {})).toThrow(
+      `cannot read the extra CA ${path}: no such file or directory; give a PEM file`,
+    );
   });
 
   it.each([

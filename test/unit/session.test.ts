@@ -237,7 +237,7 @@ describe("a machine that stays", () => {
     expect(await rejection(started(recordedRun(), { vmm: "firecracker", tap: "tap0" }))).toMatch(
       /^Firecracker needs KVM, and it did not run a guest since this machine booted \(.*\): use --vmm qemu$/,
     );
-    expect(await rejection(started(recordedRun(), { vmm: "firecracker", accel: "tcg" }))).toBe(
+    expect(await rejection(started(recordedRun(), { vmm: "firecracker", tap: "tap0", accel: "tcg" }))).toBe(
       "Firecracker needs KVM, and emulation was asked for: use --vmm qemu",
     );
   });

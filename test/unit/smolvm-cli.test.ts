@@ -114,6 +114,8 @@ describe("two processes, and one that is killed", () => {
 
   it("that want the same image at once do the work once", async () => {
     const server = await serve();
+    // Long enough for both to have begun, also on a busy machine.
+    server.slowMs = 200;
     const ended = await Promise.all([slowly(server), slowly(server)]);
     expect(ended.map(({ exitCode }) => exitCode)).toEqual([0, 0]);
     expect(ended[0].stdout).toBe(ended[1].stdout);
