@@ -19,10 +19,7 @@ export function apply(root: string, pending: readonly Change[]): void {
     write(root, pending);
   } catch (error) {
     const written = pending.filter(({ path, before }) => files(path) !== before);
-    write(
-      root,
-      written.map(({ path, before, after }) => ({ path, before: after, after: before })),
-    );
+    for (const { path, before, after } of written) write(root, [{ path, before: after, after: before }]);
     removeEmptied(
       root,
       written.filter(({ before }) => before === undefined),

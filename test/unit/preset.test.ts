@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import {
@@ -391,11 +391,13 @@ describe("in a checkout", { timeout: 180_000 }, () => {
         {},
         recordedRun(),
       );
-      // The last of its files: where its text is written first, something else is.
-      expect(edit.pending.at(-1)?.path).toBe("out/cells.json");
-      mkdirSync(copy.path(`out/cells.json.${process.pid}.partial/in-the-way`), { recursive: true });
+      copy.write("listings/gone.json", "{}");
+      // One file by two names, so that the second removal fails: what was written and removed until then is put back.
+      const removals = ["listings/gone.json", "listings/../listings/gone.json"].map((path) => ({
+        ...{ path, before: "{}", after: undefined },
+      }));
       const before = copy.files();
-      expect(() => apply(copy.root, edit.pending)).toThrow();
+      expect(() => apply(copy.root, [...edit.pending, ...removals])).toThrow();
       expect(copy.files()).toEqual(before);
       expect(existsSync(copy.path("dockerfiles/agent"))).toBe(false);
     });
