@@ -27,8 +27,8 @@ export const GROUPS: Readonly<Record<string, Group>> = {
     tests: ["github-failure", "github-releases", "release-rules", "release-verbs", "release-faults"],
   },
   directory: {
-    mutate: ["pipeline/release/directory-*.ts"],
-    tests: ["directory-store", "release-rules", "release-verbs"],
+    mutate: ["pipeline/release/{directory-releases,directory-store,ownership}.ts", "pipeline/schema/mark.ts"],
+    tests: ["directory-store", "directory-releases", "release-rules", "release-verbs"],
   },
   runtime: {
     mutate: ["pipeline/runtime/{publish,expected,declared,upload-stage,verify-release,prune}.ts"],
