@@ -205,7 +205,7 @@ async function entryPoint(rootfs: Rootfs, tree: FileTree, program: string): Prom
   const [interpreter, ...words] = line.startsWith("#!")
     ? line
         .slice(2)
-        .split(/[ \t]+/)
+        .split(/[ \t]/)
         .filter(Boolean)
     : [];
   if (interpreter === undefined) return [];
