@@ -35,7 +35,7 @@ const options = (more: Partial<StartOptions> = {}): StartOptions => ({
 /** Starts a machine, and says with which words its QEMU was. */
 async function started(more: Partial<StartOptions> = {}, run = recordedRun()) {
   const timings = { lookupMs: 0, downloadMs: 0, finishMs: 0 };
-  const local = { kernelPath: join(directory, "kernel"), rootfsPath: image, timings };
+  const local = { kernelPath: join(directory, "kernel"), rootfsPath: image, flavor: "alpine", timings };
   const running = await start(local, options(more), run);
   left.push(running);
   const pid = pidOf(running.machine.process);
