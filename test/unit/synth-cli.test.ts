@@ -97,7 +97,10 @@ describe.concurrent("a command that changes nothing", () => {
   });
 
   it.each([
-    [["synth", "--chek"], /^error: unknown option '--chek'\n\(Did you mean --check\?\)\n/],
+    [
+      ["synth", "--chek"],
+      /^error: unknown option '--chek' \(did you mean --check\?\); one of: --check, --stdout, --debug\n$/,
+    ],
     [["nonsense"], /^error: unknown command 'nonsense'; one of: synth, diff, list, .+\n$/],
     [["cell", "codx-amd64-debian"], /^error: unknown preset "codx"; one of: codex, .*\n$/],
   ])("%j is an error on stderr without a stack, and exit code 2", async (args, message) => {
