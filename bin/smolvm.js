@@ -8,6 +8,12 @@ if (major < 20 || (major === 20 && minor < 19)) {
   process.exit(2);
 }
 try {
+  process.cwd();
+} catch {
+  process.stderr.write("error: the current directory is not there any more: change to another one\n");
+  process.exit(2);
+}
+try {
   const { register } = await import("tsx/esm/api");
   register();
 } catch (error) {

@@ -140,6 +140,15 @@ describe("an error of a command", () => {
   });
 });
 
+it("smolvm in a directory that has been removed says so", async () => {
+  const gone = join(tempDirectory(), "gone");
+  expect(await shell(`mkdir ${gone}; cd ${gone}; rmdir ${gone}; ${SMOLVM} images`)).toEqual({
+    code: 2,
+    stdout: "",
+    stderr: "error: the current directory is not there any more: change to another one\n",
+  });
+});
+
 it("both programs say their version, and the release that they know", async () => {
   const { tag } = JSON.parse(readFileSync(join(REPOSITORY, "out/manifest.json"), "utf8"));
   const { version } = JSON.parse(readFileSync(join(REPOSITORY, "package.json"), "utf8"));
