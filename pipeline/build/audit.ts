@@ -202,12 +202,7 @@ async function entryPoint(rootfs: Rootfs, tree: FileTree, program: string): Prom
   if ((entry.mode & 0o111) === 0) return [{ path: entry.path, what: "is not executable" }];
   const line = (await rootfs.readAt(entry)(0, 256)).toString("latin1").split("\n")[0]!;
   // As Linux reads it: a carriage return is part of the name.
-  const [interpreter, ...words] = line.startsWith("#!")
-    ? line
-        .slice(2)
-        .split(/[ \t]/)
-        .filter(Boolean)
-    : [];
+  const [interpreter, ...words] = line.startsWith("#!") ? line.slice(2).split(/[ \t]/).filter(Boolean) : [];
   if (interpreter === undefined) return [];
   const missing = (name: string) => [{ path: entry.path, what: `is run by ${name}, which is not there` }];
   if (!tree.resolve(interpreter)) return missing(interpreter);

@@ -37,7 +37,7 @@ export function factsOf(cell: Cell, asset: string, overrides: readonly string[] 
   };
   if (cell.kind === "kernel") {
     const format = asset.endsWith(".elf") ? "elf" : "image";
-    const rootfs = { id: "base-amd64-debian", source: "a test", ...login };
+    const rootfs = { id: "base-amd64-debian", inputs: sha256("base"), source: "a test", ...login };
     const boots = [{ ...boot, started: format, machine: "pci", rootfs }];
     return Facts.parse({ ...common, kind: "kernel", format, boot: boots });
   }
