@@ -3,7 +3,9 @@ import { type AddOptions, addPreset, bumpPreset, type Edit, removePreset } from 
 import { parseSpec } from "../edit/spec.ts";
 import { apply } from "../edit/transaction.ts";
 import type { Run } from "../schema/progress.ts";
+import { DECLARATION_PATH } from "../synth/declaration.ts";
 import type { Change } from "../synth/project.ts";
+import { typecheck } from "../synth/typecheck.ts";
 import { inRun } from "./run.ts";
 import { root } from "./tree.ts";
 
@@ -62,6 +64,8 @@ export const presetCommand = new Command("preset")
 /** Works out an edit, which changes nothing, and then makes it. */
 async function edit(work: (run: Run) => Promise<Edit>): Promise<void> {
   const { pending, notes } = await inRun(async (run) => {
+    // What synth would refuse now is no ground to build on.
+    await typecheck(root(), DECLARATION_PATH);
     const made = await work(run);
     run.signal.throwIfAborted();
     apply(root(), made.pending);

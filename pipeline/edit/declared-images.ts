@@ -5,9 +5,7 @@ import { pathToFileURL } from "node:url";
 import { App, type ReadFile } from "../constructs/app.ts";
 import { Release } from "../constructs/release.ts";
 import { PipelineError } from "../schema/error.ts";
-
-/** What a maintainer edits, from the project's root. */
-export const IMAGES_PATH = "pipeline/images.ts";
+import { DECLARATION_PATH } from "../synth/declaration.ts";
 
 export interface DeclaredImages {
   readonly app: App;
@@ -37,9 +35,12 @@ export async function declareText(text: string, files: ReadFile): Promise<Declar
     if (release === undefined) throw new PipelineError("declareImages makes no Release");
     return { app, release };
   } catch (cause) {
-    throw new PipelineError(`${IMAGES_PATH} cannot be used: ${(cause as Error).message.split("\n")[0]}`, {
-      cause,
-    });
+    throw new PipelineError(
+      `${DECLARATION_PATH} cannot be used: ${(cause as Error).message.split("\n")[0]}`,
+      {
+        cause,
+      },
+    );
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }

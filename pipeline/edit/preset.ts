@@ -8,9 +8,10 @@ import { errorCode, PipelineError, unknownName } from "../schema/error.ts";
 import { Listing } from "../schema/listing.ts";
 import { ARCHS, type Arch, cellId, nameError } from "../schema/names.ts";
 import type { Run } from "../schema/progress.ts";
+import { DECLARATION_PATH } from "../synth/declaration.ts";
 import { type Change, changes, filesIn } from "../synth/project.ts";
 import { synth } from "../synth/synth.ts";
-import { type DeclaredImages, declareText, IMAGES_PATH } from "./declared-images.ts";
+import { type DeclaredImages, declareText } from "./declared-images.ts";
 import { findVersion, lockPackage } from "./locked-package.ts";
 import type { Spec } from "./spec.ts";
 import { type NewPreset, presetStatement, withoutStatement, withStatement } from "./statement.ts";
@@ -74,18 +75,18 @@ export async function addPreset(
     check: options.check ?? [programOf(pkg, programs, options.program), "--version"],
     refuses: options.refuses ?? {},
   };
-  const text = files(IMAGES_PATH) ?? "";
+  const text = files(DECLARATION_PATH) ?? "";
   const added = withStatement(text, preset);
   if (added === undefined) {
     throw new PipelineError(
-      `${IMAGES_PATH} has no statement \`new PresetLayer(release, "…", {\` to put this one after; nothing was changed`,
+      `${DECLARATION_PATH} has no statement \`new PresetLayer(release, "…", {\` to put this one after; nothing was changed`,
       { details: [presetStatement(preset)] },
     );
   }
   const own = [
     { path: manifestOf(name), before: files(manifestOf(name)), after: manifest },
     { path: lockfileOf(name), before: files(lockfileOf(name)), after: lockfile },
-    { path: IMAGES_PATH, before: text, after: added },
+    { path: DECLARATION_PATH, before: text, after: added },
   ];
   const after = await declared(over(files, own));
   const pending = withDerived(root, own, after, name);
@@ -116,7 +117,7 @@ export async function bumpPreset(root: string, { name, version: wanted }: Spec, 
   const preset = presetNamed(tree, name);
   if (preset.install.method !== "npm") {
     throw new PipelineError(
-      `preset "${name}" is not an npm package: its version is the commit that its statement in ${IMAGES_PATH} names; ` +
+      `preset "${name}" is not an npm package: its version is the commit that its statement in ${DECLARATION_PATH} names; ` +
         "change it there, then run `npm run synth`",
     );
   }
@@ -144,11 +145,11 @@ export async function removePreset(root: string, name: string): Promise<Edit> {
   const files = filesIn(root);
   const before = await declared(files);
   presetNamed(before, name);
-  const text = files(IMAGES_PATH) ?? "";
+  const text = files(DECLARATION_PATH) ?? "";
   const without = withoutStatement(text, name);
   if (without === undefined) {
     throw new PipelineError(
-      `${IMAGES_PATH} does not declare "${name}" as \`new PresetLayer(release, "${name}", {\` … \`});\` at the start of ` +
+      `${DECLARATION_PATH} does not declare "${name}" as \`new PresetLayer(release, "${name}", {\` … \`});\` at the start of ` +
         `a line; nothing was changed. Delete by hand what declares it, dockerfiles/${name} and listings/${name}-*.json, ` +
         "then run `npm run synth`",
     );
@@ -159,7 +160,7 @@ export async function removePreset(root: string, name: string): Promise<Edit> {
   );
   const own: Change[] = [
     ...ours.map((path) => ({ path, before: files(path), after: undefined })),
-    { path: IMAGES_PATH, before: text, after: without.text },
+    { path: DECLARATION_PATH, before: text, after: without.text },
   ];
   const after = await declared(over(files, own));
   const pending = withDerived(root, own, after, name);
@@ -210,13 +211,13 @@ function refusalHints({ release }: DeclaredImages, name: string): string[] {
     }));
   if (reasons.length === 0) return [];
   return [
-    `To leave it out there, in ${IMAGES_PATH}:`,
+    `To leave it out there, in ${DECLARATION_PATH}:`,
     `    refuses: { ${reasons.map(({ flavor, why }) => `${flavor}: ${JSON.stringify(why)}`).join(", ")} },`,
     `or with \`preset add\`: ${reasons.map(({ flavor, why }) => `--refuse "${flavor}=${why}"`).join(" ")}`,
   ];
 }
 
-const declared = async (files: ReadFile) => await declareText(files(IMAGES_PATH) ?? "", files);
+const declared = async (files: ReadFile) => await declareText(files(DECLARATION_PATH) ?? "", files);
 
 /** Files as they will be. */
 function over(files: ReadFile, pending: readonly Change[]): ReadFile {
@@ -242,7 +243,7 @@ function presetNamed(tree: DeclaredImages, name: string): PresetLayer {
 function expectPresets(after: DeclaredImages, expected: readonly string[], statement: string): void {
   if (namesOf(after).join() === expected.join()) return;
   throw new PipelineError(
-    `${IMAGES_PATH} would declare ${namesOf(after).join(", ")} and not ${expected.join(", ")}; nothing was changed. ` +
+    `${DECLARATION_PATH} would declare ${namesOf(after).join(", ")} and not ${expected.join(", ")}; nothing was changed. ` +
       "Edit it by hand, then run `npm run synth`; the statement is",
     { details: [statement] },
   );

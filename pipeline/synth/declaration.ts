@@ -6,7 +6,7 @@ import { PipelineError } from "../schema/error.ts";
 import { typecheck } from "./typecheck.ts";
 
 /** Where a project says what is published, from its root. */
-const DECLARATION_PATH = "pipeline/images.ts";
+export const DECLARATION_PATH = "pipeline/images.ts";
 
 /**
  * The function with which the project in `root` declares its tree. It is typechecked before it is run.

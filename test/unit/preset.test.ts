@@ -382,6 +382,18 @@ describe("in a checkout", { timeout: 180_000 }, () => {
     });
   });
 
+  it("the command refuses an images.ts that TypeScript refuses, with the line, and changes nothing", async () => {
+    const text = copy.read("pipeline/images.ts");
+    copy.write("pipeline/images.ts", text.replace("    refuses: {", "    refuse: {"));
+    const before = copy.files();
+    const { exitCode, stderr } = await copy.run(["preset", "remove", "pi"]);
+    expect([exitCode, stderr]).toEqual([
+      2,
+      expect.stringMatching(/^error: pipeline\/images\.ts:\d+:\d+: .*'refuse'.*\n$/),
+    ]);
+    expect(copy.files()).toEqual(before);
+  });
+
   describe("writing an edit", () => {
     it("puts everything back when one file cannot be written", async () => {
       const edit = await addPreset(
