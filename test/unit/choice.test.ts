@@ -185,11 +185,11 @@ describe("a key that is let in", () => {
   it.each([
     "ssh-dss AAAA",
     "ssh-ed25519 ",
-    `x ${ED25519}`,
     "ssh-ed25519 ????",
     `ssh-ed25519 AAAA=x`,
     `${ED25519}\nssh-rsa AAAA`,
-    "-----BEGIN OPENSSH PRIVATE KEY-----",
+    "sk-x ?",
+    "ecdsa-sha2-nistp256\tAAAA",
   ])("is refused as text that is none: %j", async (text) => {
     await expect(readPublicKey(text)).rejects.toThrow(/^the key is no SSH public key: .*ends in \.pub$/);
   });
@@ -209,10 +209,16 @@ describe("a key that is let in", () => {
 
   it("is named when the file has none, or cannot be read", async () => {
     const path = join(tempDirectory(), "key");
-    await expect(readPublicKey(path)).rejects.toThrow(`cannot read the key ${path}: ENOENT`);
+    await expect(readPublicKey(path)).rejects.toThrow(
+      `cannot read the key ${path}: no such file or directory; give the file that ends in .pub`,
+    );
     await expect(readPublicKey("")).rejects.toThrow('cannot read the key ""');
     await expect(readPublicKey("./no such key")).rejects.toThrow("cannot read the key ./no such key");
     await expect(readPublicKey("../no such key")).rejects.toThrow("cannot read the key ../no such key");
+    // What only resembles a key is taken for a file, and so named.
+    for (const text of [`x ${ED25519}`, "-----BEGIN OPENSSH PRIVATE KEY-----", "ssh-key.pub"]) {
+      await expect(readPublicKey(text)).rejects.toThrow(`cannot read the key ${text}: no such file`);
+    }
     await expect(readPublicKey("a~/x")).rejects.toThrow("cannot read the key a~/x");
     writeFileSync(path, "-----BEGIN OPENSSH PRIVATE KEY-----\n");
     await expect(readPublicKey(path)).rejects.toThrow(`${path} is no SSH public key`);

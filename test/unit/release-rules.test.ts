@@ -206,10 +206,16 @@ describe("publish", () => {
     expect(existsSync(join(path, "manifest.json"))).toBe(false);
   });
 
-  it("replaces the manifest that an earlier try has left on the draft, and leaves nothing beside it", async () => {
+  it("replaces the manifest that an earlier try has left, and none that somebody else has put there", async () => {
     const { path, store } = inDirectory();
     await fill(store);
     writeFileSync(join(path, "manifest.json"), "{}");
+    await expect(to(store)).rejects.toThrow("manifest.json was not made by the pipeline, and stays");
+    expect(readFileSync(join(path, "manifest.json"), "utf8")).toBe("{}");
+    writeFileSync(
+      join(path, "manifest.json"),
+      manifestText({ ...manifestOf(cells, undefined), tag: "older" }),
+    );
     await to(store);
     expect(JSON.parse(readFileSync(join(path, "manifest.json"), "utf8")).tag).toBe(cells.tag);
     const sums = readFileSync(join(path, "SHA256SUMS"), "utf8");
