@@ -56,7 +56,7 @@ const libcOf = (name: string) =>
 const PREBUILT = /^opt\/.*\/node_modules\//;
 
 /** Magic numbers of programs that Linux does not run: PE, and Mach-O in its three forms. */
-const FOREIGN_MAGIC = [/^4d5a/, /^cffaedfe/, /^cafebabe/, /^feedfac[ef]/];
+const FOREIGN_MAGIC = ["4d5a", "cffaedfe", "cafebabe", "feedface", "feedfacf"];
 
 /** The paths of prebuilt files in npm packages that nothing on `arch` with this root's libc can load. */
 export async function foreignPrebuilts(
@@ -72,7 +72,9 @@ export async function foreignPrebuilts(
     const elf = await parseElf(readAt);
     const magic = (await readAt(0, 4)).toString("hex");
     const native = /\.(node|dylib|dll|exe)$/.test(entry.path);
-    if (elf ? whyNotLoadable(elf, arch, tree) : native && FOREIGN_MAGIC.some((each) => each.test(magic))) {
+    if (
+      elf ? whyNotLoadable(elf, arch, tree) : native && FOREIGN_MAGIC.some((each) => magic.startsWith(each))
+    ) {
       foreign.add(entry.path);
     }
   }

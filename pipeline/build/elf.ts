@@ -69,7 +69,7 @@ async function neededBy(segments: readonly Segment[], readAt: ReadAt): Promise<s
   const holder = segments.find(
     ({ type, address, size }) => type === PT_LOAD && strings >= address && strings < address + size,
   );
-  if (!holder || names.length === 0) return [];
+  if (!holder) return [];
   const base = strings - holder.address + holder.offset;
   return await Promise.all(names.map(async (name) => text(await readAt(base + name, 256))));
 }

@@ -1,7 +1,10 @@
 import { open, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { expect, it } from "vitest";
-import { foreignPrebuilts } from "../../pipeline/build/binaries.ts";
+import { describe, expect, it } from "vitest";
+import { foreignPrebuilts, readerOf, whyNotLoadable } from "../../pipeline/build/binaries.ts";
+import type { Elf } from "../../pipeline/build/elf.ts";
+import { FileTree } from "../../pipeline/build/file-tree.ts";
+import type { Entry } from "../../pipeline/build/tar-index.ts";
 import { elfFile } from "../support/elf.ts";
 import { tempDirectory } from "../support/run.ts";
 import { indexOf, type TestEntry, tarOf } from "../support/tar.ts";
@@ -96,4 +99,59 @@ it.each([
   expect(await leftOut("libc.so.6", { "a.node": magic(`00${hex}`) })).toEqual([]);
   // Too small to be any program.
   expect(await leftOut("libc.so.6", { "a.node": magic(hex, 63) })).toEqual([]);
+});
+
+it("leaves alone what lies elsewhere than in a preset's packages", async () => {
+  const tar = await tarOf([
+    ...["usr/", "usr/opt/", "usr/opt/a/", "usr/opt/a/node_modules/"].map((name) => ({ name })),
+    { name: "usr/opt/a/node_modules/x.node", body: elfFile({ machine: 183 }), mode: 0o755 },
+  ]);
+  const path = join(tempDirectory(), "spool.tar");
+  await writeFile(path, tar);
+  await using spool = await open(path);
+  expect(await foreignPrebuilts(await indexOf(tar), spool, "amd64")).toEqual(new Set());
+});
+
+it("reads a file's own bytes out of a tar, and none of its neighbours'", async () => {
+  const path = join(tempDirectory(), "spool");
+  await writeFile(path, "before|0123456789|behind");
+  await using spool = await open(path);
+  const read = readerOf(spool, { offset: 7, size: 10 });
+  const parts = [await read(0, 4), await read(6, 100), await read(10, 1), await read(50, 9)];
+  expect(parts.map(String)).toEqual(["0123", "6789", "", ""]);
+});
+
+describe("a program can be loaded", () => {
+  const common = { mode: 0o755, uid: 0, gid: 0, mtime: 0 };
+  /** A file with the directories above it. */
+  const entries = (path: string): Entry[] =>
+    path.split("/").map((_, depth, parts) => ({
+      ...{ ...common, path: parts.slice(0, depth + 1).join("/") },
+      type: depth < parts.length - 1 ? "directory" : "file",
+    }));
+  const why = (elf: Partial<Elf>, ...paths: string[]) =>
+    whyNotLoadable(
+      { arch: "amd64", interpreter: undefined, needed: [], ...elf },
+      "amd64",
+      new FileTree(paths.flatMap(entries)),
+    );
+
+  it.each(["lib", "lib64", "usr/lib", "usr/lib/x86_64-linux-gnu", "usr/lib/aarch64-linux-gnu"])(
+    "by a libc in %s",
+    (directory) => {
+      expect(why({ needed: ["libm.so.6", "libc.so.6"] }, `${directory}/libc.so.6`)).toBeUndefined();
+    },
+  );
+
+  it("by no libc that is elsewhere, and no other library is asked for", () => {
+    expect(why({ needed: ["libc.so.6"] }, "opt/lib/libc.so.6", "libc.so.6")).toMatch(
+      /^needs libc\.so\.6, which/,
+    );
+    expect(why({ needed: ["libm.so.6", "libnotlibc.so.1"] })).toBeUndefined();
+  });
+
+  it("only by the interpreter that it names, whatever that is", () => {
+    expect(why({ interpreter: "/opt/own/loader" }, "opt/own/loader")).toBeUndefined();
+    expect(why({ interpreter: "/opt/own/loader" })).toBe("needs /opt/own/loader, which is not there");
+  });
 });

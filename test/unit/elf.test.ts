@@ -87,7 +87,7 @@ describe("an ELF file", () => {
   it("that is cut off, or damaged, is none", async () => {
     const file = elfFile({ interpreter: "/lib/ld.so" });
     expect(await elfOf(Buffer.from("#!/bin/sh\n".repeat(20)))).toBeUndefined();
-    for (const length of [0, 63, 64, 64 + 3 * 56 - 1]) {
+    for (const length of [0, 4, 20, 63, 64, 64 + 3 * 56 - 1]) {
       expect(await elfOf(file.subarray(0, length)), `${length} bytes`).toBeUndefined();
     }
     const narrow = Buffer.from(file);

@@ -76,4 +76,8 @@ it("names every path that differs, in order, and says nothing of the order then"
     "b is in the first alone",
     "c is in the second alone",
   ]);
+  expect(differences(await of([{ name: "b" }]), await of([{ name: "a" }]))).toEqual([
+    "a is in the second alone",
+    "b is in the first alone",
+  ]);
 });

@@ -120,9 +120,19 @@ describe("a budget", () => {
   });
 
   it("names only what has grown, those that are as large by their paths", () => {
-    const now = { "opt/b": 2e6, "opt/a": 2e6, "opt/c": 3e6, "opt/same": 5e6, "opt/smaller": 5e6 };
+    const now = {
+      "opt/b": 2e6,
+      "opt/d": 2e6,
+      "opt/a": 2e6,
+      "opt/c": 3e6,
+      "opt/same": 5e6,
+      "opt/smaller": 5e6,
+    };
     const listing = { ...before, files: { "opt/same": 5e6, "opt/smaller": 6e6, "opt/c": 1.5e6 } };
     const { details } = errorOf(() => checkBudget({ ...spent, files: now, limit: 1 }, listing));
-    expect(details).toEqual(["-    2.0 MB  opt/a", "-    2.0 MB  opt/b", "-    1.5 MB  opt/c"]);
+    expect(details).toEqual([
+      ...["a", "b", "d"].map((name) => `-    2.0 MB  opt/${name}`),
+      "-    1.5 MB  opt/c",
+    ]);
   });
 });
