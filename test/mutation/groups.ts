@@ -36,8 +36,8 @@ export const GROUPS: Readonly<Record<string, Group>> = {
   },
   // What is downloaded, who holds a lock, what is a machine of ours.
   cache: { mutate: ["pipeline/client/cache.ts"], tests: ["cache", "client-pull"] },
-  lock: { mutate: ["pipeline/client/lock.ts"], tests: ["lock", "registry", "client-pull"] },
-  registry: { mutate: ["pipeline/client/registry.ts"], tests: ["registry"] },
+  lock: { mutate: ["pipeline/client/lock.ts"], tests: ["lock", "machines", "registry"] },
+  registry: { mutate: ["pipeline/client/registry.ts"], tests: ["machines", "registry"] },
   download: { mutate: ["pipeline/client/{download,mirrors,pull}.ts"], tests: ["choice", "client-pull"] },
   choice: {
     mutate: ["pipeline/client/{manifest,public-key,disk}.ts"],
