@@ -9,7 +9,9 @@ import {
   KERNEL_FORMATS,
   kernelAsset,
   kernelFormatOf,
+  MANIFEST_ASSET,
   nameError,
+  SUMS_ASSET,
   sbomAsset,
 } from "../../pipeline/schema/names.ts";
 
@@ -61,6 +63,10 @@ describe("the names of the contract", () => {
       "elf",
       "elf",
     ]);
+  });
+
+  it("are two more for what goes along with the assets", () => {
+    expect([MANIFEST_ASSET, SUMS_ASSET]).toEqual(["manifest.json", "SHA256SUMS"]);
   });
 
   it("lead to the release of the tag", () => {

@@ -52,8 +52,9 @@ function rendered({ files = {}, release: props = {} }: Tree = {}) {
   return renderCells(release);
 }
 
-const before = rendered();
-const cell = <T extends BaseCell | PresetCell | KernelCell>(id: string, from = before) =>
+/** The tree as it is: made anew for each test, so that each notices what is wrong with it. */
+const asDeclared = () => rendered();
+const cell = <T extends BaseCell | PresetCell | KernelCell>(id: string, from = asDeclared()) =>
   from.cells.find((each) => each.id === id) as T;
 /** The cells that have other inputs in this tree. */
 const changedBy = (tree: Tree) =>
@@ -70,21 +71,21 @@ const IMAGES = [
 
 describe("the cells of a tree", () => {
   it("are kernels, bases, and presets, in the order of their declaration", () => {
-    expect(before.cells.map(({ id }) => id)).toEqual(["kernel-amd64", "kernel-arm64", ...IMAGES]);
+    expect(asDeclared().cells.map(({ id }) => id)).toEqual(["kernel-amd64", "kernel-arm64", ...IMAGES]);
   });
 
   it("come with what the release says of them all", () => {
-    expect(before).toMatchObject({
+    expect(asDeclared()).toMatchObject({
       ...{ schema_version: 1, tag: "test-v1", repository: "example/images", vmms: ["qemu"] },
       ...{ default_flavor: "ubuntu", source_date_epoch: Date.parse("2026-10-05T00:00:00Z") / 1000 },
       ...{ accepts: [], refused: { agent: { alpine: "no wheels" } } },
     });
     expect(rendered({ release: { accepts: ["apt=live"] } }).accepts).toEqual(["apt=live"]);
-    expect(Object.keys(before.refused)).toEqual(["agent"]);
+    expect(Object.keys(asDeclared().refused)).toEqual(["agent"]);
   });
 
   it("are built with tools whose files and sources are named", () => {
-    const { dockerfile, files, sources } = before.tools;
+    const { dockerfile, files, sources } = asDeclared().tools;
     expect(dockerfile).toBe("dockerfiles/tools/Dockerfile");
     expect(files).toContain("dockerfiles/tools/package-lock.json");
     const image = /^ARG ROOTFS=(\S+)$/m.exec(readFileSync(join(REPOSITORY, dockerfile), "utf8"))![1];
@@ -104,7 +105,9 @@ describe("the cells of a tree", () => {
   });
 
   it("are published, or not, with their base", () => {
-    const published = before.cells.filter((each) => each.published).map(({ id }) => id);
+    const published = asDeclared()
+      .cells.filter((each) => each.published)
+      .map(({ id }) => id);
     expect(published).toEqual([
       "kernel-amd64",
       "kernel-arm64",
@@ -134,7 +137,7 @@ describe("the cells of a tree", () => {
   });
 
   it("name the Dockerfile and every file that goes into it", () => {
-    for (const { dockerfile, files } of before.cells) {
+    for (const { dockerfile, files } of asDeclared().cells) {
       expect(dockerfile).toMatch(/^dockerfiles\/.*Dockerfile$/);
       expect(files).not.toEqual([]);
     }
@@ -182,8 +185,8 @@ describe("the inputs of cells", () => {
   });
 
   it("differ between any two cells", () => {
-    const inputs = before.cells.map((each) => each.inputs);
-    expect(new Set([...inputs, before.tools.inputs]).size).toBe(inputs.length + 1);
+    const inputs = asDeclared().cells.map((each) => each.inputs);
+    expect(new Set([...inputs, asDeclared().tools.inputs]).size).toBe(inputs.length + 1);
     for (const hash of inputs) expect(hash).toMatch(/^[0-9a-f]{64}$/);
   });
 });
