@@ -1,7 +1,7 @@
 import { readFileSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
-import { join } from "node:path";
-import { afterEach, describe, expect, it, vi } from "vitest";
+import { join, relative } from "node:path";
+import { describe, expect, it } from "vitest";
 import { copyDisk, growDisk } from "../../pipeline/client/disk.ts";
 import { findBase, findImage, findKernel } from "../../pipeline/client/manifest.ts";
 import { fileOf, mirrorsOf } from "../../pipeline/client/mirrors.ts";
@@ -171,8 +171,6 @@ describe("a mirror", () => {
 
 describe("a key that is let in", () => {
   const ED25519 = `ssh-ed25519 ${"A".repeat(68)} me@here`;
-  afterEach(() => vi.unstubAllEnvs());
-
   it.each([
     ED25519,
     `ssh-rsa ${"AAAA".repeat(9)}==`,
@@ -195,16 +193,18 @@ describe("a key that is let in", () => {
   });
 
   it("may be given as a file, also below one's home, and with spaces in its path", async () => {
-    const home = tempDirectory();
-    vi.stubEnv("HOME", home);
-    expect(homedir()).toBe(home);
-    writeFileSync(join(home, "key.pub"), `${ED25519}\n`);
-    writeFileSync(join(home, "my key.pub"), ED25519);
-    const path = join(home, "key.pub");
-    expect(await readPublicKey(path)).toEqual({ text: ED25519, path });
-    expect(await readPublicKey("~/key.pub")).toEqual({ text: ED25519, path });
-    expect((await readPublicKey(join(home, "my key.pub"))).path).toBe(join(home, "my key.pub"));
-    expect((await readPublicKey("~/my key.pub")).path).toBe(join(home, "my key.pub"));
+    const directory = tempDirectory();
+    // A way there that begins at home.
+    const fromHome = relative(homedir(), directory);
+    writeFileSync(join(directory, "key.pub"), `${ED25519}\n`);
+    writeFileSync(join(directory, "my key.pub"), ED25519);
+    for (const name of ["key.pub", "my key.pub"]) {
+      const path = join(directory, name);
+      expect(await readPublicKey(path)).toEqual({ text: ED25519, path });
+      expect(await readPublicKey(`~/${fromHome}/${name}`)).toEqual({
+        ...{ text: ED25519, path: `${homedir()}/${fromHome}/${name}` },
+      });
+    }
   });
 
   it("is named when the file has none, or cannot be read", async () => {
