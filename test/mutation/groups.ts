@@ -43,5 +43,5 @@ export const GROUPS: Readonly<Record<string, Group>> = {
     mutate: ["pipeline/client/{manifest,public-key,disk}.ts"],
     tests: ["choice", "damaged-files", "client-pull"],
   },
-  machines: { mutate: ["pipeline/client/{start,stop}.ts"], tests: ["start", "session"] },
+  machines: { mutate: ["pipeline/client/{start,stop}.ts"], tests: ["start"] },
 };

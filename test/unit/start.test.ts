@@ -1,10 +1,11 @@
 import { execFileSync } from "node:child_process";
-import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { directoryOf, keyOf, machines } from "../../pipeline/client/registry.ts";
 import { type Started, type StartOptions, start } from "../../pipeline/client/start.ts";
-import { pidOf } from "../../pipeline/schema/process.ts";
+import { stopMachine } from "../../pipeline/client/stop.ts";
+import { isRunning, pidOf } from "../../pipeline/schema/process.ts";
 import { hostArch } from "../../pipeline/vm/accel.ts";
 import { FakeQemu } from "../support/qemu/fake.ts";
 import { recordedRun, tempDirectory } from "../support/run.ts";
@@ -29,7 +30,8 @@ afterEach(async () => {
 });
 
 const options = (more: Partial<StartOptions> = {}): StartOptions => ({
-  ...{ name: "work", arch: hostArch(), vmm: "qemu", image: "codex", flavor: "alpine", ...more },
+  ...{ name: "work", arch: hostArch(), vmm: "qemu", image: "codex", flavor: "alpine", accel: "tcg" },
+  ...more,
 });
 
 /** Starts a machine, and says with which words its QEMU was. */
@@ -122,5 +124,40 @@ describe("a machine's disk", () => {
       "--disk 100M is less than the image has: 101M",
     );
     expect(readdirSync(join(directory, "machines"))).toEqual([]);
+  });
+});
+
+describe("a machine that keeps running", () => {
+  it("is powered off by another process, cleanly, and nothing is left of it", async () => {
+    const { running } = await started();
+    left.pop()!.release();
+    const run = recordedRun();
+    await stopMachine(running.machine, run);
+    expect(run.warnings).toEqual([]);
+    expect(isRunning(running.machine.process)).toBe(false);
+    expect(readdirSync(join(directory, "machines"))).toEqual([]);
+  });
+
+  it("is ended where nobody can log in any more, and the reason is said", async () => {
+    const { running } = await started();
+    left.pop()!.release();
+    rmSync(keyOf("work"));
+    const run = recordedRun();
+    await stopMachine(running.machine, run);
+    expect(run.warnings).toEqual([
+      expect.stringMatching(/^work: .*ENOENT/),
+      "work does not power off: it is ended at once",
+    ]);
+    await expect.poll(() => isRunning(running.machine.process)).toBe(false);
+    expect(readdirSync(join(directory, "machines"))).toEqual([]);
+  });
+
+  it("stays as it is when the command that stops it is interrupted", async () => {
+    const { running } = await started();
+    const run = recordedRun();
+    run.interrupt(new Error("Ctrl-C"));
+    await expect(stopMachine(running.machine, run)).rejects.toThrow("Ctrl-C");
+    expect(isRunning(running.machine.process)).toBe(true);
+    expect(await machines()).toEqual([running.machine]);
   });
 });
