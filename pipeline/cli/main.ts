@@ -1,24 +1,29 @@
 #!/usr/bin/env -S npx tsx
 import "./node-version.ts";
 import { Command } from "commander";
-import { cellCommand } from "./cell.ts";
-import { diffCommand } from "./diff.ts";
-import { doctorCommand } from "./doctor.ts";
-import { listCommand } from "./list.ts";
 import { watchOutput } from "./output.ts";
-import { planCommand } from "./plan.ts";
-import { presetCommand } from "./preset.ts";
 import { runProgram } from "./program.ts";
-import { releaseCommand } from "./release.ts";
-import { reproCommand } from "./repro.ts";
-import { synthCommand } from "./synth.ts";
+
+/** A command loads what it needs alone: GitHub's client and Docker's take most of a second. */
+const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
+  synth: async () => (await import("./synth.ts")).synthCommand,
+  diff: async () => (await import("./diff.ts")).diffCommand,
+  list: async () => (await import("./list.ts")).listCommand,
+  plan: async () => (await import("./plan.ts")).planCommand,
+  cell: async () => (await import("./cell.ts")).cellCommand,
+  release: async () => (await import("./release.ts")).releaseCommand,
+  repro: async () => (await import("./repro.ts")).reproCommand,
+  doctor: async () => (await import("./doctor.ts")).doctorCommand,
+  preset: async () => (await import("./preset.ts")).presetCommand,
+};
 
 const program = new Command("smolvm-images").description(
   "Build the root file systems that SmolVM runs coding agents in",
 );
-const commands = [
-  ...[synthCommand, diffCommand, listCommand, planCommand],
-  ...[cellCommand, releaseCommand, reproCommand, doctorCommand, presetCommand],
-];
 watchOutput();
-await runProgram(program, { program: "npm run", separator: "--" }, commands, process.argv.slice(2));
+const words = process.argv.slice(2);
+// Help and errors name all of them.
+const asked = Object.keys(COMMANDS).filter((name) => name === words[0]);
+const wanted = asked.length > 0 ? asked : Object.keys(COMMANDS);
+const commands = await Promise.all(wanted.map((name) => COMMANDS[name]!()));
+await runProgram(program, { program: "npm run", separator: "--" }, commands, words);
