@@ -35,7 +35,10 @@ const RELEASE_FILE =
 
 /** Whether a file of a release, of whatever version, may be called so. */
 export const isReleaseName = (name: string): boolean =>
-  RELEASE_FILE.test(name.replace(/\.json$/, "")) || name === MANIFEST_ASSET || name === SUMS_ASSET;
+  // An inventory's own name ends as facts do.
+  [name, name.replace(/\.json$/, "")].some((each) => RELEASE_FILE.test(each)) ||
+  name === MANIFEST_ASSET ||
+  name === SUMS_ASSET;
 
 /** The names that the sums of a release list; undefined where a text is not such sums. */
 export function summedNames(text: string, known: ReadonlySet<string>): string[] | undefined {

@@ -28,7 +28,7 @@ export const GROUPS: Readonly<Record<string, Group>> = {
   },
   directory: {
     mutate: ["pipeline/release/{directory-releases,directory-store,ownership}.ts", "pipeline/schema/mark.ts"],
-    tests: ["directory-store", "directory-releases", "release-rules", "release-verbs"],
+    tests: ["directory-rules", "directory-store", "directory-releases", "release-rules"],
   },
   runtime: {
     mutate: ["pipeline/runtime/{publish,expected,declared,upload-stage,verify-release,prune}.ts"],
