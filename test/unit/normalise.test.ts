@@ -6,7 +6,7 @@ import { buffer } from "node:stream/consumers";
 import { finished } from "node:stream/promises";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { normalise, toTar } from "../../pipeline/build/normalise.ts";
+import { normalise, order, toTar } from "../../pipeline/build/normalise.ts";
 import { EPOCH, indexOf, normalised, type TestEntry, tarBytes, tarOf } from "../support/tar.ts";
 
 let directory: string;
@@ -192,6 +192,20 @@ describe("a normalised root file system", () => {
       ),
       { numRuns: 50 },
     );
+  });
+
+  it("has in its tar what was written anew, and not what it was", async () => {
+    const entries = [{ name: "etc/" }, { name: "etc/hostname", body: "builder-of-images\n" }];
+    const bytes = await normalised(spool, entries, tarBytes);
+    const { offset, size } = (await indexOf(bytes)).get("etc/hostname")!.content!;
+    expect(bytes.toString("utf8", offset, offset + size)).toBe("smolvm\n");
+    expect(bytes.includes("builder-of-images")).toBe(false);
+  });
+
+  it("names each path once, also where its directory is asked for late", async () => {
+    const index = await indexOf(await tarOf([...tree, { name: "etc/deep/" }, { name: "etc/deep/x" }]));
+    const paths = order(index, ["etc/deep/x", "etc/zeta", "etc"]).map(({ path }) => path);
+    expect(paths).toEqual(["etc", "etc/deep", "etc/deep/x", "etc/zeta", "bin", "bin/tool", "etc/alpha"]);
   });
 
   it("leaves a link alone where a file would be written anew", async () => {
