@@ -31,13 +31,16 @@ const QUICK = ["--level", "1"];
 
 let project: Project;
 let store: string;
+/** What is no release's: a store takes a directory that is empty or a release's. */
+let scratch: string;
 beforeAll(() => {
+  scratch = mkdtempSync(join(tmpdir(), "smolvm-scratch-"));
   project = new Project(declareImages);
   store = mkdtempSync(join(tmpdir(), "smolvm-store-"));
 });
 afterAll(() => {
   project.remove();
-  rmSync(store, { recursive: true, force: true });
+  for (const directory of [store, scratch]) rmSync(directory, { recursive: true, force: true });
 });
 
 const cell = (...args: string[]) => cli(project.root, ["cell", ...args, "--store", `dir:${store}`]);
@@ -50,7 +53,7 @@ describe("debian, from the archive to a staged image", () => {
   let imageSha: Record<string, string>;
 
   it("builds a base and a preset from scratch, in flat memory", async () => {
-    const rss = join(store, "rss");
+    const rss = join(scratch, "rss");
     const built = await cli(project.root, ["cell", BASE, CODEX, "--stage", "build", "--no-cache", ...QUICK], {
       env: {
         NODE_OPTIONS: `--import ${join(import.meta.dirname, "../support/peak-rss.mjs")}`,
@@ -115,7 +118,7 @@ describe("debian, from the archive to a staged image", () => {
     const key = generateKey();
     const machine = await startMachine({
       ...{ arch: "amd64", disk: image(BASE), ...project.kernel("amd64") },
-      ...{ cmdline: [keyParameter(key.publicKey)], consoleLog: join(store, "console") },
+      ...{ cmdline: [keyParameter(key.publicKey)], consoleLog: join(scratch, "console") },
     });
     try {
       const patience = AbortSignal.timeout(240_000);
