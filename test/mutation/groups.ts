@@ -22,9 +22,13 @@ export const GROUPS: Readonly<Record<string, Group>> = {
     tests: ["names", "lockfile", "render-cells"],
   },
   // What is on a release.
+  answers: {
+    mutate: ["pipeline/release/outgoing.ts", "pipeline/release/github/{api,client,failure}.ts"],
+    tests: ["github-failure", "github-releases", "release-rules"],
+  },
   github: {
-    mutate: ["pipeline/release/outgoing.ts", "pipeline/release/github/*.ts"],
-    tests: ["github-failure", "github-releases", "release-rules", "release-verbs", "release-faults"],
+    mutate: ["pipeline/release/github/{drafts,propose,releases,upload}.ts"],
+    tests: ["github-releases", "release-faults"],
   },
   directory: {
     mutate: ["pipeline/release/{directory-releases,directory-store,ownership}.ts", "pipeline/schema/mark.ts"],
