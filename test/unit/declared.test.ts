@@ -4,14 +4,17 @@ import { readCells } from "../../pipeline/runtime/cells.ts";
 import {
   APT_LIVE,
   bootsNotReached,
+  bootsOther,
   checkDeclared,
   inputsWith,
   isCurrent,
   isOfInputs,
+  notDeclared,
   overridesOf,
   unproven,
 } from "../../pipeline/runtime/declared.ts";
 import type { CellOptions, Workshop } from "../../pipeline/runtime/workshop.ts";
+import { PipelineError } from "../../pipeline/schema/error.ts";
 import type { Facts } from "../../pipeline/schema/facts.ts";
 import { REPOSITORY } from "../support/project.ts";
 
@@ -85,6 +88,15 @@ describe("a cell that must be made as declared", () => {
 it("what could not be proven of an asset is told by flavor, and apart from the rest", () => {
   const overrides = [APT_LIVE, bootsNotReached("alpine"), "my-boots=x"];
   expect(unproven({ overrides } as unknown as Facts)).toEqual(["boots=alpine: not reached"]);
+});
+
+it("facts name what was not as declared in words that older ones have, too", () => {
+  const rootfs = { from: "./x.tar", sha256: undefined, flavor: "alpine" };
+  expect([APT_LIVE, bootsNotReached("alpine"), bootsOther("alpine", rootfs)]).toEqual([
+    ...["apt=live", "boots=alpine: not reached", "boots=alpine: rootfs=./x.tar"],
+  ]);
+  expect(bootsOther("alpine", { ...rootfs, sha256: "abc" })).toBe("boots=alpine: rootfs=abc");
+  expect(notDeclared(["level=3"])).toBeInstanceOf(PipelineError);
 });
 
 describe("what was made before", () => {

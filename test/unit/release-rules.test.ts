@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
-import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { DirectoryReleases } from "../../pipeline/release/directory-releases.ts";
 import { DirectoryStore } from "../../pipeline/release/directory-store.ts";
 import { checkOutgoing, isPublished, MOST_ASSETS, otherBytes } from "../../pipeline/release/outgoing.ts";
@@ -45,7 +46,10 @@ beforeEach(async () => {
   stage(cells, directory);
   publisher = new Publisher(server, cells, directory);
 });
-afterEach(() => server.stop());
+afterEach(async () => {
+  vi.unstubAllEnvs();
+  await server.stop();
+});
 const draft = () => server.github.releases.find(({ tag }) => tag === cells.tag)!;
 const uploads = () => server.requests.filter((request) => /^POST .*\/assets$/.test(request)).length;
 
@@ -194,6 +198,28 @@ describe("publish", () => {
     expect(readFileSync(join(path, "notes.txt"), "utf8")).toBe("mine");
   });
 
+  it("names an asset on GitHub that no cell makes, and leaves its own inventories and manifest alone", async () => {
+    await publisher.upload(await publisher.prepare());
+    await publisher.publish(await publisher.prepare(), false);
+    server.github.addAsset(draft(), "notes.txt", "hello");
+    expect((await to(publisher.store())).problems).toEqual([
+      "notes.txt: on the release, and no cell makes it",
+    ]);
+    expect(draft().draft).toBe(true);
+  });
+
+  it("that is not final says what is there, sends nothing a second time, and leaves no files behind", async () => {
+    vi.stubEnv("TMPDIR", tempDirectory());
+    await publisher.upload(await publisher.prepare());
+    const first = await to(publisher.store(), { final: false });
+    expect(first).toMatchObject({ problems: [], release: { state: "draft", tag: cells.tag } });
+    expect(first.facts).toHaveLength(4);
+    server.requests.length = 0;
+    await to(publisher.store(), { final: false });
+    expect(server.requests.filter((request) => !request.startsWith("GET"))).toEqual([]);
+    expect(readdirSync(tmpdir())).toEqual([]);
+  });
+
   it("names an asset that has other bytes, and adds nothing", async () => {
     const { path, store } = inDirectory();
     await fill(store);
@@ -289,6 +315,12 @@ describe("verify", () => {
       `${CODEX}: its upload was not finished`,
       `manifest.json: sha256 ${sha256("{}")}, and the manifest says ${sha256(text())}`,
     ]);
+  });
+
+  it("waits for a list that is stale", async () => {
+    await publisher.all();
+    draft().assets.find(({ name }) => name === CODEX)!.hidden = 2;
+    expect((await verify()).problems).toEqual([]);
   });
 
   it("says which file it looks at, and how many there are", async () => {
