@@ -31,7 +31,7 @@ export type Machine = z.infer<typeof Machine>;
 const machinesDirectory = (): string => process.env.SMOLVM_MACHINES || join(homedir(), ".smolvm", "machines");
 
 export const directoryOf = (name: string): string => join(machinesDirectory(), name);
-/** The private key that lets us into a machine; the public one is beside it. */
+/** The private key for root's login in a machine; the public one is beside it. */
 export const keyOf = (name: string): string => join(directoryOf(name), "key");
 
 /** `claim.json` in a machine's directory, from its beginning: a directory without one is not ours. */

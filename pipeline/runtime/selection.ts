@@ -3,7 +3,7 @@ import { PipelineError, unknownName } from "../schema/error.ts";
 import { unique } from "../schema/unique.ts";
 import { baseOf } from "./cells.ts";
 
-/** Which of the published cells are asked for: names in any order, apart by commas or spaces; nothing or `all`: all. */
+/** Which of the published cells are asked for: names in any order, separated by commas or spaces; nothing or `all`: all. */
 export interface Selection {
   readonly presets?: string | undefined;
   readonly flavors?: string | undefined;

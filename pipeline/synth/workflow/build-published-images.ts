@@ -105,7 +105,7 @@ export function buildPublishedImages(tag: string): Workflow {
 }
 
 const names = (what: string) =>
-  ({ description: `${what}, apart by commas or spaces`, type: "string", default: "all" }) as const;
+  ({ description: `${what}, separated by commas or spaces`, type: "string", default: "all" }) as const;
 const flag = (description: string) => ({ description, type: "boolean", default: false }) as const;
 
 /** What is cached, handed over or published under the inputs' name is what they name. */
