@@ -91,6 +91,10 @@ describe("in a checkout", { timeout: 180_000 }, () => {
     temporary = tempDirectory();
     const home = tempDirectory();
     writeFileSync(join(home, ".npmrc"), `registry=${registry.url}\n`);
+    // What `npm test` hands on of its user's own settings, a registry among them, comes before any file.
+    for (const name of Object.keys(process.env).filter((each) => /^npm_config_/i.test(each))) {
+      vi.stubEnv(name, undefined);
+    }
     vi.stubEnv("HOME", home)
       .stubEnv("TMPDIR", temporary)
       .stubEnv("npm_config_userconfig", join(home, ".npmrc"));
