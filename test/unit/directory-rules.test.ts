@@ -144,6 +144,19 @@ describe("a directory as a release", () => {
     expect(existsSync(join(staged, CODEX))).toBe(true);
   });
 
+  it("takes no other bytes under an asset's name", async () => {
+    const staged = join(parent, "staged");
+    for (const at of [staged, directory]) await stage(CODEX, at);
+    const other = { ...facts(CODEX), sha256: "0".repeat(64) };
+    write(`${CODEX}.json`, JSON.stringify(other));
+    await expect(
+      releases().sendStaged(await releases().open(directory), store(staged), facts(CODEX)),
+    ).rejects.toThrow(
+      /^codex-amd64-ubuntu-rootfs\.ext4\.zst is on .* with other bytes \(sha256 0{64}, and this one is [0-9a-f]{64}\): empty/,
+    );
+    expect(JSON.parse(readFileSync(join(directory, `${CODEX}.json`), "utf8"))).toEqual(other);
+  });
+
   it("loses an asset with its facts, and nothing else", async () => {
     for (const asset of [CODEX, PI]) await stage(asset);
     const release = await releases().open(directory);
@@ -166,6 +179,10 @@ describe("what is staged in a directory", () => {
 
   it("that is missing is named, with the command that makes it again", async () => {
     await stage(CODEX);
+    write(CODEX, "other");
+    await expect(store().outgoing(facts(CODEX), silentRun())).rejects.toThrow(
+      /is not what its facts say \(sha256 [0-9a-f]{64}, and they say [0-9a-f]{64}\): build it again/,
+    );
     rmSync(join(directory, CODEX));
     await expect(store().outgoing(facts(CODEX), silentRun())).rejects.toThrow(
       `${join(directory, CODEX)} is missing: build it again with \`npm run cell -- codex-amd64-ubuntu --no-cache\``,
