@@ -98,12 +98,16 @@ describe("what GitHub answers is put into one line that says what to do", () => 
   });
 
   it("without the address of its documentation, without line ends, and not endlessly", () => {
-    const { message } = answered(500, "It\nbroke - https://docs.example.org/x");
-    expect(message).toBe("GitHub answers 500 (It broke): run the same command again later");
+    for (const address of ["https://docs.example.org/x", "http://docs.example.org/x"]) {
+      const { message } = answered(500, `It\nbroke - ${address}`);
+      expect(message).toBe("GitHub answers 500 (It broke): run the same command again later");
+    }
     expect(answered(422, "See https://x.example.org - not here").message).toBe(
       "GitHub refuses: 422 See https://x.example.org - not here",
     );
-    expect(answered(422, "see - https://x.example.org for it").message).toContain("for it");
+    expect(answered(422, "see - https://x.example.org for it").message).toContain(
+      "see - https://x.example.org for",
+    );
     expect(answered(422, "x".repeat(5000)).message.length).toBeLessThan(300);
   });
 
@@ -174,6 +178,7 @@ describe("where nobody answers, the line says", () => {
       "(getaddrinfo ENOTFOUND x)",
     );
     expect(unanswered(new Error("no code")).message).toContain("(no code)");
+    expect(unanswered(Object.assign(new Error("odd"), { code: 7 })).message).toContain(" (odd): ");
   });
 
   it.each(["CERT_SIGNATURE_FAILURE", "DEPTH_ZERO_SELF_SIGNED_CERT", "UNABLE_TO_GET_ISSUER_CERT_LOCALLY"])(
@@ -209,7 +214,18 @@ describe("GitHub is not talked to at all", () => {
     expect(client({ token: undefined, anonymous: true })).not.toThrow();
   });
 
-  it.each(["images", "a/b/c", "a/", "/b", "a b/c", "a/b c", ""])(
+  it.each(["a b", "token\n", "tök", "\ttoken"])("with a token like %j, and does not repeat it", (token) => {
+    expect(client({ token })).toThrow(
+      /^GITHUB_TOKEN holds a space, a line break or a letter that no token has: /,
+    );
+    expect(client({ token })).not.toThrow(token);
+  });
+
+  it.each(["a/.github", ".a/b", "a.b/c-d_e", "a/..b"])("but for a repository called %s", (repository) => {
+    expect(client({ repository })).not.toThrow();
+  });
+
+  it.each(["../b", "./b", "a/..", "a/.", "images", "a/b/c", "a/", "/b", "a b/c", "a/b c", ""])(
     "for a repository called %j",
     (repository) => {
       expect(client({ repository })).toThrow(`GITHUB_REPOSITORY "${repository}" is not owner/name`);

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { storedAsset } from "../../pipeline/release/github/api.ts";
 import { GitHubClient, PATIENCE } from "../../pipeline/release/github/client.ts";
 import { GitHubError } from "../../pipeline/release/github/failure.ts";
 import { propose } from "../../pipeline/release/github/propose.ts";
@@ -211,7 +212,7 @@ describe("an upload", () => {
     expect(await store.send(stored(release.id), file())).toBe("there");
     await expect(store.send(stored(release.id), file("b.zst"))).rejects.toThrow("never changed");
     await expect(store.send(stored(release.id), file("a.zst", "others"))).rejects.toThrow(
-      /^a\.zst is on example\/images on GitHub with other bytes/,
+      /^a\.zst is on example\/images on GitHub with other bytes .*: empty the draft with `npm run release -- prepare --empty`/,
     );
     expect(count(/^POST/)).toBe(0);
     expect(count(/^DELETE/)).toBe(0);
@@ -255,6 +256,39 @@ describe("an upload", () => {
     const reason = new Error("Ctrl-C");
     fault("upload-asset", { kind: "meanwhile", act: () => run.interrupt(reason) }, 1);
     await expect(store.send(stored(release.id), file())).rejects.toThrow("Ctrl-C");
+  });
+});
+
+describe("a request to GitHub", () => {
+  it("is made again where the answer was cut short, or another one may come; who waits is told", async () => {
+    server.github.addRelease(TAG);
+    fault("list-releases", { kind: "cut-answer" }, 1);
+    fault("list-releases", status(503), 1);
+    expect(await store.list()).toHaveLength(1);
+    expect(run.warnings).toEqual([
+      "GitHub's answer was cut short; trying again",
+      "GitHub answers 503 (Server Error); trying again",
+    ]);
+  });
+
+  it("names the repository and the address where that is not there", async () => {
+    fault("list-releases", status(404), 1);
+    await expect(store.list()).rejects.toThrow(`example/images does not exist on ${server.url}, or `);
+    fault("list-releases", status(403), 1);
+    await expect(store.list()).rejects.toThrow("the token may not do this in example/images (403");
+  });
+
+  it("says of an asset's digest only what is one", () => {
+    const of = (digest: string | null) =>
+      storedAsset({
+        ...({ id: 1, name: "a", size: 1, state: "uploaded" } as never as object),
+        digest,
+      } as never).sha256;
+    const hex = "0123456789abcdef".repeat(4);
+    expect(of(`sha256:${hex}`)).toBe(hex);
+    for (const digest of [null, "", hex, `sha256:${hex}0`, `xsha256:${hex}`, `sha256:${hex.toUpperCase()}`]) {
+      expect(of(digest)).toBeUndefined();
+    }
   });
 });
 

@@ -399,6 +399,22 @@ describe("a file that is to be sent", () => {
     expect(() => checkOutgoing(file(name), [])).toThrow(/^asset name ".*" would be rewritten: letters/);
   });
 
+  it("is of one byte to 2 GiB minus one", () => {
+    const sized = (size: number) => () => checkOutgoing({ ...file("a.zst"), size }, []);
+    expect(sized(1)).not.toThrow();
+    expect(sized(2147483647)).not.toThrow();
+    expect(sized(2147483648)).toThrow(
+      /^a\.zst is 2147483648 bytes, and a release takes at most 2147483647 .*smaller$/,
+    );
+    expect(sized(0)).toThrow("a.zst is empty: build its cell again");
+  });
+
+  it("does not fit where there are a thousand others", () => {
+    expect(() => checkOutgoing(file("new"), assets)).toThrow(
+      "new does not fit: the release has 1000 assets, and a release has at most 1000",
+    );
+  });
+
   it("fits when there is one place left, or it has one", () => {
     expect(() => checkOutgoing(file("new"), assets.slice(1))).not.toThrow();
     expect(() => checkOutgoing(file("asset-7"), assets)).not.toThrow();
