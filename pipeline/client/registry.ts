@@ -115,7 +115,7 @@ async function look(name: string): Promise<Look> {
   const directory = directoryOf(name);
   const there = await lstat(directory).catch((error) => {
     if (errorCode(error) === "ENOENT") return undefined;
-    throw error;
+    throw cannotRead(machinesDirectory(), error);
   });
   if (!there) return { state: "free" };
   if (!there.isDirectory()) return { state: "foreign" };
@@ -208,9 +208,13 @@ async function namesIn(directory: string): Promise<string[]> {
     return await readdir(directory);
   } catch (cause) {
     if (errorCode(cause) === "ENOENT") return [];
-    const reason = systemReason(cause);
-    throw reason ? new PipelineError(`cannot read ${directory} (${reason}): ${ADVICE}`, { cause }) : cause;
+    throw cannotRead(directory, cause);
   }
+}
+
+function cannotRead(directory: string, cause: unknown): unknown {
+  const reason = systemReason(cause);
+  return reason ? new PipelineError(`cannot read ${directory} (${reason}): ${ADVICE}`, { cause }) : cause;
 }
 
 /** A machine that runs. @throws PipelineError that says which do */

@@ -3,12 +3,19 @@ import { homedir } from "node:os";
 import { join, relative } from "node:path";
 import { describe, expect, it } from "vitest";
 import { copyDisk, growDisk } from "../../pipeline/client/disk.ts";
-import { findBase, findImage, findKernel } from "../../pipeline/client/manifest.ts";
+import {
+  defaultFlavor,
+  findBase,
+  findImage,
+  findKernel,
+  NotOffered,
+} from "../../pipeline/client/manifest.ts";
 import { fileOf, mirrorsOf } from "../../pipeline/client/mirrors.ts";
 import { readPublicKey } from "../../pipeline/client/public-key.ts";
 import type { Manifest } from "../../pipeline/schema/manifest.ts";
 import {
   ARCHS,
+  assetNames,
   assetUrl,
   KERNEL_FORMATS,
   kernelAsset,
@@ -145,6 +152,77 @@ describe("what is not there is answered with what is", () => {
       /^images-v1 has no kernel for amd64 \(elf\); nothing/,
     );
   });
+});
+
+describe("what is not there comes with the cells that make it", () => {
+  const cellsOf = (work: () => unknown) => {
+    try {
+      work();
+    } catch (error) {
+      expect(error).toBeInstanceOf(NotOffered);
+      return [(error as NotOffered).name, ...(error as NotOffered).cells];
+    }
+    return undefined;
+  };
+  const other = { arch: "arm64", flavor: "fedora" } as const;
+  const without = (arch: string) => ({
+    kernels: manifest().kernels.filter((kernel) => kernel.arch !== arch),
+  });
+
+  it("alone, where the arch has a kernel", () => {
+    expect(cellsOf(() => findBase(manifest(), other))).toEqual(["NotOffered", "base-arm64-fedora"]);
+    expect(cellsOf(() => findImage(manifest(), { ...other, preset: "pi" }))).toEqual([
+      ...["NotOffered", "pi-arm64-fedora"],
+    ]);
+  });
+
+  it("after the kernel, where the arch has none", () => {
+    const bare = { ...manifest(), ...without("arm64") };
+    expect(cellsOf(() => findBase(bare, other))).toEqual(["NotOffered", "kernel-arm64", "base-arm64-fedora"]);
+    expect(cellsOf(() => findImage(bare, { ...other, preset: "pi" }))).toEqual([
+      ...["NotOffered", "kernel-arm64", "pi-arm64-fedora"],
+    ]);
+    expect(cellsOf(() => findKernel(bare, "arm64", "elf"))).toEqual(["NotOffered", "kernel-arm64"]);
+  });
+
+  it("of the asked preset and flavor alone", () => {
+    const images = manifest().images.filter(({ arch, flavor }) => arch === "arm64" || flavor === "alpine");
+    const errorOf = (query: object) => {
+      try {
+        findImage(
+          { ...manifest(), images },
+          { preset: "codex", arch: "amd64", vmm: "qemu", flavor: "ubuntu", ...query },
+        );
+      } catch (error) {
+        return (error as Error).message;
+      }
+      return "";
+    };
+    expect(errorOf({})).toBe(
+      "images-v1 has no codex on ubuntu for amd64 and qemu; it has: arm64 for firecracker, arm64 for qemu, arm64 for libkrun",
+    );
+    expect(errorOf({ preset: "pi", flavor: "alpine" })).toBe(
+      "pi is not offered on alpine at images-v1; it is on ubuntu",
+    );
+  });
+});
+
+it("the flavor that is meant where none is said is the one whose base has no flavor in its name", () => {
+  const named = (flavor: string) => ({
+    ...manifest(),
+    bases: manifest().bases.map((base) => ({
+      ...base,
+      rootfs_url: assetUrl(
+        "a/b",
+        TAG,
+        assetNames({ kind: "base", arch: base.arch, flavor: base.flavor }, flavor)[0]!,
+      ),
+    })),
+  });
+  expect([defaultFlavor(named("alpine")), defaultFlavor(named("ubuntu"))]).toEqual(["alpine", "ubuntu"]);
+  // Where no base is, it is this package's.
+  expect(defaultFlavor({ ...manifest(), bases: [] })).toBe("ubuntu");
+  expect(findBase(named("alpine"), { arch: "amd64" }).flavor).toBe("alpine");
 });
 
 describe("a mirror", () => {

@@ -43,6 +43,9 @@ describe("a lock that another process has", () => {
     onTestFinished(() => watcher.close());
     await expect.poll(() => tries.size).toBeGreaterThan(3);
     expect([isDone(), readFileSync(path, "utf8")]).toEqual([false, identityOf(owner.pid)]);
+    // It is said once, and nobody tries to break it.
+    expect(run.warnings).toHaveLength(1);
+    expect([...tries].filter((name) => name?.includes(".break."))).toEqual([]);
     await removeStale(path, "");
     expect(await isLocked(path)).toBe(true);
     owner.kill("SIGKILL");
@@ -101,8 +104,15 @@ describe("the lock of a process that is gone", () => {
     await removeStale(path, "");
     expect(existsSync(path)).toBe(true);
     rmSync(breaker);
+    const seen = new Set<string | null>();
+    const watcher = watch(directory, (_, name) => seen.add(name));
+    onTestFinished(() => watcher.close());
     await removeStale(path, "");
     expect(readdirSync(directory)).toEqual([]);
+    // By such a name the next process knows who was at it.
+    await expect
+      .poll(() => [...seen].some((name) => /^lock\.break\.\d+\.\d+_(\d+|-)$/.test(name ?? "")))
+      .toBe(true);
   });
 });
 

@@ -14,6 +14,7 @@ import {
   unregister,
   usedByMachines,
 } from "../../pipeline/client/registry.ts";
+import { PipelineError } from "../../pipeline/schema/error.ts";
 import { identityOf } from "../../pipeline/schema/process.ts";
 import { tempDirectory } from "../support/run.ts";
 
@@ -124,6 +125,26 @@ describe("a machine's directory", () => {
     await unregister("work", machine("work"));
     expect(names()).toEqual([]);
   });
+});
+
+it("whose machine has ended, and which another start has taken, is left to that", async () => {
+  recorded("work", GONE);
+  claimed("work", OTHER);
+  await expect(claim("work")).rejects.toThrow("a machine named work is being started");
+  expect(await machines()).toEqual([]);
+  expect(readdirSync(directoryOf("work")).sort()).toEqual(["claim.json", "machine.json"]);
+  // What this process has claimed and not started is its own.
+  claimed("work", HERE);
+  expect(await machines()).toEqual([]);
+  expect(names()).toEqual([]);
+});
+
+it("below something that is no directory is no defect", async () => {
+  write("file");
+  vi.stubEnv("SMOLVM_MACHINES", join(directory, "file/machines"));
+  await expect(claim("work")).rejects.toBeInstanceOf(PipelineError);
+  await expect(machines()).rejects.toBeInstanceOf(PipelineError);
+  await expect(checkMachineName("work")).rejects.toBeInstanceOf(PipelineError);
 });
 
 describe("the machines that run", () => {
