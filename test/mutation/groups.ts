@@ -39,7 +39,7 @@ export const GROUPS: Readonly<Record<string, Group>> = {
     tests: ["declared", "release-rules", "release-verbs"],
   },
   // What is downloaded, who holds a lock, what is a machine of ours.
-  cache: { mutate: ["pipeline/client/cache.ts"], tests: ["cache", "client-pull"] },
+  cache: { mutate: ["pipeline/client/cache.ts"], tests: ["cache-rules", "cache"] },
   lock: { mutate: ["pipeline/client/lock.ts"], tests: ["lock", "machines", "registry"] },
   registry: { mutate: ["pipeline/client/registry.ts"], tests: ["machines", "registry"] },
   download: { mutate: ["pipeline/client/{download,mirrors,pull}.ts"], tests: ["choice", "client-pull"] },
