@@ -2,7 +2,7 @@
  * `npm run mutate [-- GROUP…] [--table] [--survivors]`: breaks what protects people, one place at a time, looks whether a
  * test fails, and prints the score by folder. What was broken before, and has not changed since, is not tried again.
  */
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { posix, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { Stryker } from "@stryker-mutator/core";
@@ -12,24 +12,27 @@ import { GROUPS } from "./groups.ts";
 const WANTED = 90;
 const DIRECTORY = "out/cache/mutation";
 const reportOf = (name: string) => `${DIRECTORY}/${name}.json`;
+/** The report of a run that has not ended: one that is interrupted leaves the last one as it is. */
+const nextOf = (name: string) => `${DIRECTORY}/${name}.next.json`;
 
 /**
- * Takes out of a report what no test has noticed: it is tried again. Stryker itself does not where the mutant is in a
- * constant of a module, of which it does not know the tests.
+ * What a run begins with: the last report without what no test has noticed, which is tried again. Stryker itself does
+ * not where the mutant is in a constant of a module, of which it does not know the tests.
  */
-async function retry(name: string): Promise<void> {
+async function begin(name: string): Promise<void> {
+  await rm(nextOf(name), { force: true });
   const report = await read(name);
   if (!report) return;
   const files = Object.entries(report.files).map(([path, file]) => [
     path,
     { ...file, mutants: file.mutants.filter((mutant) => noticed(mutant) !== false) },
   ]);
-  await writeFile(reportOf(name), JSON.stringify({ ...report, files: Object.fromEntries(files) }));
+  await writeFile(nextOf(name), JSON.stringify({ ...report, files: Object.fromEntries(files) }));
 }
 
 async function mutate(name: string): Promise<void> {
   const { mutate, tests } = GROUPS[name]!;
-  await retry(name);
+  await begin(name);
   process.env.MUTATION_TESTS = tests.join();
   await new Stryker({
     testRunner: "vitest",
@@ -45,12 +48,13 @@ async function mutate(name: string): Promise<void> {
     timeoutMS: 60_000,
     timeoutFactor: 4,
     incremental: true,
-    incrementalFile: reportOf(name),
+    incrementalFile: nextOf(name),
     tempDirName: `${DIRECTORY}/${name}`,
     ignorePatterns: ["out/cache", "out/images", "out/release", "bench", "test/e2e"],
     reporters: ["progress-append-only"],
     allowConsoleColors: false,
   }).runMutationTest();
+  await rename(nextOf(name), reportOf(name));
 }
 
 /** The parts of Stryker's report that the table needs. */
