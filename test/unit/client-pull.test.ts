@@ -243,6 +243,14 @@ describe("pulling an image", () => {
     expect(failure.details).toHaveLength(2);
   });
 
+  /** Waits until the system's clock for files, which ticks every few milliseconds, has ticked since a file was made. */
+  function laterThan(path: string): void {
+    const changedAt = (file: string) => statSync(file, { bigint: true }).ctimeNs;
+    const probe = join(cacheDir, "probe");
+    do writeFileSync(probe, "");
+    while (changedAt(probe) <= changedAt(path));
+  }
+
   it.each([
     ["truncated", (path: string) => truncateSync(path, 1000)],
     ["written to", (path: string) => writeFileSync(path, "x", { flag: "r+" })],
@@ -256,6 +264,7 @@ describe("pulling an image", () => {
     ],
   ])("finds out that a cached file was %s, and fetches it again", async (_, spoil) => {
     const { rootfsPath } = await pull();
+    laterThan(rootfsPath);
     spoil(rootfsPath);
     await pull();
     expect(readFileSync(rootfsPath).equals(release.rootfs)).toBe(true);
