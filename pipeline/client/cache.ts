@@ -1,9 +1,9 @@
-import { readdir, rename, rm, stat, statfs, utimes, writeFile } from "node:fs/promises";
+import { rename, rm, stat, statfs, utimes, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { basename, join } from "node:path";
 import { z } from "zod";
-import { cannotWrite, makeDirectory } from "../schema/directory.ts";
-import { errorCode, PipelineError, systemReason } from "../schema/error.ts";
+import { cannotWrite, entriesIn, makeDirectory } from "../schema/directory.ts";
+import { PipelineError, systemReason } from "../schema/error.ts";
 import { sha256File } from "../schema/hash.ts";
 import { isAlive, isRunning } from "../schema/process.ts";
 import { type Run, unwatched } from "../schema/progress.ts";
@@ -173,15 +173,7 @@ export class Cache {
   }
 
   async #names(): Promise<string[]> {
-    try {
-      return (await readdir(this.directory)).sort();
-    } catch (cause) {
-      if (errorCode(cause) === "ENOENT") return [];
-      const reason = systemReason(cause);
-      throw reason
-        ? new PipelineError(`cannot read ${this.directory} (${reason}): ${ADVICE}`, { cause })
-        : cause;
-    }
+    return (await entriesIn(this.directory, ADVICE)).map(({ name }) => name).sort();
   }
 }
 

@@ -38,7 +38,7 @@ export interface ImageBuilderOptions {
   readonly network?: NetworkOptions;
   /** Where Alpine's first files come from. @default what the release's Alpine is made from */
   readonly alpine?: readonly RootfsSource[];
-  /** Told how far it is, and by which it is stopped. @default nobody is, and it is not */
+  /** Progress and cancellation. @default none */
   readonly run?: Run;
 }
 

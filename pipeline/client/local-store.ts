@@ -19,16 +19,12 @@ type Digest = Pick<Remote, "url" | "sha256"> & { readonly size: number };
  * which wins. @param root the package
  * @throws NotOffered when it is not there; in a checkout it says how to build it
  */
-export async function lookUp<T>(
-  find: (manifest: Manifest) => T | Promise<T>,
-  run: Run,
-  root = PACKAGE,
-): Promise<T> {
+export async function lookUp<T>(find: (manifest: Manifest) => T, run: Run, root = PACKAGE): Promise<T> {
   const published = await loadManifest(join(root, MANIFEST_PATH));
-  const cells = isCheckout(root) ? await cellsOf(root, run) : undefined;
-  if (!cells) return await find(published);
+  const cells = isCheckout(root) ? cellsOf(root, run) : undefined;
+  if (!cells) return find(published);
   try {
-    return await find(await withBuilt(published, cells, root, run));
+    return find(await withBuilt(published, cells, root, run));
   } catch (error) {
     throw error instanceof NotOffered ? withAdvice(error, cells) : error;
   }
@@ -42,9 +38,9 @@ export function storeOf({ url }: Pick<Remote, "url">): string {
   return shown(fileURLToPath(new URL(".", url)).replace(/\/$/, ""));
 }
 
-async function cellsOf(root: string, run: Run): Promise<Cells | undefined> {
+function cellsOf(root: string, run: Run): Cells | undefined {
   try {
-    return await bundledCells(root);
+    return bundledCells(root);
   } catch {
     run.progress.warn(
       "what this checkout has built is not offered: out/cells.json is damaged (`npm run synth`)",

@@ -13,7 +13,7 @@ import {
   loadManifest,
   type Remote,
 } from "./manifest.ts";
-import { type Mirror, mirrorsOf } from "./mirrors.ts";
+import { mirrorsOf } from "./mirrors.ts";
 
 /** Where images come from and go to. */
 export interface PullOptions {
@@ -27,7 +27,7 @@ export interface PullOptions {
    */
   readonly manifest?: Manifest | string | undefined;
   readonly patience?: Patience | undefined;
-  /** Told how far it is, and by which it is stopped. @default nobody is, and it is not */
+  /** Progress and cancellation. @default none */
   readonly run?: Run | undefined;
 }
 
@@ -54,36 +54,29 @@ const UNPACKED = 6;
  * The kernel and root file system of an image, from the cache or from the release.
  * @throws PipelineError when there is no such image, or no source has the right bytes
  */
-export async function ensureImage(query: ImageQuery, options: PullOptions = {}): Promise<LocalImage> {
-  const started = performance.now();
-  const mirrors = await mirrorsOf(options.mirrors ?? []);
-  const found = await find(options, (manifest) => findImage(manifest, query));
-  return await ensureBoth(found, mirrors, options, started);
-}
+export const ensureImage = (query: ImageQuery, options: PullOptions = {}): Promise<LocalImage> =>
+  ensure(options, (manifest) => findImage(manifest, query));
 
 /** The same for a bare base. */
-export async function ensureBase(query: BaseQuery = {}, options: PullOptions = {}): Promise<LocalImage> {
-  const started = performance.now();
-  const mirrors = await mirrorsOf(options.mirrors ?? []);
-  const found = await find(options, (manifest) => findBase(manifest, query));
-  return await ensureBoth(found, mirrors, options, started);
-}
+export const ensureBase = (query: BaseQuery = {}, options: PullOptions = {}): Promise<LocalImage> =>
+  ensure(options, (manifest) => findBase(manifest, query));
 
 /** Looks something up in the manifest that the options mean. */
 async function find<T>(
   { manifest, mirrors = [], run = unwatched() }: PullOptions,
-  look: (manifest: Manifest) => T | Promise<T>,
+  look: (manifest: Manifest) => T,
 ): Promise<T> {
   if (manifest === undefined && mirrors.length === 0) return await lookUp(look, run);
-  return await look(typeof manifest === "object" ? manifest : await loadManifest(manifest, run.signal));
+  return look(typeof manifest === "object" ? manifest : await loadManifest(manifest, run.signal));
 }
 
-async function ensureBoth(
-  { kernel, rootfs, flavor }: { kernel: Remote; rootfs: Remote; flavor: string },
-  mirrors: readonly Mirror[],
+async function ensure(
   options: PullOptions,
-  started: number,
+  look: (manifest: Manifest) => { kernel: Remote; rootfs: Remote; flavor: string },
 ): Promise<LocalImage> {
+  const started = performance.now();
+  const mirrors = await mirrorsOf(options.mirrors ?? []);
+  const { kernel, rootfs, flavor } = await find(options, look);
   const { run = unwatched() } = options;
   if (isBuiltHere(kernel) || isBuiltHere(rootfs)) run.progress.step(saysBuilt(kernel, rootfs));
   const cache = new Cache(options.cacheDir);
@@ -103,7 +96,7 @@ async function ensureBoth(
   const needed = (kernelThere ? 0 : (kernel.size ?? 0)) + (rootfsThere ? 0 : UNPACKED * (rootfs.size ?? 0));
   await cache.checkRoom(needed);
   const took: Downloaded[] = [];
-  const ensure = (remote: Remote, unpack: boolean, of: string | null) =>
+  const ensureFile = (remote: Remote, unpack: boolean, of: string | null) =>
     builtAgain(remote, () =>
       cache.ensure({ sha256: remote.sha256, asset: assetOf(remote), flavor: of }, run, async (partial) => {
         run.progress.step(`fetch ${assetOf(remote)}`);
@@ -113,8 +106,8 @@ async function ensureBoth(
         return downloaded;
       }),
     );
-  const kernelPath = await ensure(kernel, false, null);
-  const rootfsPath = await ensure(rootfs, true, flavor);
+  const kernelPath = await ensureFile(kernel, false, null);
+  const rootfsPath = await ensureFile(rootfs, true, flavor);
   const sum = (key: "downloadMs" | "finishMs") => took.reduce((total, each) => total + each[key], 0);
   return {
     kernelPath,

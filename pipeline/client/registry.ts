@@ -2,7 +2,7 @@ import { lstat, mkdir, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
-import { makeDirectory } from "../schema/directory.ts";
+import { cannotRead, entriesIn, makeDirectory } from "../schema/directory.ts";
 import { errorCode, PipelineError, systemReason, unknownName } from "../schema/error.ts";
 import { identityOf, isAlive, isRunning } from "../schema/process.ts";
 import { type Run, unwatched } from "../schema/progress.ts";
@@ -115,7 +115,7 @@ async function look(name: string): Promise<Look> {
   const directory = directoryOf(name);
   const there = await lstat(directory).catch((error) => {
     if (errorCode(error) === "ENOENT") return undefined;
-    throw cannotRead(machinesDirectory(), error);
+    throw cannotRead(machinesDirectory(), error, ADVICE);
   });
   if (!there) return { state: "free" };
   if (!there.isDirectory()) return { state: "foreign" };
@@ -176,7 +176,7 @@ async function removeDirectory(name: string): Promise<void> {
 
 /** The machines that run; what is left of others is removed. @throws PipelineError when nobody can look */
 export async function machines(): Promise<Machine[]> {
-  const names = await namesIn(machinesDirectory());
+  const names = (await entriesIn(machinesDirectory(), ADVICE)).map((entry) => entry.name);
   const running: Machine[] = [];
   for (const name of names.filter((each) => NAME.test(each)).sort()) {
     const there = await look(name);
@@ -201,20 +201,6 @@ async function removeEnded(name: string): Promise<void> {
   } catch (error) {
     if (!(error instanceof PipelineError) && !systemReason(error)) throw error;
   }
-}
-
-async function namesIn(directory: string): Promise<string[]> {
-  try {
-    return await readdir(directory);
-  } catch (cause) {
-    if (errorCode(cause) === "ENOENT") return [];
-    throw cannotRead(directory, cause);
-  }
-}
-
-function cannotRead(directory: string, cause: unknown): unknown {
-  const reason = systemReason(cause);
-  return reason ? new PipelineError(`cannot read ${directory} (${reason}): ${ADVICE}`, { cause }) : cause;
 }
 
 /** A machine that runs. @throws PipelineError that says which do */

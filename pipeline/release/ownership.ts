@@ -1,6 +1,7 @@
-import { readdir, readFile, stat } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { errorCode, PipelineError, systemReason } from "../schema/error.ts";
+import { entriesIn } from "../schema/directory.ts";
+import { PipelineError, systemReason } from "../schema/error.ts";
 import { factsOf, isManifest, isReleaseName, summedNames } from "../schema/mark.ts";
 import { MANIFEST_ASSET, SUMS_ASSET } from "../schema/names.ts";
 import { isAlive } from "../schema/process.ts";
@@ -26,7 +27,7 @@ const MOST_BYTES = 64 << 20;
 
 /** Looks at every file of a directory; no link is followed. @throws PipelineError when it cannot be read */
 export async function ownershipOf(directory: string): Promise<Ownership> {
-  const entries = await entriesOf(directory);
+  const entries = await entriesIn(directory, "choose another directory");
   const files = new Set(entries.filter((entry) => entry.isFile()).map(({ name }) => name));
   const read = async (name: string) => (files.has(name) ? await textOf(join(directory, name)) : undefined);
 
@@ -83,17 +84,6 @@ export async function checkOwnership(directory: string): Promise<Ownership> {
 /** What somebody else has put in the place of a file of ours. */
 export const inTheWay = (directory: string, name: string) =>
   new PipelineError(`${join(directory, name)} was not made by the pipeline, and stays: move it away`);
-
-async function entriesOf(directory: string) {
-  try {
-    return await readdir(directory, { withFileTypes: true });
-  } catch (cause) {
-    if (errorCode(cause) === "ENOENT") return [];
-    const reason = systemReason(cause);
-    if (!reason) throw cause;
-    throw new PipelineError(`cannot read ${directory} (${reason}): choose another directory`, { cause });
-  }
-}
 
 /** Undefined where it cannot be read: then it is not ours. */
 async function textOf(path: string): Promise<string | undefined> {

@@ -1,4 +1,5 @@
-import { access, constants, mkdir, rmdir, stat } from "node:fs/promises";
+import type { Dirent } from "node:fs";
+import { access, constants, mkdir, readdir, rmdir, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { errorCode, PipelineError, systemReason } from "./error.ts";
 
@@ -27,6 +28,22 @@ export async function checkDirectory(path: string, advice: string): Promise<void
 export function cannotWrite(path: string, cause: unknown, advice: string): unknown {
   const reason = systemReason(cause);
   return reason ? new PipelineError(`cannot write to ${path} (${reason}): ${advice}`, { cause }) : cause;
+}
+
+/** `cannot read DIRECTORY (permission denied): ADVICE`; an error that is not the system's stays as it is. */
+export function cannotRead(path: string, cause: unknown, advice: string): unknown {
+  const reason = systemReason(cause);
+  return reason ? new PipelineError(`cannot read ${path} (${reason}): ${advice}`, { cause }) : cause;
+}
+
+/** What is in a directory; nothing where there is none. @throws PipelineError when it cannot be read */
+export async function entriesIn(path: string, advice: string): Promise<Dirent[]> {
+  try {
+    return await readdir(path, { withFileTypes: true });
+  } catch (cause) {
+    if (errorCode(cause) === "ENOENT") return [];
+    throw cannotRead(path, cause, advice);
+  }
 }
 
 async function make(path: string, advice: string): Promise<string[]> {
