@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import { expect, it } from "vitest";
 import { identityOf, isRunning, pidOf } from "../../pipeline/schema/process.ts";
 
@@ -9,6 +10,8 @@ it("a process runs until it has ended, also when nobody has looked at its end", 
     stdio: ["ignore", "pipe", "ignore"],
   });
   const [chunk] = (await once(parent.stdout!, "data")) as [Buffer];
+  // Until then it is a shell, which does look.
+  await expect.poll(() => readFileSync(`/proc/${parent.pid}/comm`, "utf8")).toBe("sleep\n");
   const child = identityOf(Number(chunk.toString()));
   expect(isRunning(child)).toBe(true);
   process.kill(pidOf(child), "SIGKILL");
