@@ -5,10 +5,10 @@
 import { mkdir } from "node:fs/promises";
 import { connect } from "node:net";
 import { join } from "node:path";
-import { buildImage, copyOut } from "../pipeline/build/image.ts";
-import { buildNetwork, networkFromEnvironment } from "../pipeline/build/network.ts";
-import { readCells } from "../pipeline/runtime/cells.ts";
+import { buildImage, copyOut } from "../pipeline/image/docker/container-image.ts";
+import { buildNetwork, networkFromEnvironment } from "../pipeline/image/docker/network.ts";
 import { ensureKernel, kernelOf } from "../pipeline/runtime/kernel.ts";
+import { readCells } from "../pipeline/runtime/read-cells.ts";
 import { withBaseImage } from "../pipeline/runtime/rootfs-image.ts";
 import { openWorkshop, type Workshop } from "../pipeline/runtime/workshop.ts";
 import type { BaseCell } from "../pipeline/schema/cells.ts";

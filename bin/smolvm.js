@@ -23,4 +23,4 @@ try {
   );
   process.exit(2);
 }
-await import("../pipeline/cli/smolvm.ts");
+await import("../pipeline/cli/smolvm/main.ts");

@@ -1,10 +1,4 @@
-import type { App } from "./constructs/app.ts";
-import { BaseRootfs } from "./constructs/base-rootfs.ts";
-import { Flavor } from "./constructs/flavor.ts";
-import { npm, uv } from "./constructs/install.ts";
-import { Kernel } from "./constructs/kernel.ts";
-import { PresetLayer } from "./constructs/preset-layer.ts";
-import { Release } from "./constructs/release.ts";
+import { type App, BaseRootfs, Flavor, Kernel, npm, PresetLayer, Release, uv } from "./constructs/index.ts";
 import * as pins from "./pins.ts";
 
 /** The one constant to bump: one tag, one release, all assets. */

@@ -1,6 +1,4 @@
-import type { Tarball } from "./constructs/flavor.ts";
-import type { KernelSource } from "./schema/cells.ts";
-import type { Arch } from "./schema/names.ts";
+import type { Arch, KernelSource, Tarball } from "./constructs/index.ts";
 
 /**
  * Every input that is fixed by content rather than by a lockfile. Changing a line here changes what

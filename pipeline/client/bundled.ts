@@ -1,12 +1,9 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join, sep } from "node:path";
-import { fileURLToPath } from "node:url";
 import { CELLS_PATH, Cells } from "../schema/cells.ts";
-import { PipelineError } from "../schema/error.ts";
-import { reasonOf } from "../schema/reason.ts";
-
-/** The package that this file is part of: what it was released with, and what images are made with. */
-export const PACKAGE = fileURLToPath(new URL("../../", import.meta.url));
+import { PipelineError } from "../util/error.ts";
+import { PACKAGE } from "../util/package.ts";
+import { reasonOf } from "../util/reason.ts";
 
 /** Whether a package is a checkout, in which cells are built, and not one that was installed. */
 export const isCheckout = (root: string): boolean =>

@@ -2,14 +2,14 @@ import { rename, rm, stat, statfs, utimes, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { basename, join } from "node:path";
 import { z } from "zod";
-import { cannotWrite, entriesIn, makeDirectory } from "../schema/directory.ts";
-import { PipelineError, systemReason } from "../schema/error.ts";
-import { sha256File } from "../schema/hash.ts";
-import { isAlive, isRunning } from "../schema/process.ts";
-import { type Run, unwatched } from "../schema/progress.ts";
-import { readRecord } from "../schema/record.ts";
-import { writeWhole } from "../schema/whole-file.ts";
-import { isLocked, removeStale, withLock } from "./lock.ts";
+import { cannotWrite, entriesIn, makeDirectory } from "../util/directory.ts";
+import { PipelineError, systemReason } from "../util/error.ts";
+import { sha256File } from "../util/hash.ts";
+import { isLocked, removeStale, withLock } from "../util/lock.ts";
+import { isAlive, isRunning } from "../util/process.ts";
+import { type Run, unwatched } from "../util/progress.ts";
+import { readRecord } from "../util/record.ts";
+import { writeWhole } from "../util/whole-file.ts";
 
 const entry = {
   /** Of the bytes on the wire: the entry's name. */

@@ -6,12 +6,12 @@ import { basename } from "node:path";
 import { Readable, type Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { setTimeout as pause } from "node:timers/promises";
-import { errorCode, PipelineError } from "../schema/error.ts";
-import { tap } from "../schema/hash.ts";
-import { proxiedFetch, proxyVariable } from "../schema/http.ts";
-import { type Place, placeOf } from "../schema/place.ts";
-import type { Run } from "../schema/progress.ts";
-import { reasonOf } from "../schema/reason.ts";
+import { errorCode, PipelineError } from "../util/error.ts";
+import { tap } from "../util/hash.ts";
+import { proxiedFetch, proxyVariable } from "../util/http.ts";
+import { type Place, placeOf } from "../util/place.ts";
+import type { Run } from "../util/progress.ts";
+import { reasonOf } from "../util/reason.ts";
 import type { Remote } from "./manifest.ts";
 import { fileOf, type Mirror } from "./mirrors.ts";
 

@@ -2,13 +2,14 @@ import { readdir, stat } from "node:fs/promises";
 import { basename, isAbsolute, join, relative } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import type { Cells } from "../schema/cells.ts";
-import { errorCode } from "../schema/error.ts";
 import { Facts } from "../schema/facts.ts";
 import { MANIFEST_PATH, type Manifest, manifestOf } from "../schema/manifest.ts";
-import type { Run } from "../schema/progress.ts";
-import { readRecord } from "../schema/record.ts";
+import { errorCode } from "../util/error.ts";
+import { PACKAGE } from "../util/package.ts";
+import type { Run } from "../util/progress.ts";
+import { readRecord } from "../util/record.ts";
 import { hostArch } from "../vm/accel.ts";
-import { bundledCells, isCheckout, PACKAGE } from "./bundled.ts";
+import { bundledCells, isCheckout } from "./bundled.ts";
 import { loadManifest, NotOffered, type Remote } from "./manifest.ts";
 
 /** Where a file is had from, and what it must be. */

@@ -1,7 +1,5 @@
 import { join } from "node:path";
 import type { Cells } from "../schema/cells.ts";
-import { PipelineError } from "../schema/error.ts";
-import { proxiedFetch } from "../schema/http.ts";
 import { MANIFEST_PATH, Manifest } from "../schema/manifest.ts";
 import {
   type Arch,
@@ -11,12 +9,15 @@ import {
   kernelFormatOf,
   type Vmm,
 } from "../schema/names.ts";
-import { placeOf } from "../schema/place.ts";
-import { readText, textOf } from "../schema/read-text.ts";
-import { reasonOf } from "../schema/reason.ts";
-import { unique } from "../schema/unique.ts";
+import { PipelineError } from "../util/error.ts";
+import { proxiedFetch } from "../util/http.ts";
+import { PACKAGE } from "../util/package.ts";
+import { placeOf } from "../util/place.ts";
+import { readText, textOf } from "../util/read-text.ts";
+import { reasonOf } from "../util/reason.ts";
+import { unique } from "../util/unique.ts";
 import { hostArch } from "../vm/accel.ts";
-import { bundledCells, PACKAGE } from "./bundled.ts";
+import { bundledCells } from "./bundled.ts";
 
 /** How long a server may be silent that has a manifest, ms. */
 const SILENCE_MS = 20_000;

@@ -1,6 +1,6 @@
 import { stat } from "node:fs/promises";
-import { PipelineError } from "../schema/error.ts";
-import { type Place, placeOf } from "../schema/place.ts";
+import { PipelineError } from "../util/error.ts";
+import { type Place, placeOf } from "../util/place.ts";
 
 /** A directory, on disk or at an address, that has a release's files. */
 export interface Mirror {

@@ -1,7 +1,7 @@
 import { homedir } from "node:os";
-import { PipelineError } from "../schema/error.ts";
-import { readText } from "../schema/read-text.ts";
-import { reasonOf } from "../schema/reason.ts";
+import { PipelineError } from "../util/error.ts";
+import { readText } from "../util/read-text.ts";
+import { reasonOf } from "../util/reason.ts";
 
 /** A line of authorized_keys: its kind, its bytes, and a comment. */
 const KEY = /^(ssh-ed25519|ssh-rsa|ecdsa-sha2-\S+|sk-\S+) [A-Za-z0-9+/]+=*( .*)?$/;

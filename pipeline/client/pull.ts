@@ -1,7 +1,7 @@
 import { basename } from "node:path";
-import { PipelineError } from "../schema/error.ts";
 import type { Manifest } from "../schema/manifest.ts";
-import { type Run, unwatched } from "../schema/progress.ts";
+import { PipelineError } from "../util/error.ts";
+import { type Run, unwatched } from "../util/progress.ts";
 import { Cache } from "./cache.ts";
 import { type Downloaded, download, NotFetched, type Patience } from "./download.ts";
 import { isBuiltHere, lookUp, storeOf } from "./local-store.ts";

@@ -1,8 +1,8 @@
 import { Construct } from "constructs";
 import { z } from "zod";
 import type { KernelSource, RootfsSource } from "../schema/cells.ts";
-import { unknownName } from "../schema/error.ts";
 import type { Arch } from "../schema/names.ts";
+import { unknownName } from "../util/error.ts";
 import type { BaseRootfs } from "./base-rootfs.ts";
 import { type Flavor, FlavorProp } from "./flavor.ts";
 import { listOf, takesProps, text } from "./props.ts";

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { PipelineError } from "../schema/error.ts";
+import { PipelineError } from "../util/error.ts";
 import type { ReadFile } from "./app.ts";
 
 /** The parts of a `package-lock.json` (lockfileVersion 3) that decide what is installed. */

@@ -1,8 +1,8 @@
 import { Construct } from "constructs";
 import { satisfies } from "semver";
 import { z } from "zod";
-import { unknownName } from "../schema/error.ts";
 import { Arch, nameError, Vmm } from "../schema/names.ts";
+import { unknownName } from "../util/error.ts";
 import { type BaseRootfs, type Budget, BudgetProp } from "./base-rootfs.ts";
 import { type Install, InstallProps } from "./install.ts";
 import { lockedVersion, lockfileErrors, lockfileOf, nodeRange } from "./lockfile.ts";

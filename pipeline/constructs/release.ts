@@ -1,7 +1,7 @@
 import { Construct } from "constructs";
 import { z } from "zod";
-import { PipelineError, unknownName } from "../schema/error.ts";
 import { Arch, Vmm } from "../schema/names.ts";
+import { PipelineError, unknownName } from "../util/error.ts";
 import { App } from "./app.ts";
 import type { BaseRootfs } from "./base-rootfs.ts";
 import type { Kernel } from "./kernel.ts";

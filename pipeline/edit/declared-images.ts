@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { App, type ReadFile } from "../constructs/app.ts";
 import { Release } from "../constructs/release.ts";
-import { PipelineError } from "../schema/error.ts";
 import { DECLARATION_PATH } from "../synth/declaration.ts";
+import { PipelineError } from "../util/error.ts";
 
 export interface DeclaredImages {
   readonly app: App;

@@ -3,8 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
 import { lockfileErrors } from "../constructs/lockfile.ts";
-import { PipelineError } from "../schema/error.ts";
-import type { Run } from "../schema/progress.ts";
+import { PipelineError } from "../util/error.ts";
+import type { Run } from "../util/progress.ts";
 import { npm } from "./npm.ts";
 
 /** What `npm ci` needs to install one package, as texts. */

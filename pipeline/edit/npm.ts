@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { PipelineError } from "../schema/error.ts";
+import { PipelineError } from "../util/error.ts";
 
 /**
  * The settings of npm that decide what is written. Flags come before every file and variable, so that the result

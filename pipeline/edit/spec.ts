@@ -1,4 +1,4 @@
-import { PipelineError } from "../schema/error.ts";
+import { PipelineError } from "../util/error.ts";
 
 /** A name with a version: `codex`, `codex@1.2.3`, `@scope/package@next`. */
 export interface Spec {

@@ -1,7 +1,7 @@
 import { rmdirSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { errorCode, PipelineError } from "../schema/error.ts";
 import { type Change, filesIn, write } from "../synth/project.ts";
+import { errorCode, PipelineError } from "../util/error.ts";
 
 /**
  * Applies changes to a project without a pause, so that no signal finds half of them: all of them, or none. A

@@ -4,17 +4,17 @@ import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { z } from "zod";
-import { DEFAULT_LEVEL } from "../build/compress.ts";
-import { follow, hasImage } from "../build/docker.ts";
-import { exportImage, hasFile } from "../build/image.ts";
-import { order } from "../build/normalise.ts";
-import { importRootfs } from "../build/rootfs-source.ts";
-import { indexTar } from "../build/tar-index.ts";
+import { exportImage, hasFile } from "../image/docker/container-image.ts";
+import { follow, hasImage } from "../image/docker/engine.ts";
+import { order } from "../image/rootfs/normalise.ts";
+import { importRootfs } from "../image/rootfs/source.ts";
+import { indexTar } from "../image/rootfs/tar-index.ts";
+import { inputsWith, overridesOf, rootfsFor } from "../plan/freshness.ts";
 import type { BaseCell, RootfsSource } from "../schema/cells.ts";
-import { PipelineError } from "../schema/error.ts";
-import { readRecord } from "../schema/record.ts";
-import { writeWhole } from "../schema/whole-file.ts";
-import { inputsWith, overridesOf, rootfsFor } from "./declared.ts";
+import { DEFAULT_LEVEL } from "../schema/defaults.ts";
+import { PipelineError } from "../util/error.ts";
+import { readRecord } from "../util/record.ts";
+import { writeWhole } from "../util/whole-file.ts";
 import { buildRecipe, LIVE, type Workshop } from "./workshop.ts";
 
 /** What is kept of a base beside its container image. */

@@ -4,15 +4,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { satisfies } from "semver";
 import { x } from "tinyexec";
-import { connect, hasImage, onPath } from "../build/docker.ts";
-import { dockerArch, toolsImage } from "../build/tools-image.ts";
+import { connect, hasImage, onPath } from "../image/docker/engine.ts";
+import { dockerArch, toolsImage } from "../image/docker/tools-image.ts";
 import type { KernelCell } from "../schema/cells.ts";
-import { PipelineError } from "../schema/error.ts";
-import { unwatched } from "../schema/progress.ts";
+import { PipelineError } from "../util/error.ts";
+import { unwatched } from "../util/progress.ts";
 import { EMULATORS, hostArch, vcpuFailure } from "../vm/accel.ts";
-import { probeKernel } from "../vm/probe.ts";
-import { readCells } from "./cells.ts";
+import { probeKernel } from "../vm/proof/probe.ts";
 import { kernelDirectory } from "./kernel.ts";
+import { readCells } from "./read-cells.ts";
 
 export interface Finding {
   readonly level: "ok" | "warn" | "fail";

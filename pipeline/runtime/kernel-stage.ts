@@ -1,18 +1,25 @@
 import { copyFile, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
-import { NoSourceReached } from "../build/rootfs-source.ts";
-import { sbomFacts } from "../build/sbom.ts";
+import { sbomFacts } from "../image/rootfs/sbom.ts";
+import { NoSourceReached } from "../image/rootfs/source.ts";
+import {
+  bootsNotReached,
+  bootsOther,
+  checkDeclared,
+  inputsWith,
+  rootfsFor,
+  unproven,
+} from "../plan/freshness.ts";
 import type { BaseCell, KernelCell } from "../schema/cells.ts";
-import { PipelineError } from "../schema/error.ts";
 import { type Facts, KernelBootFacts, type KernelFacts } from "../schema/facts.ts";
 import { KERNEL_FORMATS, type KernelFormat } from "../schema/names.ts";
-import { readRecord } from "../schema/record.ts";
-import { probeKernel } from "../vm/probe.ts";
+import { PipelineError } from "../util/error.ts";
+import { readRecord } from "../util/record.ts";
+import { probeKernel } from "../vm/proof/probe.ts";
+import { verifyBoot } from "../vm/proof/verify.ts";
 import type { Bus } from "../vm/qemu/arguments.ts";
-import { verifyBoot } from "../vm/verify.ts";
 import { baseInputs, ensureBase } from "./base.ts";
-import { bootsNotReached, bootsOther, checkDeclared, inputsWith, rootfsFor, unproven } from "./declared.ts";
 import { type BuiltKernel, kernelDirectory, kernelSbom } from "./kernel.ts";
 import { withBaseImage } from "./rootfs-image.ts";
 import { cellDirectory, inWorkDirectory, type Workshop } from "./workshop.ts";

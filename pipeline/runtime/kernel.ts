@@ -2,16 +2,16 @@ import { existsSync } from "node:fs";
 import { mkdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
-import { buildKernel, sourceVersion } from "../build/kernel.ts";
-import type { LicensedPackage } from "../build/packages.ts";
-import { sbom } from "../build/sbom.ts";
+import { buildKernel, sourceVersion } from "../image/kernel.ts";
+import type { LicensedPackage } from "../image/rootfs/packages.ts";
+import { sbom } from "../image/rootfs/sbom.ts";
+import { APT_LIVE, inputsWith } from "../plan/freshness.ts";
 import type { KernelCell } from "../schema/cells.ts";
-import { PipelineError } from "../schema/error.ts";
 import { KernelFacts, type Package } from "../schema/facts.ts";
-import { sha256File } from "../schema/hash.ts";
 import { type Arch, KERNEL_FORMATS, kernelAsset } from "../schema/names.ts";
-import { readRecord } from "../schema/record.ts";
-import { APT_LIVE, inputsWith } from "./declared.ts";
+import { PipelineError } from "../util/error.ts";
+import { sha256File } from "../util/hash.ts";
+import { readRecord } from "../util/record.ts";
 import { notBuilt, type Workshop } from "./workshop.ts";
 
 /** What is known of a kernel before it is booted: the facts of each of its assets. */

@@ -1,9 +1,9 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { BaseCell, PresetCell } from "../schema/cells.ts";
-import { errorCode, PipelineError } from "../schema/error.ts";
 import { apkVersions, Listing, listingPath } from "../schema/listing.ts";
-import { reasonOf } from "../schema/reason.ts";
+import { errorCode, PipelineError } from "../util/error.ts";
+import { reasonOf } from "../util/reason.ts";
 import type { Contents } from "./rootfs-image.ts";
 
 /** What was last recorded of a cell; undefined where nothing was. @throws PipelineError when it is damaged */

@@ -1,13 +1,13 @@
 import { join } from "node:path";
-import { Audit, type Finding } from "../build/audit.ts";
-import { makeExt4 } from "../build/ext4.ts";
-import { type Rootfs, toTar } from "../build/normalise.ts";
-import { type LicensedPackage, listPackages } from "../build/packages.ts";
-import { withRootfs } from "../build/rootfs.ts";
-import { sbom } from "../build/sbom.ts";
+import { makeExt4 } from "../image/formats/ext4.ts";
+import { Audit, type Finding } from "../image/rootfs/audit.ts";
+import { type Rootfs, toTar } from "../image/rootfs/normalise.ts";
+import { type LicensedPackage, listPackages } from "../image/rootfs/packages.ts";
+import { withRootfs } from "../image/rootfs/rootfs.ts";
+import { sbom } from "../image/rootfs/sbom.ts";
 import type { BaseCell, PresetCell } from "../schema/cells.ts";
-import { PipelineError } from "../schema/error.ts";
 import { LISTED } from "../schema/listing.ts";
+import { PipelineError } from "../util/error.ts";
 import { type Base, ensureBase } from "./base.ts";
 import { inWorkDirectory, type Workshop } from "./workshop.ts";
 

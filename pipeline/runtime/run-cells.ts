@@ -1,9 +1,9 @@
-import { noSpace } from "../build/ext4.ts";
+import { noSpace } from "../image/formats/ext4.ts";
+import { checkDeclared, isCurrent, overridesOf, unproven } from "../plan/freshness.ts";
 import type { Cell, KernelCell } from "../schema/cells.ts";
-import { errorCode, PipelineError } from "../schema/error.ts";
 import type { Facts } from "../schema/facts.ts";
+import { errorCode, PipelineError } from "../util/error.ts";
 import { buildStage, readBuildFacts } from "./build-stage.ts";
-import { checkDeclared, isCurrent, overridesOf, unproven } from "./declared.ts";
 import { builtKernel, ensureKernel } from "./kernel.ts";
 import { bringsMore, prepareBoots, verifyKernel } from "./kernel-stage.ts";
 import { verifyStage } from "./verify-stage.ts";

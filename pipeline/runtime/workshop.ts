@@ -1,32 +1,29 @@
 import { mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type Docker from "dockerode";
-import { connect, removeAbandonedContainers } from "../build/docker.ts";
-import { buildImage, hasFile } from "../build/image.ts";
-import type { Network } from "../build/network.ts";
-import { dockerArch, ensureTools } from "../build/tools-image.ts";
-import { DirectoryStore } from "../release/directory-store.ts";
+import { buildImage, hasFile } from "../image/docker/container-image.ts";
+import { connect, removeAbandonedContainers } from "../image/docker/engine.ts";
+import type { Network } from "../image/docker/network.ts";
+import { dockerArch, ensureTools } from "../image/docker/tools-image.ts";
+import type { Overridable } from "../plan/freshness.ts";
 import type { BaseCell, Cell, Cells, PresetCell } from "../schema/cells.ts";
-import { PipelineError } from "../schema/error.ts";
 import type { Arch } from "../schema/names.ts";
-import { isAlive } from "../schema/process.ts";
-import type { Run } from "../schema/progress.ts";
+import { DirectoryStore } from "../stores/directory/store.ts";
+import { PipelineError } from "../util/error.ts";
+import { isAlive } from "../util/process.ts";
+import type { Run } from "../util/progress.ts";
 import type { Accel } from "../vm/accel.ts";
-import type { Kernel } from "../vm/verify.ts";
+import type { Kernel } from "../vm/proof/verify.ts";
 import type { Base } from "./base.ts";
 
 /** What a user may set when cells are run; everything else is in `out/cells.json`. */
-export interface CellOptions {
+export interface CellOptions extends Overridable {
   readonly root: string;
   readonly network: Network;
-  /** zstd's, 1 to 19. */
-  readonly level: number;
   /** Build every step anew. */
   readonly noCache: boolean;
   /** Where finished cells go. @default out/release/<tag> */
   readonly store?: string | undefined;
-  /** Root file systems that bases are made from, in place of what they declare. @default none */
-  readonly rootfs?: readonly RootfsOverride[] | undefined;
   /** Boot with this kernel instead of the pipeline's. */
   readonly kernel?: Kernel | undefined;
   /** Refuse what could not be had as it is declared. @default false: it is made, and its facts say so */
@@ -39,20 +36,8 @@ export interface CellOptions {
   readonly bootTimeoutMs?: number | undefined;
   /** A directory that container images of bases are taken from, and put into when they are built. */
   readonly bases?: string | undefined;
-  /** Replaces the cells' own (`SOURCE_DATE_EPOCH`), seconds since 1970. */
-  readonly epoch?: number | undefined;
   /** Values of this build's environment that no image may hold. */
   readonly secrets: readonly { readonly name: string; readonly value: string }[];
-}
-
-/** A root file system tarball of the user's own. */
-export interface RootfsOverride {
-  /** The flavor that it is for; undefined: all that have none of their own. */
-  readonly flavor: string | undefined;
-  /** A path or an address. */
-  readonly from: string;
-  /** What it must hash to. @default what the flavor's declared tarball must */
-  readonly sha256: string | undefined;
 }
 
 /** Where cells are made: the connection to Docker, the directories, and what all cells share. */

@@ -1,7 +1,7 @@
 import { z } from "zod";
+import { unique } from "../util/unique.ts";
 import type { Cells } from "./cells.ts";
 import { Arch, assetUrl, KERNEL_FORMATS, KernelFormat, kernelAsset, kernelFormatOf, Vmm } from "./names.ts";
-import { unique } from "./unique.ts";
 
 const Sha256 = z
   .string()

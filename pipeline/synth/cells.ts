@@ -10,9 +10,9 @@ import {
   type PresetCell,
   RECIPE_VERSION,
 } from "../schema/cells.ts";
-import { PipelineError } from "../schema/error.ts";
 import { apkVersions, Listing, listingPath } from "../schema/listing.ts";
 import { type Arch, assetNames, type Coordinates, cellId } from "../schema/names.ts";
+import { PipelineError } from "../util/error.ts";
 import { baseDockerfile, type Dockerfile, kernelDockerfile, presetDockerfile } from "./dockerfile.ts";
 
 const TOOLS_DOCKERFILE = "dockerfiles/tools/Dockerfile";

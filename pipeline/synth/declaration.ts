@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { join, relative, sep } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import type { App } from "../constructs/app.ts";
-import { PipelineError } from "../schema/error.ts";
+import { PipelineError } from "../util/error.ts";
 import { typecheck } from "./typecheck.ts";
 
 /** Where a project says what is published, from its root. */

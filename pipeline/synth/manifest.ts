@@ -1,10 +1,10 @@
 import { z } from "zod";
 import type { Release } from "../constructs/release.ts";
 import type { Cells } from "../schema/cells.ts";
-import { PipelineError } from "../schema/error.ts";
 import { LOCK_PATH, Lock } from "../schema/lock.ts";
 import { Manifest, manifestOf } from "../schema/manifest.ts";
-import { reasonOf } from "../schema/reason.ts";
+import { PipelineError } from "../util/error.ts";
+import { reasonOf } from "../util/reason.ts";
 
 /** The content of `out/manifest.json`: a row for each image whose bytes are recorded as published. */
 export function renderManifest(release: Release, cells: Omit<Cells, "$comment">): Manifest {

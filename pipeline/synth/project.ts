@@ -12,7 +12,7 @@ import {
 import { dirname, join, normalize } from "node:path";
 import { createTwoFilesPatch } from "diff";
 import type { ReadFile } from "../constructs/app.ts";
-import { errorCode, PipelineError, systemReason } from "../schema/error.ts";
+import { errorCode, PipelineError, systemReason } from "../util/error.ts";
 import { ATTRIBUTES_PATH, generatedPaths } from "./gitattributes.ts";
 import { isGenerated, isMarked } from "./marker.ts";
 import { README_PATH, withTable } from "./readme.ts";

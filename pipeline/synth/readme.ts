@@ -1,5 +1,5 @@
 import type { Cells } from "../schema/cells.ts";
-import { unique } from "../schema/unique.ts";
+import { unique } from "../util/unique.ts";
 
 export const README_PATH = "README.md";
 /** What stands around the table in README.md; the rest of the file is written by hand. */

@@ -1,8 +1,8 @@
 import type { App } from "../constructs/app.ts";
 import { Release } from "../constructs/release.ts";
 import { CELLS_PATH, Cells } from "../schema/cells.ts";
-import { PipelineError } from "../schema/error.ts";
 import { MANIFEST_PATH, MANIFEST_SCHEMA_PATH, manifestText } from "../schema/manifest.ts";
+import { PipelineError } from "../util/error.ts";
 import { renderCells } from "./cells.ts";
 import { baseDockerfile, kernelDockerfile, presetDockerfile } from "./dockerfile.ts";
 import { ATTRIBUTES_PATH, renderAttributes } from "./gitattributes.ts";

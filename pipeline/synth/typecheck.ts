@@ -1,7 +1,7 @@
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { x } from "tinyexec";
-import { PipelineError } from "../schema/error.ts";
+import { PipelineError } from "../util/error.ts";
 
 /**
  * What is asked of a declaration, whatever its project's own tsconfig.json says: `tsx` reads none of these from there

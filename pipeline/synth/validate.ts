@@ -1,7 +1,7 @@
 import type { App } from "../constructs/app.ts";
 import { propFindings } from "../constructs/props.ts";
 import { Release } from "../constructs/release.ts";
-import { PipelineError } from "../schema/error.ts";
+import { PipelineError } from "../util/error.ts";
 
 /** GitHub's limit on the jobs that one matrix makes. */
 const MATRIX_JOBS = 256;

@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
-import { PipelineError } from "../schema/error.ts";
 import { ARCHS, type Arch } from "../schema/names.ts";
-import type { Run } from "../schema/progress.ts";
+import { PipelineError } from "../util/error.ts";
+import type { Run } from "../util/progress.ts";
 import { forgetKvmFailure, knownKvmFailure, rememberKvmFailure } from "./kvm-memory.ts";
 import { GuestNotRun } from "./machine.ts";
 

@@ -1,4 +1,4 @@
-import { PipelineError } from "../schema/error.ts";
+import { PipelineError } from "../util/error.ts";
 import type { Console } from "./console.ts";
 
 /** Where a guest's SSH server is reached. */

@@ -1,5 +1,5 @@
-import { PipelineError } from "../schema/error.ts";
-import type { Run } from "../schema/progress.ts";
+import { PipelineError } from "../util/error.ts";
+import type { Run } from "../util/progress.ts";
 import type { Accel } from "./accel.ts";
 import type { Address, Machine } from "./machine.ts";
 import { type KeyPair, login, runCommand } from "./ssh.ts";

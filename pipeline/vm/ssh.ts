@@ -1,6 +1,6 @@
 import type { Client, ConnectConfig } from "ssh2";
 import ssh2 from "ssh2";
-import { PipelineError } from "../schema/error.ts";
+import { PipelineError } from "../util/error.ts";
 
 export interface KeyPair {
   /** OpenSSH format. */

@@ -1,4 +1,4 @@
-import { PipelineError } from "../schema/error.ts";
+import { PipelineError } from "../util/error.ts";
 import { GuestNotRun, type Machine } from "./machine.ts";
 
 /** Enough for a kernel panic with its trace. */

@@ -8,7 +8,7 @@ import type { App } from "../../pipeline/constructs/app.ts";
 import { npm } from "../../pipeline/constructs/install.ts";
 import { PresetLayer } from "../../pipeline/constructs/preset-layer.ts";
 import { Release } from "../../pipeline/constructs/release.ts";
-import { sha256File } from "../../pipeline/schema/hash.ts";
+import { sha256File } from "../../pipeline/util/hash.ts";
 import { alpineBase, hasAlpine, serveAlpine } from "../support/alpine.ts";
 import { testKernel } from "../support/kernel.ts";
 import { cli, Project, smolvm } from "../support/project.ts";

@@ -3,7 +3,7 @@ import type { Server } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type BuiltImage, ImageBuilder, ImageError } from "../../pipeline/client/index.ts";
+import { type BuiltImage, ImageBuilder, ImageError } from "../../pipeline/builder/index.ts";
 import type { App } from "../../pipeline/constructs/app.ts";
 import { Release } from "../../pipeline/constructs/release.ts";
 import { attempt, generateKey, runCommand } from "../../pipeline/vm/ssh.ts";

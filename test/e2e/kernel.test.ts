@@ -8,7 +8,7 @@ import type { App } from "../../pipeline/constructs/app.ts";
 import { BaseRootfs } from "../../pipeline/constructs/base-rootfs.ts";
 import { Release } from "../../pipeline/constructs/release.ts";
 import * as pins from "../../pipeline/pins.ts";
-import { readCells } from "../../pipeline/runtime/cells.ts";
+import { readCells } from "../../pipeline/runtime/read-cells.ts";
 import { KernelFacts } from "../../pipeline/schema/facts.ts";
 import { type Arch, kernelAsset } from "../../pipeline/schema/names.ts";
 import { alpineBase, hasAlpine, serveAlpine } from "../support/alpine.ts";

@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import { readCells } from "../../pipeline/runtime/cells.ts";
-import { PipelineError } from "../../pipeline/schema/error.ts";
+import { readCells } from "../../pipeline/runtime/read-cells.ts";
 import { SUMS_ASSET } from "../../pipeline/schema/names.ts";
+import { PipelineError } from "../../pipeline/util/error.ts";
 import type { Failure, Fault, Operation } from "../support/github/faults.ts";
 import type { GitHub } from "../support/github/github.ts";
 import { GitHubServer } from "../support/github/server.ts";

@@ -2,10 +2,10 @@ import { tmpdir } from "node:os";
 import { Readable } from "node:stream";
 import Docker from "dockerode";
 import { beforeAll, describe, expect, it } from "vitest";
-import { buildNetwork } from "../../pipeline/build/network.ts";
-import { runTool } from "../../pipeline/build/tool.ts";
-import { ensureTools } from "../../pipeline/build/tools-image.ts";
-import { readCells } from "../../pipeline/runtime/cells.ts";
+import { buildNetwork } from "../../pipeline/image/docker/network.ts";
+import { runTool } from "../../pipeline/image/docker/tool.ts";
+import { ensureTools } from "../../pipeline/image/docker/tools-image.ts";
+import { readCells } from "../../pipeline/runtime/read-cells.ts";
 import { REPOSITORY } from "../support/project.ts";
 import { silentRun } from "../support/silent.ts";
 

@@ -9,12 +9,12 @@ export interface Group {
 /** What protects people, by what it protects them from. Small groups: each mutant costs the start of its tests. */
 export const GROUPS: Readonly<Record<string, Group>> = {
   // What must not be in an image.
-  audit: { mutate: ["pipeline/build/audit.ts"], tests: ["audit"] },
-  scrub: { mutate: ["pipeline/build/scrub.ts"], tests: ["scrub"] },
+  audit: { mutate: ["pipeline/image/rootfs/audit.ts"], tests: ["audit"] },
+  scrub: { mutate: ["pipeline/image/rootfs/scrub.ts"], tests: ["scrub"] },
   binaries: { mutate: ["pipeline/build/{binaries,elf}.ts"], tests: ["elf", "binaries", "audit"] },
   // What an image is made of.
-  tar: { mutate: ["pipeline/build/tar-index.ts"], tests: ["tar-index"] },
-  normalise: { mutate: ["pipeline/build/normalise.ts"], tests: ["normalise"] },
+  tar: { mutate: ["pipeline/image/rootfs/tar-index.ts"], tests: ["tar-index"] },
+  normalise: { mutate: ["pipeline/image/rootfs/normalise.ts"], tests: ["normalise"] },
   reports: { mutate: ["pipeline/build/{budget,fingerprint}.ts"], tests: ["listing", "fingerprint"] },
   // What it is made from, and called.
   inputs: {
@@ -23,7 +23,7 @@ export const GROUPS: Readonly<Record<string, Group>> = {
   },
   // What is on a release.
   answers: {
-    mutate: ["pipeline/release/outgoing.ts", "pipeline/release/github/{api,client,failure}.ts"],
+    mutate: ["pipeline/stores/outgoing.ts", "pipeline/release/github/{api,client,failure}.ts"],
     tests: ["github-failure", "github-releases", "release-rules"],
   },
   github: {
@@ -40,8 +40,8 @@ export const GROUPS: Readonly<Record<string, Group>> = {
   },
   // What is downloaded, who holds a lock, what is a machine of ours.
   cache: { mutate: ["pipeline/client/cache.ts"], tests: ["cache-rules", "cache"] },
-  lock: { mutate: ["pipeline/client/lock.ts"], tests: ["lock", "machines", "registry"] },
-  registry: { mutate: ["pipeline/client/registry.ts"], tests: ["machines", "registry"] },
+  lock: { mutate: ["pipeline/util/lock.ts"], tests: ["lock", "machines", "registry"] },
+  registry: { mutate: ["pipeline/client/machines/registry.ts"], tests: ["machines", "registry"] },
   download: { mutate: ["pipeline/client/{download,mirrors,pull}.ts"], tests: ["choice", "client-pull"] },
   choice: {
     mutate: ["pipeline/client/{manifest,public-key,disk}.ts"],

@@ -1,10 +1,10 @@
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
+import type { Kernel } from "../../pipeline/vm/proof/verify.ts";
 import type { Bus } from "../../pipeline/vm/qemu/arguments.ts";
 import type { QemuMachine } from "../../pipeline/vm/qemu/machine.ts";
 import { attempt, generateKey, keyParameter, login, runCommand } from "../../pipeline/vm/ssh.ts";
-import type { Kernel } from "../../pipeline/vm/verify.ts";
 import { startMachine } from "./machine.ts";
 
 /** Long enough for a boot under emulation beside other work, ms. */

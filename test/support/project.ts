@@ -4,11 +4,11 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { App } from "../../pipeline/constructs/app.ts";
-import { readCells } from "../../pipeline/runtime/cells.ts";
+import { readCells } from "../../pipeline/runtime/read-cells.ts";
 import type { Arch } from "../../pipeline/schema/names.ts";
 import { changes, filesIn, write } from "../../pipeline/synth/project.ts";
 import { synth } from "../../pipeline/synth/synth.ts";
-import type { Kernel } from "../../pipeline/vm/verify.ts";
+import type { Kernel } from "../../pipeline/vm/proof/verify.ts";
 
 /** The checkout that the tests belong to. */
 export const REPOSITORY = fileURLToPath(new URL("../..", import.meta.url));
@@ -74,7 +74,7 @@ export interface CliOptions {
 
 /** Runs the command line in a project's directory, as npm does. */
 export function cli(root: string, args: readonly string[], options: CliOptions = {}): Promise<Ended> {
-  const main = join(REPOSITORY, "pipeline/cli/main.ts");
+  const main = join(REPOSITORY, "pipeline/cli/pipeline/main.ts");
   return command([process.execPath, "--import", "tsx", main, ...args], { ...options, root });
 }
 

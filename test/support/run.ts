@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
-import type { Run } from "../../pipeline/schema/progress.ts";
+import type { Run } from "../../pipeline/util/progress.ts";
 
 /** A directory of the running test alone; gone when the test has finished. */
 export function tempDirectory(): string {

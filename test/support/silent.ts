@@ -1,1 +1,1 @@
-export { unwatched as silentRun } from "../../pipeline/schema/progress.ts";
+export { unwatched as silentRun } from "../../pipeline/util/progress.ts";

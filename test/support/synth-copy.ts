@@ -94,7 +94,7 @@ export class Copy {
   /** Runs the copy's own command line, as outside of Actions unless `env` says otherwise. */
   async run(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Ended> {
     const outside = { GITHUB_ACTIONS: undefined, GITHUB_OUTPUT: undefined };
-    const command = ["--import", "tsx", this.path("pipeline/cli/main.ts"), ...args];
+    const command = ["--import", "tsx", this.path("pipeline/cli/pipeline/main.ts"), ...args];
     const { exitCode, stdout, stderr } = await x(process.execPath, command, {
       nodeOptions: { cwd: this.root, env: { ...outside, ...env } },
     });

@@ -2,8 +2,8 @@ import { open, writeFile } from "node:fs/promises";
 import { Readable } from "node:stream";
 import { buffer } from "node:stream/consumers";
 import { type Header, pack } from "tar-stream";
-import { normalise, type Rootfs, toTar } from "../../pipeline/build/normalise.ts";
-import { indexTar, type TarIndex } from "../../pipeline/build/tar-index.ts";
+import { normalise, type Rootfs, toTar } from "../../pipeline/image/rootfs/normalise.ts";
+import { indexTar, type TarIndex } from "../../pipeline/image/rootfs/tar-index.ts";
 
 /** One entry of a test's tar: what it says, over harmless defaults. */
 export type TestEntry = Partial<Omit<Header, "pax">> & {

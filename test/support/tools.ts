@@ -1,5 +1,5 @@
 import Docker from "dockerode";
-import { runTool, type ToolResult } from "../../pipeline/build/tool.ts";
+import { runTool, type ToolResult } from "../../pipeline/image/docker/tool.ts";
 import { silentRun } from "./silent.ts";
 
 /** Runs a shell command in the tool container, with a directory of the host as `/work`. */

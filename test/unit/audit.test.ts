@@ -2,10 +2,10 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { Audit, type Finding, type Secret } from "../../pipeline/build/audit.ts";
-import type { Rootfs } from "../../pipeline/build/normalise.ts";
-import { toTar } from "../../pipeline/build/normalise.ts";
-import type { Entry } from "../../pipeline/build/tar-index.ts";
+import { Audit, type Finding, type Secret } from "../../pipeline/image/rootfs/audit.ts";
+import type { Rootfs } from "../../pipeline/image/rootfs/normalise.ts";
+import { toTar } from "../../pipeline/image/rootfs/normalise.ts";
+import type { Entry } from "../../pipeline/image/rootfs/tar-index.ts";
 import { elfFile } from "../support/elf.ts";
 import { normalised, type TestEntry } from "../support/tar.ts";
 

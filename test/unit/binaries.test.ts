@@ -1,10 +1,10 @@
 import { open, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { foreignPrebuilts, readerOf, whyNotLoadable } from "../../pipeline/build/binaries.ts";
-import type { Elf } from "../../pipeline/build/elf.ts";
-import { FileTree } from "../../pipeline/build/file-tree.ts";
-import type { Entry } from "../../pipeline/build/tar-index.ts";
+import { foreignPrebuilts, readerOf, whyNotLoadable } from "../../pipeline/image/rootfs/binaries.ts";
+import type { Elf } from "../../pipeline/image/rootfs/elf.ts";
+import { FileTree } from "../../pipeline/image/rootfs/file-tree.ts";
+import type { Entry } from "../../pipeline/image/rootfs/tar-index.ts";
 import { elfFile } from "../support/elf.ts";
 import { tempDirectory } from "../support/run.ts";
 import { indexOf, type TestEntry, tarOf } from "../support/tar.ts";

@@ -13,7 +13,7 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { Cache, defaultCacheDirectory } from "../../pipeline/client/cache.ts";
-import { identityOf } from "../../pipeline/schema/process.ts";
+import { identityOf } from "../../pipeline/util/process.ts";
 import { recordedRun, tempDirectory } from "../support/run.ts";
 import { silentRun } from "../support/silent.ts";
 

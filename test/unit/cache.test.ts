@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { isMainThread } from "node:worker_threads";
 import { beforeEach, describe, expect, it } from "vitest";
 import { Cache } from "../../pipeline/client/cache.ts";
-import { identityOf } from "../../pipeline/schema/process.ts";
+import { identityOf } from "../../pipeline/util/process.ts";
 import { recordedRun, tempDirectory } from "../support/run.ts";
 import { silentRun } from "../support/silent.ts";
 

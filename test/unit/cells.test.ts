@@ -2,13 +2,15 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { baseOf, readCells, selectCells } from "../../pipeline/runtime/cells.ts";
-import { attestations, matrixOf, plan } from "../../pipeline/runtime/plan.ts";
+import { baseOf, selectCells } from "../../pipeline/plan/cells.ts";
+import { attestations, matrixOf, plan } from "../../pipeline/plan/plan.ts";
+import { readCells } from "../../pipeline/runtime/read-cells.ts";
 import { CELLS_PATH } from "../../pipeline/schema/cells.ts";
-import { PipelineError } from "../../pipeline/schema/error.ts";
 import { cellsOf, synth } from "../../pipeline/synth/synth.ts";
+import { PipelineError } from "../../pipeline/util/error.ts";
 import { sampleApp } from "../support/tree.ts";
 
+const NOTHING_STAGED = { facts: async () => undefined };
 const output = synth(sampleApp());
 const cells = cellsOf(output);
 
@@ -105,7 +107,7 @@ describe("reading cells", () => {
 
 describe("planning", () => {
   it("has every cell's assets attested together with their inventory", async () => {
-    const entries = attestations(cells, await plan(cells, root));
+    const entries = attestations(cells, await plan(cells, NOTHING_STAGED));
     expect(entries).toHaveLength(22);
     expect(entries).toContainEqual({
       cell: "kernel-arm64",
@@ -120,7 +122,7 @@ describe("planning", () => {
   });
 
   it("builds every published cell that is not staged, each on a machine of its arch", async () => {
-    const planned = await plan(cells, root);
+    const planned = await plan(cells, NOTHING_STAGED);
     expect(planned).toHaveLength(22);
     expect(new Set(planned.map(({ action }) => action))).toEqual(new Set(["build"]));
     const bases = matrixOf(cells, planned, "base");

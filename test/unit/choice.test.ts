@@ -2,7 +2,7 @@ import { readFileSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join, relative } from "node:path";
 import { describe, expect, it } from "vitest";
-import { copyDisk, growDisk } from "../../pipeline/client/disk.ts";
+import { copyDisk, growDisk } from "../../pipeline/client/machines/disk.ts";
 import {
   defaultFlavor,
   findBase,

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { consumed } from "../../pipeline/build/compress.ts";
+import { consumed } from "../../pipeline/image/formats/zstd.ts";
 
 it.each([
   ["(L19) Buffered: 1.75 MiB - Consumed:  266 MiB - Compressed:  120 MiB => 45.00% ", 266 * 2 ** 20],

@@ -1,8 +1,8 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, it, test } from "vitest";
-import { PipelineError } from "../../pipeline/schema/error.ts";
 import { typecheck } from "../../pipeline/synth/typecheck.ts";
+import { PipelineError } from "../../pipeline/util/error.ts";
 import { tempDirectory } from "../support/run.ts";
 import { Copy } from "../support/synth-copy.ts";
 

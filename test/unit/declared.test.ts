@@ -1,6 +1,4 @@
 import { describe, expect, it } from "vitest";
-import { DEFAULT_LEVEL } from "../../pipeline/build/compress.ts";
-import { readCells } from "../../pipeline/runtime/cells.ts";
 import {
   APT_LIVE,
   bootsNotReached,
@@ -12,10 +10,12 @@ import {
   notDeclared,
   overridesOf,
   unproven,
-} from "../../pipeline/runtime/declared.ts";
+} from "../../pipeline/plan/freshness.ts";
+import { readCells } from "../../pipeline/runtime/read-cells.ts";
 import type { CellOptions, Workshop } from "../../pipeline/runtime/workshop.ts";
-import { PipelineError } from "../../pipeline/schema/error.ts";
+import { DEFAULT_LEVEL } from "../../pipeline/schema/defaults.ts";
 import type { Facts } from "../../pipeline/schema/facts.ts";
+import { PipelineError } from "../../pipeline/util/error.ts";
 import { REPOSITORY } from "../support/project.ts";
 
 const cells = { ...readCells(REPOSITORY), accepts: [APT_LIVE] };

@@ -1,13 +1,13 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
-import { checkStaging } from "../../pipeline/cli/store.ts";
-import { DirectoryReleases } from "../../pipeline/release/directory-releases.ts";
-import { DirectoryStore } from "../../pipeline/release/directory-store.ts";
-import type { StoredRelease } from "../../pipeline/release/store.ts";
-import { readCells } from "../../pipeline/runtime/cells.ts";
+import { checkStaging } from "../../pipeline/cli/pipeline/store.ts";
+import { readCells } from "../../pipeline/runtime/read-cells.ts";
 import { manifestOf, manifestText } from "../../pipeline/schema/manifest.ts";
 import { sbomAsset } from "../../pipeline/schema/names.ts";
+import { DirectoryReleases } from "../../pipeline/stores/directory/releases.ts";
+import { DirectoryStore } from "../../pipeline/stores/directory/store.ts";
+import type { StoredRelease } from "../../pipeline/stores/store.ts";
 import { bytesOf, factsOf } from "../support/github/staging.ts";
 import { REPOSITORY } from "../support/project.ts";
 import { type RecordedRun, recordedRun, tempDirectory } from "../support/run.ts";

@@ -3,8 +3,8 @@ import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync, watch, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { DirectoryStore } from "../../pipeline/release/directory-store.ts";
 import { Facts } from "../../pipeline/schema/facts.ts";
+import { DirectoryStore } from "../../pipeline/stores/directory/store.ts";
 import { tempDirectory } from "../support/run.ts";
 
 const SBOM = "{}\n";

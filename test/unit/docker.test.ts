@@ -6,11 +6,16 @@ import { join } from "node:path";
 import { Readable } from "node:stream";
 import { extract } from "tar-stream";
 import { afterEach, describe, expect, it, onTestFinished, vi } from "vitest";
-import { connect, hasImage, OWNER_LABEL, removeAbandonedContainers } from "../../pipeline/build/docker.ts";
-import { buildImage } from "../../pipeline/build/image.ts";
-import { buildNetwork } from "../../pipeline/build/network.ts";
-import { dockerArch } from "../../pipeline/build/tools-image.ts";
-import { PipelineError } from "../../pipeline/schema/error.ts";
+import { buildImage } from "../../pipeline/image/docker/container-image.ts";
+import {
+  connect,
+  hasImage,
+  OWNER_LABEL,
+  removeAbandonedContainers,
+} from "../../pipeline/image/docker/engine.ts";
+import { buildNetwork } from "../../pipeline/image/docker/network.ts";
+import { dockerArch } from "../../pipeline/image/docker/tools-image.ts";
+import { PipelineError } from "../../pipeline/util/error.ts";
 import { startEngine } from "../support/docker-server.ts";
 import { recordedRun, tempDirectory } from "../support/run.ts";
 

@@ -4,8 +4,8 @@ import { createServer, type RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { fetchVerified } from "../../pipeline/build/download.ts";
-import { PipelineError } from "../../pipeline/schema/error.ts";
+import { PipelineError } from "../../pipeline/util/error.ts";
+import { fetchVerified } from "../../pipeline/util/fetch-file.ts";
 import { recordedRun, tempDirectory } from "../support/run.ts";
 
 const CONTENT = Buffer.from("a root file system's tarball\n".repeat(10_000));

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { type Elf, isElf, parseElf } from "../../pipeline/build/elf.ts";
+import { type Elf, isElf, parseElf } from "../../pipeline/image/rootfs/elf.ts";
 import { elfFile } from "../support/elf.ts";
 
 /** What a file says, and how much of it was read at once at most. */

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { expect, it } from "vitest";
-import { differences, type Fingerprints, fingerprints } from "../../pipeline/build/fingerprint.ts";
+import { differences, type Fingerprints, fingerprints } from "../../pipeline/image/rootfs/fingerprint.ts";
 import { tempDirectory } from "../support/run.ts";
 import { normalised, type TestEntry } from "../support/tar.ts";
 

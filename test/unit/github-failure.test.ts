@@ -1,7 +1,7 @@
 import { RequestError } from "@octokit/request-error";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { GitHubClient } from "../../pipeline/release/github/client.ts";
-import { failureOf, type GitHubError } from "../../pipeline/release/github/failure.ts";
+import { GitHubClient } from "../../pipeline/stores/github/client.ts";
+import { failureOf, type GitHubError } from "../../pipeline/stores/github/failure.ts";
 import { silentRun } from "../support/silent.ts";
 
 const NOW = Date.parse("2026-11-21T10:00:00Z");

@@ -1,7 +1,7 @@
 import type { AddressInfo } from "node:net";
 import ssh2 from "ssh2";
 import { expect, it, onTestFinished } from "vitest";
-import { auditGuest, listening } from "../../pipeline/vm/guest-audit.ts";
+import { auditGuest, listening } from "../../pipeline/vm/proof/guest-audit.ts";
 import { attempt, generateKey } from "../../pipeline/vm/ssh.ts";
 
 const never = new AbortController().signal;

@@ -1,7 +1,7 @@
 import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it, vi } from "vitest";
-import { ImageBuilder, ImageError, SSH_BOOT_ARGS } from "../../pipeline/client/index.ts";
+import { ImageBuilder, ImageError, SSH_BOOT_ARGS } from "../../pipeline/builder/index.ts";
 import { generateKey } from "../../pipeline/vm/ssh.ts";
 import { tempDirectory } from "../support/run.ts";
 

@@ -1,8 +1,8 @@
 import { readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it, vi } from "vitest";
-import { interruptible, stopWork } from "../../pipeline/cli/interrupt.ts";
-import { PipelineError } from "../../pipeline/schema/error.ts";
+import { interruptible, stopWork } from "../../pipeline/cli/shared/interrupt.ts";
+import { PipelineError } from "../../pipeline/util/error.ts";
 import { startEngine } from "../support/docker-server.ts";
 import { FileServer } from "../support/file-server.ts";
 import { cli, smolvm } from "../support/project.ts";

@@ -1,7 +1,7 @@
 import { afterEach, expect, it, vi } from "vitest";
-import { connect } from "../../pipeline/build/docker.ts";
-import { buildKernel } from "../../pipeline/build/kernel.ts";
-import { buildNetwork } from "../../pipeline/build/network.ts";
+import { connect } from "../../pipeline/image/docker/engine.ts";
+import { buildNetwork } from "../../pipeline/image/docker/network.ts";
+import { buildKernel } from "../../pipeline/image/kernel.ts";
 import type { KernelCell } from "../../pipeline/schema/cells.ts";
 import { startEngine } from "../support/docker-server.ts";
 import { REPOSITORY } from "../support/project.ts";

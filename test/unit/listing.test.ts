@@ -1,12 +1,12 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { checkBudget } from "../../pipeline/build/budget.ts";
-import type { LicensedPackage } from "../../pipeline/build/packages.ts";
+import { checkBudget } from "../../pipeline/image/rootfs/budget.ts";
+import type { LicensedPackage } from "../../pipeline/image/rootfs/packages.ts";
 import { checkVersions, readListing, recordListing } from "../../pipeline/runtime/listing.ts";
 import type { BaseCell } from "../../pipeline/schema/cells.ts";
-import { PipelineError } from "../../pipeline/schema/error.ts";
 import type { Listing } from "../../pipeline/schema/listing.ts";
+import { PipelineError } from "../../pipeline/util/error.ts";
 import { tempDirectory } from "../support/run.ts";
 
 const ID = "base-amd64-alpine";

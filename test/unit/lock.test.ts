@@ -3,8 +3,8 @@ import { once } from "node:events";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, watch, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { isLocked, removeStale, withLock } from "../../pipeline/client/lock.ts";
-import { identityOf } from "../../pipeline/schema/process.ts";
+import { isLocked, removeStale, withLock } from "../../pipeline/util/lock.ts";
+import { identityOf } from "../../pipeline/util/process.ts";
 import { recordedRun, tempDirectory } from "../support/run.ts";
 import { silentRun } from "../support/silent.ts";
 

@@ -13,9 +13,9 @@ import {
   register,
   unregister,
   usedByMachines,
-} from "../../pipeline/client/registry.ts";
-import { PipelineError } from "../../pipeline/schema/error.ts";
-import { identityOf } from "../../pipeline/schema/process.ts";
+} from "../../pipeline/client/machines/registry.ts";
+import { PipelineError } from "../../pipeline/util/error.ts";
+import { identityOf } from "../../pipeline/util/process.ts";
 import { tempDirectory } from "../support/run.ts";
 
 const GONE = "4194305 1";

@@ -8,7 +8,7 @@ import {
   type Network,
   type NetworkOptions,
   networkFromEnvironment,
-} from "../../pipeline/build/network.ts";
+} from "../../pipeline/image/docker/network.ts";
 import { tempDirectory } from "../support/run.ts";
 
 const CA = "-----BEGIN CERTIFICATE-----\nZXh0cmE=\n-----END CERTIFICATE-----\n";

@@ -6,7 +6,7 @@ import { buffer } from "node:stream/consumers";
 import { finished } from "node:stream/promises";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { normalise, order, toTar } from "../../pipeline/build/normalise.ts";
+import { normalise, order, toTar } from "../../pipeline/image/rootfs/normalise.ts";
 import { EPOCH, indexOf, normalised, type TestEntry, tarBytes, tarOf } from "../support/tar.ts";
 
 let directory: string;

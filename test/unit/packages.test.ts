@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { listPackages } from "../../pipeline/build/packages.ts";
+import { listPackages } from "../../pipeline/image/rootfs/packages.ts";
 import { tempDirectory } from "../support/run.ts";
 import { normalised, type TestEntry } from "../support/tar.ts";
 

@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { expect, it } from "vitest";
-import { identityOf, isRunning, pidOf } from "../../pipeline/schema/process.ts";
+import { identityOf, isRunning, pidOf } from "../../pipeline/util/process.ts";
 
 it("a process runs until it has ended, also when nobody has looked at its end", async () => {
   // sh starts sleep, becomes another program that never looks at its children, and says the number of the first.

@@ -4,13 +4,13 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { Command } from "commander";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { OutputError } from "../../pipeline/cli/output.ts";
-import { runProgram } from "../../pipeline/cli/program.ts";
-import { PipelineError } from "../../pipeline/schema/error.ts";
+import { OutputError } from "../../pipeline/cli/shared/output.ts";
+import { runProgram } from "../../pipeline/cli/shared/program.ts";
+import { PipelineError } from "../../pipeline/util/error.ts";
 import { REPOSITORY } from "../support/project.ts";
 import { tempDirectory } from "../support/run.ts";
 
-const PIPELINE = `node --import tsx ${join(REPOSITORY, "pipeline/cli/main.ts")}`;
+const PIPELINE = `node --import tsx ${join(REPOSITORY, "pipeline/cli/pipeline/main.ts")}`;
 const SMOLVM = `node ${join(REPOSITORY, "bin/smolvm.js")}`;
 
 /** Runs a line of the shell in the checkout; the exit code of a pipe is that of its first command that failed. */

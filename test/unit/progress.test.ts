@@ -1,7 +1,7 @@
 import { Writable } from "node:stream";
 import { stripVTControlCharacters } from "node:util";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { createProgress, humanBytes } from "../../pipeline/cli/progress.ts";
+import { createProgress, humanBytes } from "../../pipeline/cli/shared/progress.ts";
 
 /** What stderr is given, write by write. */
 function stderr(terminal: { isTTY?: boolean; columns?: number } = {}) {

@@ -11,8 +11,8 @@ import {
   machines,
   register,
   unregister,
-} from "../../pipeline/client/registry.ts";
-import { identityOf } from "../../pipeline/schema/process.ts";
+} from "../../pipeline/client/machines/registry.ts";
+import { identityOf } from "../../pipeline/util/process.ts";
 import { REPOSITORY } from "../support/project.ts";
 import { recordedRun, tempDirectory } from "../support/run.ts";
 
@@ -137,7 +137,7 @@ describe("of two starts of one name", () => {
     writeFileSync(
       script,
       `import { writeFileSync } from "node:fs";
-       import { claim, keyOf } from ${JSON.stringify(join(REPOSITORY, "pipeline/client/registry.ts"))};
+       import { claim, keyOf } from ${JSON.stringify(join(REPOSITORY, "pipeline/client/machines/registry.ts"))};
        try { await claim("work"); writeFileSync(keyOf("work"), String(process.pid)); console.log("won"); }
        catch (error) { console.log(error.message); }
        process.stdin.resume().once("data", () => process.exit());`,

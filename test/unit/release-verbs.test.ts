@@ -2,14 +2,14 @@ import { createHash } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { DirectoryReleases } from "../../pipeline/release/directory-releases.ts";
-import { propose } from "../../pipeline/release/github/propose.ts";
-import { checkOutgoing, MOST_ASSETS, MOST_BYTES } from "../../pipeline/release/outgoing.ts";
-import { prune } from "../../pipeline/runtime/prune.ts";
-import { publish } from "../../pipeline/runtime/publish.ts";
-import { uploadCell } from "../../pipeline/runtime/upload-stage.ts";
-import { verifyRelease } from "../../pipeline/runtime/verify-release.ts";
+import { prune } from "../../pipeline/release/prune.ts";
+import { publish } from "../../pipeline/release/publish.ts";
+import { uploadCell } from "../../pipeline/release/upload.ts";
+import { verifyRelease } from "../../pipeline/release/verify.ts";
 import { manifestOf, manifestText } from "../../pipeline/schema/manifest.ts";
+import { DirectoryReleases } from "../../pipeline/stores/directory/releases.ts";
+import { propose } from "../../pipeline/stores/github/propose.ts";
+import { checkOutgoing, MOST_ASSETS, MOST_BYTES } from "../../pipeline/stores/outgoing.ts";
 import { GitHubServer } from "../support/github/server.ts";
 import { bytesOf, factsOf, Publisher, stage } from "../support/github/staging.ts";
 import { recordedRun, tempDirectory } from "../support/run.ts";
@@ -125,7 +125,7 @@ describe("publish", () => {
   });
 
   it("accepts what the tree accepts, and refuses other overrides by name", async () => {
-    const { inputsWith } = await import("../../pipeline/runtime/declared.ts");
+    const { inputsWith } = await import("../../pipeline/plan/freshness.ts");
     const live = { inputs: inputsWith(codex, ["apt=live"]), overrides: ["apt=live"] };
     stage(cells, directory, (cell, asset) => ({ ...factsOf(cell, asset), ...(asset === CODEX ? live : {}) }));
     const store = publisher.store();

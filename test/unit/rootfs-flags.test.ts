@@ -2,9 +2,9 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Command } from "commander";
 import { expect, it } from "vitest";
-import { type BuildFlags, toOptions, withBuildOptions } from "../../pipeline/cli/workshop.ts";
-import { readCells } from "../../pipeline/runtime/cells.ts";
-import { overridesOf } from "../../pipeline/runtime/declared.ts";
+import { type BuildFlags, toOptions, withBuildOptions } from "../../pipeline/cli/pipeline/workshop.ts";
+import { overridesOf } from "../../pipeline/plan/freshness.ts";
+import { readCells } from "../../pipeline/runtime/read-cells.ts";
 import { REPOSITORY } from "../support/project.ts";
 import { tempDirectory } from "../support/run.ts";
 

@@ -3,11 +3,11 @@ import { chmodSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { delimiter, join } from "node:path";
 import { afterEach, describe, expect, it, onTestFinished, vi } from "vitest";
-import { connect } from "../../pipeline/build/docker.ts";
-import { buildNetwork } from "../../pipeline/build/network.ts";
-import { importRootfs } from "../../pipeline/build/rootfs-source.ts";
+import { connect } from "../../pipeline/image/docker/engine.ts";
+import { buildNetwork } from "../../pipeline/image/docker/network.ts";
+import { importRootfs } from "../../pipeline/image/rootfs/source.ts";
 import type { RootfsSource } from "../../pipeline/schema/cells.ts";
-import { PipelineError } from "../../pipeline/schema/error.ts";
+import { PipelineError } from "../../pipeline/util/error.ts";
 import { type Engine, startEngine } from "../support/docker-server.ts";
 import { recordedRun, tempDirectory } from "../support/run.ts";
 

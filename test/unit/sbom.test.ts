@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
-import type { LicensedPackage } from "../../pipeline/build/packages.ts";
-import { type Subject, sbom, sbomFacts } from "../../pipeline/build/sbom.ts";
+import type { LicensedPackage } from "../../pipeline/image/rootfs/packages.ts";
+import { type Subject, sbom, sbomFacts } from "../../pipeline/image/rootfs/sbom.ts";
 
 const DEBIAN: Subject = {
   ...{ name: "codex-amd64-debian", type: "rootfs", arch: "amd64" },

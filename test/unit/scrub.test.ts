@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { isScrubbed, REWRITTEN } from "../../pipeline/build/scrub.ts";
+import { isScrubbed, REWRITTEN } from "../../pipeline/image/rootfs/scrub.ts";
 import { tempDirectory } from "../support/run.ts";
 import { normalised } from "../support/tar.ts";
 

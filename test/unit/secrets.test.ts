@@ -3,10 +3,10 @@ import { join } from "node:path";
 import { buffer } from "node:stream/consumers";
 import { rootCertificates } from "node:tls";
 import { describe, expect, it } from "vitest";
-import { Audit, type Finding } from "../../pipeline/build/audit.ts";
-import { buildNetwork } from "../../pipeline/build/network.ts";
-import { toTar } from "../../pipeline/build/normalise.ts";
-import { secretsOf } from "../../pipeline/runtime/secrets.ts";
+import { buildNetwork } from "../../pipeline/image/docker/network.ts";
+import { Audit, type Finding } from "../../pipeline/image/rootfs/audit.ts";
+import { toTar } from "../../pipeline/image/rootfs/normalise.ts";
+import { secretsOf } from "../../pipeline/image/rootfs/secrets.ts";
 import { tempDirectory } from "../support/run.ts";
 import { normalised } from "../support/tar.ts";
 

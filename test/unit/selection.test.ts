@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
-import { isComplete, matrixOf, plan } from "../../pipeline/runtime/plan.ts";
-import { type Selection, selectPublished } from "../../pipeline/runtime/selection.ts";
-import { tempDirectory } from "../support/run.ts";
+import { isComplete, matrixOf, plan } from "../../pipeline/plan/plan.ts";
+import { type Selection, selectPublished } from "../../pipeline/plan/selection.ts";
 import { sampleCells } from "../support/tree.ts";
 
+const NOTHING_STAGED = { facts: async () => undefined };
 const cells = sampleCells();
 const published = cells.cells.filter((cell) => cell.published).map(({ id }) => id);
 const ids = (selection: Selection) => selectPublished(cells, selection).map(({ id }) => id);
@@ -56,7 +56,7 @@ describe("what a person selects when they start the workflow", () => {
 
 describe("the plan of a selection", () => {
   it("builds what is selected, says of the rest that it was not, and is not complete", async () => {
-    const planned = await plan(cells, tempDirectory(), {
+    const planned = await plan(cells, NOTHING_STAGED, {
       presets: "codex",
       flavors: "ubuntu",
       archs: "amd64",
@@ -80,6 +80,6 @@ describe("the plan of a selection", () => {
   });
 
   it("of everything is complete: only that is published", async () => {
-    expect(isComplete(await plan(cells, tempDirectory()))).toBe(true);
+    expect(isComplete(await plan(cells, NOTHING_STAGED))).toBe(true);
   });
 });

@@ -1,14 +1,14 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { directoryOf, keyOf, machines } from "../../pipeline/client/registry.ts";
-import { type StartOptions, start } from "../../pipeline/client/start.ts";
-import { stopMachine } from "../../pipeline/client/stop.ts";
+import { directoryOf, keyOf, machines } from "../../pipeline/client/machines/registry.ts";
+import { type StartOptions, start } from "../../pipeline/client/machines/start.ts";
+import { stopMachine } from "../../pipeline/client/machines/stop.ts";
 import { hostArch } from "../../pipeline/vm/accel.ts";
-import { probeKernel } from "../../pipeline/vm/probe.ts";
+import { probeKernel } from "../../pipeline/vm/proof/probe.ts";
+import { verifyBoot } from "../../pipeline/vm/proof/verify.ts";
 import { QemuControl } from "../../pipeline/vm/qemu/control.ts";
 import { attempt, runCommand } from "../../pipeline/vm/ssh.ts";
-import { verifyBoot } from "../../pipeline/vm/verify.ts";
 import { FakeQemu } from "../support/qemu/fake.ts";
 import { recordedRun, tempDirectory } from "../support/run.ts";
 

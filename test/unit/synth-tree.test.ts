@@ -4,7 +4,7 @@ import { Flavor } from "../../pipeline/constructs/flavor.ts";
 import { type Install, npm, uv } from "../../pipeline/constructs/install.ts";
 import { PresetLayer, type PresetLayerProps } from "../../pipeline/constructs/preset-layer.ts";
 import { Release, type ReleaseProps } from "../../pipeline/constructs/release.ts";
-import { selectCells } from "../../pipeline/runtime/cells.ts";
+import { selectCells } from "../../pipeline/plan/cells.ts";
 import type { Lock } from "../../pipeline/schema/lock.ts";
 import { manifestOf } from "../../pipeline/schema/manifest.ts";
 import { cellsOf, synth } from "../../pipeline/synth/synth.ts";

@@ -1,7 +1,7 @@
 import { Readable } from "node:stream";
 import { describe, expect, it } from "vitest";
-import { indexTar } from "../../pipeline/build/tar-index.ts";
-import { PipelineError } from "../../pipeline/schema/error.ts";
+import { indexTar } from "../../pipeline/image/rootfs/tar-index.ts";
+import { PipelineError } from "../../pipeline/util/error.ts";
 import { indexOf, resealed, type TestEntry, tarOf, tarWithPax } from "../support/tar.ts";
 
 const CAPABILITY = "SCHILY.xattr.security.capability";

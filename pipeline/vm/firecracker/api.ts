@@ -1,6 +1,6 @@
 import { request } from "node:http";
-import { PipelineError } from "../../schema/error.ts";
 import type { Arch } from "../../schema/names.ts";
+import { PipelineError } from "../../util/error.ts";
 
 export interface FirecrackerOptions {
   readonly arch: Arch;

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, existsSync, openSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
-import { errorCode, PipelineError } from "../../schema/error.ts";
+import { errorCode, PipelineError } from "../../util/error.ts";
 import { Console, follow } from "../console.ts";
 import { GuestNotRun, type Machine } from "../machine.ts";
 import { configure, type FirecrackerOptions, GUEST_IP } from "./api.ts";

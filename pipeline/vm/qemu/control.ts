@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
-import { errorCode } from "../../schema/error.ts";
+import { errorCode } from "../../util/error.ts";
 import type { Address } from "../machine.ts";
 import { Qmp, type QmpEvent } from "./qmp.ts";
 

@@ -3,7 +3,7 @@ import { closeSync, createWriteStream, openSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { errorCode } from "../../schema/error.ts";
+import { errorCode } from "../../util/error.ts";
 import { EMULATORS, missing } from "../accel.ts";
 import { Console, follow } from "../console.ts";
 import type { Address, Machine } from "../machine.ts";

@@ -1,17 +1,17 @@
 import { createHash } from "node:crypto";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { DirectoryStore } from "../../../pipeline/release/directory-store.ts";
-import { GitHubClient, PATIENCE, type Patience } from "../../../pipeline/release/github/client.ts";
-import { GitHubReleases } from "../../../pipeline/release/github/releases.ts";
-import type { StoredRelease } from "../../../pipeline/release/store.ts";
-import { type Publication, publish } from "../../../pipeline/runtime/publish.ts";
-import { uploadCell } from "../../../pipeline/runtime/upload-stage.ts";
+import { type Publication, publish } from "../../../pipeline/release/publish.ts";
+import { uploadCell } from "../../../pipeline/release/upload.ts";
 import type { Cell, Cells } from "../../../pipeline/schema/cells.ts";
 import { Facts } from "../../../pipeline/schema/facts.ts";
 import type { Lock } from "../../../pipeline/schema/lock.ts";
 import { sbomAsset } from "../../../pipeline/schema/names.ts";
-import type { Run } from "../../../pipeline/schema/progress.ts";
+import { DirectoryStore } from "../../../pipeline/stores/directory/store.ts";
+import { GitHubClient, PATIENCE, type Patience } from "../../../pipeline/stores/github/client.ts";
+import { GitHubReleases } from "../../../pipeline/stores/github/releases.ts";
+import type { StoredRelease } from "../../../pipeline/stores/store.ts";
+import type { Run } from "../../../pipeline/util/progress.ts";
 import { silentRun } from "../silent.ts";
 import type { GitHubServer } from "./server.ts";
 

@@ -1,0 +1,39 @@
+import * as actions from "@actions/core";
+import { Command } from "commander";
+import { attestations, isComplete, matrixOf, type PlannedCell, plan } from "../../plan/plan.ts";
+import type { Selection } from "../../plan/selection.ts";
+import { readCells } from "../../runtime/read-cells.ts";
+import { DirectoryStore } from "../../stores/directory/store.ts";
+import { table } from "../shared/table.ts";
+import { checkActionsFiles } from "./actions-files.ts";
+import { stagingDirectory } from "./store.ts";
+import { root } from "./tree.ts";
+
+export const planCommand = new Command("plan")
+  .description("say which published cells must be built, and hand them to a workflow's matrices")
+  .option("--presets <names>", "these alone, with what they lean on: codex,pi (default: all)")
+  .option("--flavors <names>", "on these flavors alone")
+  .option("--archs <names>", "for these archs alone")
+  .option("--json", "as data")
+  .action(async (options: Selection & { json?: true }) => {
+    checkActionsFiles();
+    const cells = readCells(root());
+    const planned = await plan(cells, new DirectoryStore(stagingDirectory(cells)), options);
+    if (process.env.GITHUB_OUTPUT) {
+      actions.setOutput("complete", isComplete(planned));
+      actions.setOutput("attestations", attestations(cells, planned));
+      actions.setOutput("kernels", matrixOf(cells, planned, "kernel"));
+      actions.setOutput("bases", matrixOf(cells, planned, "base"));
+      actions.setOutput("presets", matrixOf(cells, planned, "preset"));
+    }
+    process.stdout.write(
+      options.json
+        ? `${JSON.stringify({ tag: cells.tag, cells: planned }, null, 2)}\n`
+        : table(["cell", "action", "why"], planned.map(columns)),
+    );
+    const build = planned.filter((cell) => cell.action === "build").length;
+    process.stderr.write(`${planned.length} cells for ${cells.tag}, ${build} to build\n`);
+    if (!isComplete(planned)) process.stderr.write("a selection is built and uploaded, and not published\n");
+  });
+
+const columns = ({ id, action, why }: PlannedCell) => [id, action, why];

@@ -1,0 +1,98 @@
+import { Command, InvalidArgumentError } from "commander";
+import { type AddOptions, addPreset, bumpPreset, type Edit, removePreset } from "../../edit/preset.ts";
+import { parseSpec } from "../../edit/spec.ts";
+import { apply } from "../../edit/transaction.ts";
+import { DECLARATION_PATH } from "../../synth/declaration.ts";
+import type { Change } from "../../synth/project.ts";
+import { typecheck } from "../../synth/typecheck.ts";
+import type { Run } from "../../util/progress.ts";
+import { inRun } from "../shared/run.ts";
+import { root } from "./tree.ts";
+
+interface AddFlags {
+  readonly check?: readonly string[];
+  readonly program?: string;
+  readonly refuse?: Readonly<Record<string, string>>;
+}
+
+const addCommand = new Command("add")
+  .description("make an npm package a preset: its lockfile, its statement in pipeline/images.ts, and synth")
+  .argument("<name>", "what users will type: `smolvm <name> start`")
+  .argument("<package[@version]>", "the npm package, in its newest version unless one is named")
+  .option("--check <command>", "what proves that it works (default: its program with --version)", parseWords)
+  .option("--program <name>", "the program to ask for its version, where the package has several")
+  .option("--refuse <flavor=reason>", "do not offer it on a flavor; can be given again", parseRefusal)
+  .addHelpText("after", "\nExample: npm run preset -- add gemini @google/gemini-cli")
+  .action(async (name: string, spec: string, { check, program, refuse }: AddFlags) => {
+    const options: AddOptions = {
+      ...(check && { check }),
+      ...(program && { program }),
+      ...(refuse && { refuses: refuse }),
+    };
+    const pkg = parseSpec(spec, "package");
+    await edit((run) => addPreset(root(), name, pkg, options, run));
+  });
+
+const bumpCommand = new Command("bump")
+  .description("bring a preset to the newest version of its npm package, or to the one named")
+  .argument("<name[@version]>", "a preset, as `npm run list` shows them")
+  .addHelpText(
+    "after",
+    "\nExamples: npm run preset -- bump codex\n          npm run preset -- bump codex@0.168.0",
+  )
+  .action(async (text: string) => {
+    const spec = parseSpec(text, "preset");
+    await edit((run) => bumpPreset(root(), spec, run));
+  });
+
+const removeCommand = new Command("remove")
+  .description(
+    "remove a preset: its statement in pipeline/images.ts, lockfile, listings and what synth made of it",
+  )
+  .argument("<name>", "a preset, as `npm run list` shows them")
+  .addHelpText("after", "\nExample: npm run preset -- remove gemini")
+  .action(async (name: string) => {
+    await edit(() => removePreset(root(), name));
+  });
+
+export const presetCommand = new Command("preset")
+  .description("add a preset, bring it to another version, or remove it")
+  .addCommand(addCommand)
+  .addCommand(bumpCommand)
+  .addCommand(removeCommand);
+
+/** Works out an edit, which changes nothing, and then makes it. */
+async function edit(work: (run: Run) => Promise<Edit>): Promise<void> {
+  const { pending, notes } = await inRun(async (run) => {
+    // What synth would refuse now is no ground to build on.
+    await typecheck(root(), DECLARATION_PATH);
+    const made = await work(run);
+    run.signal.throwIfAborted();
+    apply(root(), made.pending);
+    return made;
+  });
+  for (const change of pending) process.stderr.write(`${verb(change)} ${change.path}\n`);
+  for (const note of notes) process.stderr.write(`${note}\n`);
+}
+
+const verb = ({ before, after }: Change) =>
+  before === undefined ? "wrote  " : after === undefined ? "removed" : "changed";
+
+function parseWords(value: string): readonly string[] {
+  const words = value.trim().split(/\s+/);
+  if (words.some((word) => !/^[\w./:=@+-]+$/.test(word))) {
+    throw new InvalidArgumentError("A command of plain words, such as `gemini --version`.");
+  }
+  return words;
+}
+
+function parseRefusal(
+  value: string,
+  before: Readonly<Record<string, string>> = {},
+): Readonly<Record<string, string>> {
+  const [, flavor, reason] = /^([a-z][a-z0-9-]*)=(\S.*)$/.exec(value) ?? [];
+  if (flavor === undefined || reason === undefined) {
+    throw new InvalidArgumentError("A flavor and a reason, such as `alpine=its native parts need glibc`.");
+  }
+  return { ...before, [flavor]: reason };
+}

@@ -1,0 +1,281 @@
+import { readFile, writeFile } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import * as actions from "@actions/core";
+import { Command, Option } from "commander";
+import { prune } from "../../release/prune.ts";
+import { publish } from "../../release/publish.ts";
+import { verifyRelease } from "../../release/verify.ts";
+import { readCells } from "../../runtime/read-cells.ts";
+import type { Cells } from "../../schema/cells.ts";
+import { LOCK_PATH, Lock } from "../../schema/lock.ts";
+import { MANIFEST_PATH, Manifest, manifestOf, manifestText } from "../../schema/manifest.ts";
+import { isManifest } from "../../schema/mark.ts";
+import { MANIFEST_ASSET } from "../../schema/names.ts";
+import { DirectoryStore } from "../../stores/directory/store.ts";
+import { propose } from "../../stores/github/propose.ts";
+import type { ReleaseStore, StoredRelease } from "../../stores/store.ts";
+import { PipelineError } from "../../util/error.ts";
+import { reasonOf } from "../../util/reason.ts";
+import { readCommitted } from "../../util/record.ts";
+import { writeWhole } from "../../util/whole-file.ts";
+import { BOUNDS, range, wholeNumber } from "../shared/numbers.ts";
+import { type CliRun, inRun } from "../shared/run.ts";
+import { checkActionsFiles } from "./actions-files.ts";
+import {
+  openGitHub,
+  openReleases,
+  RELEASE_ID,
+  STORE,
+  type StoreFlags,
+  stagingDirectory,
+  theRelease,
+} from "./store.ts";
+import { summariseCommands, summarisePublication } from "./summary.ts";
+import { root } from "./tree.ts";
+
+export const releaseCommand = new Command("release")
+  .description("bring finished cells to a release, and look after releases")
+  .addCommand(
+    new Command("prepare")
+      .description("find or create the one draft for the tag, and print its id")
+      .option(...STORE)
+      .option("--empty", "remove what earlier runs have left on the draft")
+      .action(prepareRelease),
+  )
+  .addCommand(
+    new Command("publish")
+      .description("check that every expected asset is there, add the manifest, and record the digests")
+      .option(...STORE)
+      .option(...RELEASE_ID)
+      .addOption(
+        new Option(
+          "--partial",
+          "publish what is staged, also where that is not all: for a directory of one's own",
+        ).conflicts("final"),
+      )
+      .option("--withhold <reason>", "refuse for this reason, and say what there is (empty: do not)")
+      .option("--final", "make the release public, instead of leaving the draft to a human")
+      .action(publishRelease),
+  )
+  .addCommand(
+    new Command("propose")
+      .description("open a pull request with the digests that `publish` has recorded here")
+      .action(proposeDigests),
+  )
+  .addCommand(
+    new Command("verify")
+      .description("compare a release with the committed manifest, asset by asset")
+      .argument("[tag]", "the release's tag (default: the declared one)")
+      .option(...STORE)
+      .option("--download", "hash the bytes, instead of believing the digests that GitHub tells")
+      .action(verify),
+  )
+  .addCommand(
+    new Command("prune")
+      .description("remove old drafts and superseded releases, never one that the committed manifest names")
+      .option(...STORE)
+      .requiredOption(
+        "--keep <n>",
+        `how many published releases stay (${range(BOUNDS.keep)})`,
+        wholeNumber(BOUNDS.keep),
+      )
+      .option("--dry-run", "say what would be removed, and remove nothing")
+      .action(pruneReleases),
+  );
+
+async function prepareRelease(flags: StoreFlags & { empty?: true }): Promise<void> {
+  checkActionsFiles();
+  const cells = readCells(root());
+  await inRun(async (run) => {
+    const store = openReleases(cells, flags.store, run);
+    run.progress.step(`find or create the draft of ${cells.tag} on ${store.name}`);
+    const release = await store.prepare(cells.tag);
+    if (flags.empty) await empty(store, release, run);
+    run.progress.end();
+    if (process.env.GITHUB_OUTPUT) actions.setOutput("release-id", release.id);
+    process.stdout.write(`${release.id}\n`);
+    process.stderr.write(`${release.tag}: ${release.url}\n`);
+  });
+}
+
+async function empty(store: ReleaseStore, release: StoredRelease, run: CliRun): Promise<void> {
+  const assets = await store.assets(release);
+  for (const asset of assets) {
+    if (asset.foreign) {
+      run.progress.warn(`${asset.name} stays: it was not made by the pipeline`);
+      continue;
+    }
+    run.progress.step(`remove ${asset.name}`);
+    await store.discard(release, asset);
+  }
+}
+
+async function publishRelease(
+  flags: StoreFlags & { final?: true; partial?: true; withhold?: string },
+): Promise<void> {
+  checkActionsFiles();
+  const cells = readCells(root());
+  await inRun(async (run) => {
+    const store = openReleases(cells, flags.store, run);
+    if (flags.partial && store.isPublic) throw partialInPublic();
+    const release = await theRelease(store, cells, flags);
+    const staged = new DirectoryStore(stagingDirectory(cells, flags.store));
+    const before = await readCommitted(join(root(), LOCK_PATH), Lock);
+    if (store.isPublic) await checkRecordable();
+    const published = await publish(
+      {
+        ...{ cells, staged, store, release, final: flags.final === true },
+        partial: flags.partial === true,
+        withheld: flags.withhold,
+        // What is in a directory is not at the addresses that the manifest has.
+        record: async (lock) => (store.isPublic ? await record(cells, lock) : undefined),
+      },
+      run,
+    );
+    run.progress.end();
+    await summarisePublication(published, before);
+    const { problems, facts } = published;
+    const { url, state } = published.release;
+    if (problems.length > 0) {
+      refuse(`${release.tag} is not published, and nothing was changed`, problems);
+      return;
+    }
+    process.stdout.write(`${url}\n`);
+    const next = !store.isPublic || state === "published" ? "" : "; look at the draft, and publish it";
+    process.stderr.write(
+      `${release.tag}: ${facts.length} assets with their manifest on ${store.name}${next}\n`,
+    );
+  });
+}
+
+/** @throws PipelineError when what is in the manifest's place was not written by us: digests are recorded over it */
+async function checkRecordable(): Promise<void> {
+  const text = await readFile(join(root(), MANIFEST_PATH), "utf8").catch(() => undefined);
+  if (text === undefined || isManifest(text)) return;
+  throw new PipelineError(
+    `the pipeline did not write ${MANIFEST_PATH}, where it records digests: restore it from git, or move it away`,
+  );
+}
+
+const partialInPublic = () =>
+  new PipelineError("--partial is for directories, and a public release is whole: give --store dir:PATH");
+
+/** Writes the digests and the manifest that is made of them, as synth would. */
+async function record(cells: Cells, lock: Lock): Promise<void> {
+  const texts = {
+    [LOCK_PATH]: `${JSON.stringify(lock, null, 2)}\n`,
+    [MANIFEST_PATH]: manifestText(manifestOf(cells, lock)),
+  };
+  for (const [path, text] of Object.entries(texts)) {
+    await writeWhole(join(root(), path), (partial) => writeFile(partial, text));
+  }
+}
+
+async function proposeDigests(): Promise<void> {
+  checkActionsFiles();
+  const cells = readCells(root());
+  await inRun(async (run) => {
+    const lock = await readCommitted(join(root(), LOCK_PATH), Lock);
+    if (lock?.tag !== cells.tag) {
+      throw new PipelineError(
+        `${LOCK_PATH} has no digests of ${cells.tag}: run \`npm run release -- publish\` first`,
+      );
+    }
+    const files = Object.fromEntries(
+      await Promise.all(
+        [LOCK_PATH, MANIFEST_PATH].map(
+          async (path) => [path, await readFile(join(root(), path), "utf8")] as const,
+        ),
+      ),
+    );
+    const branch = `recorded/${cells.tag}`;
+    const title = `Record the digests of ${cells.tag}`;
+    const body =
+      `Every asset of ${cells.tag} is on the release with these digests. Merge this once the release is public: ` +
+      "clients then find the images.";
+    run.progress.step("open a pull request with the new digests");
+    try {
+      const url = await propose(openGitHub(cells, run), { branch, base: baseBranch(), title, body, files });
+      run.progress.end();
+      process.stdout.write(url ? `${url}\n` : "");
+      if (!url) process.stderr.write("nothing to propose: the branch has these digests\n");
+    } catch (error) {
+      if (!(error instanceof PipelineError)) throw error;
+      run.progress.end();
+      const commands = byHand(branch, title);
+      await summariseCommands(error.message, commands);
+      run.progress.warn(`${error.message}; by hand: ${commands.join(" && ")}`);
+    }
+  });
+}
+
+/** The branch that the workflow runs on; a tag is none. */
+const baseBranch = () => (process.env.GITHUB_REF_TYPE === "branch" ? process.env.GITHUB_REF_NAME : undefined);
+
+function byHand(branch: string, title: string): string[] {
+  const { GITHUB_RUN_ID: run } = process.env;
+  return [
+    `git switch -c ${branch}`,
+    ...(run ? [`gh run download ${run} -n recorded`] : []),
+    `git add ${LOCK_PATH} ${MANIFEST_PATH}`,
+    `git commit -m '${title}'`,
+    `git push -u origin ${branch}`,
+    "gh pr create --fill",
+  ];
+}
+
+async function verify(tag: string | undefined, flags: StoreFlags & { download?: true }): Promise<void> {
+  if (tag !== undefined && !/^[A-Za-z0-9][\w.-]*$/.test(tag)) {
+    throw new PipelineError(`"${tag}" is no release's tag: letters, digits, ".", "_" and "-"`);
+  }
+  const cells = readCells(root());
+  await inRun(async (run) => {
+    const store = openReleases(cells, flags.store, run, true);
+    const wanted = tag ?? cells.tag;
+    // A directory has its own: what is in it was never recorded as public.
+    const release = store.isPublic ? undefined : await store.find(wanted);
+    if (!store.isPublic && !release) {
+      throw new PipelineError(
+        `${store.name} has no release ${wanted}: run \`npm run release -- publish\` first`,
+      );
+    }
+    const path = release ? join(release.id, MANIFEST_ASSET) : MANIFEST_PATH;
+    const text = await readFile(resolve(root(), path), "utf8").catch((cause) => {
+      throw new PipelineError(
+        `cannot read ${path} (${reasonOf(cause)}): run \`npm run release -- publish\` first`,
+        { cause },
+      );
+    });
+    const options = { store, tag: wanted, manifest: { text, path }, download: flags.download === true };
+    const { assets, problems } = await verifyRelease(options, run);
+    run.progress.end();
+    if (problems.length > 0) refuse(`${wanted} on ${store.name} is not as ${path} says`, problems);
+    else process.stderr.write(`${wanted}: ${assets} assets on ${store.name} are as ${path} says\n`);
+  });
+}
+
+async function pruneReleases(flags: StoreFlags & { keep: number; dryRun?: true }): Promise<void> {
+  const cells = readCells(root());
+  await inRun(async (run) => {
+    const store = openReleases(cells, flags.store, run);
+    const committed = await readCommitted(join(root(), MANIFEST_PATH), Manifest);
+    if (!committed) throw new PipelineError(`${MANIFEST_PATH} is missing: run \`npm run synth\``);
+    const dryRun = flags.dryRun === true;
+    const removed = await prune(
+      { store, keep: flags.keep, tag: cells.tag, inUse: committed.tag, dryRun },
+      run,
+    );
+    run.progress.end();
+    for (const { tag, state, url } of removed) process.stdout.write(`${tag}  ${state}  ${url}\n`);
+    process.stderr.write(
+      `${removed.length} releases ${dryRun ? "would be " : ""}removed from ${store.name}\n`,
+    );
+  });
+}
+
+/** The answer is no: the reasons are data. */
+function refuse(verdict: string, problems: readonly string[]): void {
+  for (const problem of problems) process.stdout.write(`${problem}\n`);
+  process.stderr.write(`${verdict}: ${problems.length} problems\n`);
+  process.exitCode = 1;
+}

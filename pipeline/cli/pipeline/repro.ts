@@ -1,0 +1,38 @@
+import { Command } from "commander";
+import { selectCells } from "../../plan/cells.ts";
+import { readCells } from "../../runtime/read-cells.ts";
+import { type Reproduction, reproduce } from "../../runtime/repro.ts";
+import { checkArch } from "../../runtime/workshop.ts";
+import { root } from "./tree.ts";
+import { type BuildFlags, inWorkshop, toOptions, withBuildOptions } from "./workshop.ts";
+
+export const reproCommand = withBuildOptions(
+  new Command("repro")
+    .description("build cells twice, from nothing, and compare the bytes")
+    .argument("<id...>", "cells, as `npm run list` shows them: codex-amd64-debian"),
+).action(async (ids: string[], flags: BuildFlags) => {
+  const cells = readCells(root());
+  const selected = selectCells(cells, ids);
+  const done: Reproduction[] = [];
+  await inWorkshop(cells, toOptions(cells, flags), async (workshop, progress) => {
+    for (const cell of selected) checkArch(workshop, cell);
+    for (const cell of selected) done.push(await reproduce(workshop, cell));
+    progress.end();
+  });
+  for (const each of done) report(each);
+  process.stdout.write(`${JSON.stringify(done, null, 2)}\n`);
+  if (done.some(({ same }) => !same)) process.exitCode = 1;
+});
+
+/** A reader who sees these knows where to look; stdout has all of them. */
+const SHOWN = 10;
+
+function report({ id, same, files, differences, diffoscope }: Reproduction): void {
+  process.stderr.write(`${id}: ${same ? "the same bytes twice" : "two builds differ"}\n`);
+  for (const [name, [first, second]] of Object.entries(files)) {
+    process.stderr.write(`  ${name} ${first === second ? first : `${first} and then ${second}`}\n`);
+  }
+  for (const each of differences.slice(0, SHOWN)) process.stderr.write(`  - ${each}\n`);
+  if (differences.length > SHOWN) process.stderr.write(`  - and ${differences.length - SHOWN} more\n`);
+  if (diffoscope) process.stderr.write(diffoscope);
+}

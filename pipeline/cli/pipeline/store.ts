@@ -1,0 +1,98 @@
+import { isAbsolute, join, relative, resolve } from "node:path";
+import { InvalidArgumentError } from "commander";
+import type { Cells } from "../../schema/cells.ts";
+import { checkOwnership } from "../../stores/directory/ownership.ts";
+import { DirectoryReleases } from "../../stores/directory/releases.ts";
+import { GitHubClient } from "../../stores/github/client.ts";
+import { GitHubReleases } from "../../stores/github/releases.ts";
+import type { ReleaseStore, StoredRelease } from "../../stores/store.ts";
+import { checkDirectory } from "../../util/directory.ts";
+import { PipelineError } from "../../util/error.ts";
+import type { Run } from "../../util/progress.ts";
+import { root } from "./tree.ts";
+
+/** What `--store` says: GitHub's releases, or a directory. */
+export type StoreChoice = { readonly kind: "github" } | { readonly kind: "dir"; readonly path: string };
+
+function parseStore(value: string): StoreChoice {
+  if (value === "github") return { kind: "github" };
+  const path = /^dir:(.+)$/.exec(value)?.[1];
+  if (!path) throw new InvalidArgumentError('Stores: "dir:PATH", "github".');
+  return { kind: "dir", path: resolve(path) };
+}
+
+/** What the commands that know releases are given. */
+export interface StoreFlags {
+  readonly store?: StoreChoice;
+  readonly releaseId?: string;
+}
+
+/** The options for it. */
+export const STORE = [
+  "--store <dir:PATH|github>",
+  "where the release is (default: github inside Actions, else dir:out/release/<tag>)",
+  parseStore,
+] as const;
+export const RELEASE_ID = [
+  "--release-id <id>",
+  "the release that `prepare` printed the id of (default: the tag's)",
+] as const;
+
+/** Where finished cells are: the directory that `--store` names, or the default one. */
+export const stagingDirectory = ({ tag }: Cells, choice?: StoreChoice): string =>
+  choice?.kind === "dir" ? choice.path : join(root(), "out/release", tag);
+
+/** Makes sure that cells can be staged in a directory before any is built, and changes nothing. @throws PipelineError */
+export async function checkStaging(directory: string): Promise<void> {
+  await checkOwnership(directory);
+  await checkDirectory(directory, "choose another directory with --store dir:PATH");
+}
+
+/** The store of the declared release. Inside Actions it is GitHub's, unless `choice` says otherwise. */
+export function openReleases(
+  cells: Cells,
+  choice: StoreChoice | undefined,
+  run: Run,
+  anonymous = false,
+): ReleaseStore {
+  const { kind } = choice ?? { kind: process.env.GITHUB_ACTIONS ? "github" : "dir" };
+  if (kind === "github") return new GitHubReleases(openGitHub(cells, run, anonymous), process.env.GITHUB_SHA);
+  return new DirectoryReleases(shown(stagingDirectory(cells, choice)), cells.tag, run);
+}
+
+/** As a reader in the project's root would call it. */
+function shown(path: string): string {
+  const short = relative(root(), path) || ".";
+  return short.startsWith("..") || isAbsolute(short) ? path : short;
+}
+
+/** GitHub, as the environment says; a fork's workflow works on the fork. */
+export function openGitHub(cells: Cells, run: Run, anonymous = false): GitHubClient {
+  const { GITHUB_TOKEN: token, GITHUB_REPOSITORY: asked, GITHUB_API_URL: apiUrl } = process.env;
+  const repository = asked || cells.repository;
+  if (repository !== cells.repository) {
+    run.progress.warn(
+      `GITHUB_REPOSITORY is ${repository}, and pipeline/images.ts declares ${cells.repository}: the manifest's ` +
+        "addresses are of that one",
+    );
+  }
+  return new GitHubClient({ token, repository, apiUrl: apiUrl || undefined, anonymous }, run);
+}
+
+/** The release that the flags mean. @throws PipelineError when there is none, or it is of another tag */
+export async function theRelease(
+  store: ReleaseStore,
+  cells: Cells,
+  { releaseId }: StoreFlags,
+): Promise<StoredRelease> {
+  const release = releaseId === undefined ? await store.find(cells.tag) : await store.open(releaseId);
+  if (!release) {
+    throw new PipelineError(
+      `${store.name} has no release for ${cells.tag}: run \`npm run release -- prepare\` first`,
+    );
+  }
+  if (release.tag !== cells.tag) {
+    throw new PipelineError(`release ${release.id} is of ${release.tag}, and the tree declares ${cells.tag}`);
+  }
+  return release;
+}

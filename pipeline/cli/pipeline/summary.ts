@@ -1,0 +1,60 @@
+import * as actions from "@actions/core";
+import type { Publication } from "../../release/publish.ts";
+import type { Facts } from "../../schema/facts.ts";
+import type { Lock } from "../../schema/lock.ts";
+import { humanBytes } from "../shared/progress.ts";
+
+/** Whether this run of a workflow shows a summary. */
+const shown = () => Boolean(process.env.GITHUB_STEP_SUMMARY);
+
+/**
+ * The one table at the end of a run: what is on the release, or why it is not published. `before` is what was
+ * recorded last: assets with the same bytes were carried over from it.
+ */
+export async function summarisePublication(
+  { release, problems, facts }: Publication,
+  before: Lock | undefined,
+): Promise<void> {
+  if (!shown()) return;
+  const { summary } = actions;
+  summary.addHeading(`${release.tag}: ${verdict(release.state, problems)}`, 2);
+  summary.addLink("the release", release.url).addEOL();
+  if (problems.length > 0) summary.addList([...problems]);
+  const headings = ["cell", "asset", "size", "of the raw image", "boot, ms", "sha256", "made"];
+  const rows = facts.map((each) => [
+    each.id,
+    each.asset,
+    humanBytes(each.size),
+    `${((100 * each.size) / each.image_size).toFixed(1)} %`,
+    bootMs(each),
+    each.sha256,
+    before?.assets[each.asset]?.sha256 === each.sha256 ? `carried from ${before.tag}` : "built",
+  ]);
+  if (rows.length > 0) summary.addTable([headings.map((data) => ({ data, header: true })), ...rows]);
+  await summary.write();
+}
+
+/** What a person does by hand where the workflow may not. */
+export async function summariseCommands(why: string, commands: readonly string[]): Promise<void> {
+  if (!shown()) return;
+  await actions.summary
+    .addHeading("To be done by hand", 2)
+    .addRaw(why)
+    .addEOL()
+    .addCodeBlock(commands.join("\n"), "sh")
+    .write();
+}
+
+const verdict = (state: "draft" | "published", problems: readonly string[]) =>
+  problems.length > 0
+    ? "not published, and nothing was changed"
+    : state === "published"
+      ? "published"
+      : "complete, and a draft until a human publishes it";
+
+/** From the start of QEMU to a login; of a kernel, the slowest of its boots. */
+function bootMs(facts: Facts): string {
+  if (facts.kind !== "kernel") return String(facts.boot.ms);
+  const logins = facts.boot.flatMap(({ rootfs }) => (rootfs ? [rootfs.ms] : []));
+  return logins.length > 0 ? String(Math.max(...logins)) : "-";
+}

@@ -1,0 +1,43 @@
+import * as actions from "@actions/core";
+import { Command, Option } from "commander";
+import { type Change, changes, unifiedDiff, write } from "../../synth/project.ts";
+import { root, synthProject } from "./tree.ts";
+
+export const synthCommand = new Command("synth")
+  .description("write the workflows, Dockerfiles, cells and manifest that the tree says")
+  .addOption(
+    new Option(
+      "--check",
+      "write nothing; exit 1 when a committed file is stale, with the difference",
+    ).conflicts("stdout"),
+  )
+  .option("--stdout", "write nothing; print the files as JSON, path to text")
+  .action(async (options: { check?: true; stdout?: true }) => {
+    const output = await synthProject();
+    if (options.stdout) {
+      process.stdout.write(`${JSON.stringify(Object.fromEntries(output), null, 2)}\n`);
+      return;
+    }
+    const pending = changes(root(), output);
+    if (options.check) {
+      if (pending.length > 0) refuse(pending);
+      else process.stderr.write(`${output.size} generated files are as the tree says\n`);
+      return;
+    }
+    write(root(), pending);
+    for (const change of pending) process.stderr.write(`${verb(change)} ${change.path}\n`);
+    process.stderr.write(`${output.size} generated files, ${pending.length} changed\n`);
+  });
+
+const verb = ({ before, after }: Change) =>
+  before === undefined ? "wrote  " : after === undefined ? "removed" : "changed";
+
+function refuse(pending: readonly Change[]): void {
+  const mend = "run `npm run synth` and commit what it changes";
+  process.stdout.write(unifiedDiff(pending));
+  if (process.env.GITHUB_ACTIONS) {
+    for (const { path } of pending) actions.error(`stale: ${mend}`, { file: path, title: "synth --check" });
+  }
+  process.stderr.write(`${pending.length} generated files are stale: ${mend}\n`);
+  process.exitCode = 1;
+}

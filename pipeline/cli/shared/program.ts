@@ -1,0 +1,108 @@
+import { type Command, CommanderError, type Help } from "commander";
+import { errorCode, PipelineError, printable } from "../../util/error.ts";
+import { reasonOf } from "../../util/reason.ts";
+import { OutputError } from "./output.ts";
+import { annotate } from "./progress.ts";
+import { version } from "./version.ts";
+
+/** What a user types before a command's name, and between that and its options. */
+export interface Typed {
+  readonly program: string;
+  /** npm takes what stands before `--` for its own. */
+  readonly separator?: "--";
+}
+
+/** Runs a command line: its commands, their errors in one line each, and the exit code for them. */
+export async function runProgram(
+  program: Command,
+  typed: Typed,
+  commands: readonly Command[],
+  argv: readonly string[],
+): Promise<void> {
+  program.version(
+    `${program.name()} ${version()}`,
+    "-V, --version",
+    "print the version, and the release it knows",
+  );
+  for (const command of commands) program.addCommand(command);
+  for (const each of [program, ...commands, ...commands.flatMap((command) => command.commands)]) {
+    each
+      .exitOverride()
+      .option("--debug", "show the stack trace of an error")
+      // Beside its options and arguments, a description has no room in 80 columns.
+      .configureHelp({
+        subcommandTerm: (command) => command.name(),
+        commandUsage: (command) => usage(command, typed),
+      })
+      .configureOutput({ outputError: (text) => say(misuse(text, each, typed)) });
+  }
+  try {
+    await program.parseAsync(argv, { from: "user" });
+  } catch (error) {
+    process.exitCode = report(error);
+  }
+}
+
+/** `npm run release -- prune`: what a user types for a command. */
+function typedFor(command: Command, { program, separator }: Typed): string {
+  const names: string[] = [];
+  for (let each = command; each.parent; each = each.parent) names.unshift(each.name());
+  const [verb = "<command>", ...rest] = names;
+  return [program, verb, ...(separator ? [separator] : []), ...rest].join(" ");
+}
+
+const usage: (...of: [Parameters<Help["commandUsage"]>[0], Typed]) => string = (command, typed) =>
+  `${typedFor(command, typed)} ${command.parent ? command.usage() : "[options]"}`;
+
+/** Commander's own words, on one line, with what there is. */
+function misuse(text: string, command: Command, typed: Typed): string {
+  const [, said = text, suggestion] = /^error: (.*?)(?:\n\((Did you mean .*\?)\))?\s*$/s.exec(text) ?? [];
+  const names = said.startsWith("unknown command")
+    ? command.commands.map((each) => each.name())
+    : said.startsWith("unknown option")
+      ? command.options.map((each) => each.long ?? each.flags)
+      : [];
+  const guess = suggestion ? ` (${suggestion.replace("Did", "did")})` : "";
+  const rest =
+    names.length > 0 ? `one of: ${names.join(", ")}` : `see \`${typedFor(command, typed)} --help\``;
+  return `${said.replace(/\.$/, "")}${guess}; ${rest}`;
+}
+
+/** Longer values that a user has given are of no help in an error, characters. */
+const LONGEST = 2000;
+
+function say(message: string): void {
+  const line = printable(message);
+  const short = line.length > LONGEST ? `${line.slice(0, LONGEST / 2)} … ${line.slice(-LONGEST / 2)}` : line;
+  process.stderr.write(`error: ${short}\n`);
+  if (process.env.GITHUB_ACTIONS) annotate("error", short);
+}
+
+/** Says an error on stderr and returns the exit code for it. */
+function report(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+  if (error instanceof OutputError) return error.exitCode;
+  const understood = messageOf(error);
+  say(understood ?? `unexpected: ${String((error as Error)?.message ?? error)}`);
+  if (error instanceof PipelineError) for (const line of error.details) process.stderr.write(`${line}\n`);
+  if (process.argv.includes("--debug")) process.stderr.write(`${(error as Error)?.stack}\n`);
+  else if (understood === undefined) process.stderr.write("(this is a defect; --debug shows where)\n");
+  return 2;
+}
+
+/** What the system says no to, whatever this project does: it is for the person at the keyboard to change. */
+const REFUSALS = new Set([
+  ...["EACCES", "EPERM", "EROFS", "ENOSPC", "EDQUOT", "EFBIG", "EIO", "ENOTDIR", "EISDIR", "ELOOP"],
+  ...["ENAMETOOLONG", "EMFILE", "ENFILE", "EBUSY", "ENOMEM"],
+]);
+
+/** What an error means to the reader; undefined for a defect of this project. */
+function messageOf(error: unknown): string | undefined {
+  if (error instanceof PipelineError) return error.message;
+  if (!(error instanceof Error)) return undefined;
+  if ("statusCode" in error) return `Docker refuses: ${error.message}`;
+  const { syscall, path } = error as NodeJS.ErrnoException;
+  if (syscall === "uv_cwd") return "the current directory is not there any more: change to another one";
+  if (path === undefined || !REFUSALS.has(errorCode(error) ?? "")) return undefined;
+  return `cannot ${syscall ?? "use"} ${path}: ${reasonOf(error)}; check this path, its disk and its permissions`;
+}

@@ -1,0 +1,240 @@
+import { clearLine, cursorTo } from "node:readline";
+import type { Progress } from "../../util/progress.ts";
+
+/** How often a bar is drawn anew, ms. */
+const REDRAW_MS = 100;
+/** How often a long step says how far it is where there is no live line, ms. */
+const REPORT_MS = 60_000;
+const BAR_WIDTH = 20;
+
+/** Progress that is told when the last step has ended. */
+export type CliProgress = Progress & { end(): void };
+
+/**
+ * Progress on stderr: a live line on a terminal that can move its cursor; a group per step inside Actions, else a line
+ * per step, and of a long step a line a minute. Nothing has a colour, so NO_COLOR changes nothing.
+ */
+export function createProgress(env: NodeJS.ProcessEnv, stream: NodeJS.WriteStream): CliProgress {
+  if (env.GITHUB_ACTIONS) return groups(stream);
+  const isCi = env.CI !== undefined && !/^(|0|false)$/i.test(env.CI);
+  return stream.isTTY && env.TERM !== "dumb" && !isCi ? liveLine(stream) : lines(stream);
+}
+
+function lines(stream: NodeJS.WriteStream): CliProgress {
+  const { begin, bytes, count, finish } = minutes(stream);
+  let ended = () => {};
+  return {
+    step(title) {
+      ended();
+      stream.write(`- ${title}\n`);
+      begin(title);
+      const started = performance.now();
+      ended = () => {
+        if (seconds(started) >= 1) stream.write(`  ${seconds(started)} s\n`);
+      };
+    },
+    bytes,
+    count,
+    warn: (line) => void stream.write(`warning: ${line}\n`),
+    end() {
+      finish();
+      ended();
+      ended = () => {};
+    },
+  };
+}
+
+/** Says once a minute that a step goes on, and how far it is. */
+function minutes(stream: NodeJS.WriteStream) {
+  let timer: NodeJS.Timeout | undefined;
+  /** In words; empty where nobody knows. */
+  let far = "";
+  const finish = () => clearInterval(timer);
+  return {
+    begin(title: string) {
+      finish();
+      far = "";
+      const started = performance.now();
+      timer = setInterval(() => {
+        stream.write(`  ${title}: ${far}${Math.round(seconds(started) / 60)} min\n`);
+      }, REPORT_MS).unref();
+    },
+    bytes(done: number, total: number) {
+      far = `${humanBytes(done)}${total > 0 ? ` of ${humanBytes(total)}` : ""}, `;
+    },
+    count(done: number, total: number, unit: string) {
+      far = `${counted(done, total, unit)}, `;
+    },
+    finish,
+  };
+}
+
+function groups(stream: NodeJS.WriteStream): CliProgress {
+  const { begin, bytes, count, finish } = minutes(stream);
+  let open = false;
+  const close = () => {
+    finish();
+    if (open) stream.write("::endgroup::\n");
+    open = false;
+  };
+  return {
+    step(title) {
+      close();
+      open = true;
+      stream.write(`::group::${title}\n`);
+      begin(title);
+    },
+    bytes,
+    count,
+    warn: (line) => annotate("warning", line, stream),
+    end: close,
+  };
+}
+
+/** What Actions shows on the page of the run. */
+export function annotate(
+  level: "warning" | "error",
+  line: string,
+  stream: NodeJS.WriteStream = process.stderr,
+): void {
+  stream.write(
+    `::${level}::${line.replaceAll("%", "%25").replaceAll("\r", "%0D").replaceAll("\n", "%0A")}\n`,
+  );
+}
+
+function liveLine(stream: NodeJS.WriteStream): CliProgress {
+  let title: string | undefined;
+  let started = 0;
+  let drawn = 0;
+  /** How far the step is: a share, and in words (see `tails`); undefined where nobody knows. */
+  let far: { readonly share: number; readonly words: Words } | undefined;
+  const draw = () => {
+    if (title === undefined) return;
+    drawn = performance.now();
+    const { head, tail, room } = fitted("…", title, tails(far?.words, seconds(started)), widthOf(stream));
+    clearLine(stream, 0);
+    cursorTo(stream, 0);
+    stream.write(`${head}${far ? bar(far.share, room - 1) : ""}${tail}`);
+  };
+  const timer = setInterval(draw, 1000);
+  timer.unref();
+  const show = (done: number, total: number, words: () => Words) => {
+    if (performance.now() - drawn < REDRAW_MS || total === 0) return;
+    far = { share: Math.min(1, done / total), words: words() };
+    draw();
+  };
+  const finish = (mark: string) => {
+    if (title === undefined) return;
+    clearLine(stream, 0);
+    cursorTo(stream, 0);
+    const { head, tail } = fitted(mark, title, tails(undefined, seconds(started)), widthOf(stream));
+    stream.write(`${head}${tail}\n`);
+    title = undefined;
+  };
+  return {
+    step(next) {
+      finish("✓");
+      title = next;
+      started = performance.now();
+      far = undefined;
+      draw();
+    },
+    bytes(done, total) {
+      const percent = () => Math.floor(Math.min(1, done / total) * 100);
+      show(done, total, () => ({
+        ...{ full: `${percent()} %`, short: `${percent()} %`, separator: "  " },
+        ...pace(done, total, started, humanBytes),
+      }));
+    },
+    count(done, total, unit) {
+      show(done, total, () => ({
+        ...{ full: counted(done, total, unit), short: `${done}/${Math.max(done, total)}`, separator: ", " },
+        ...pace(done, total, started),
+      }));
+    },
+    warn(line) {
+      clearLine(stream, 0);
+      cursorTo(stream, 0);
+      stream.write(`warning: ${line}\n`);
+      draw();
+    },
+    end() {
+      finish(process.exitCode ? "✗" : "✓");
+      clearInterval(timer);
+    },
+  };
+}
+
+/** As wide as there is room; none where that is too little to see anything. */
+function bar(share: number, room: number): string {
+  const width = Math.min(BAR_WIDTH, room);
+  const full = Math.round(share * width);
+  return width < 5 ? "" : `${"█".repeat(full)}${"░".repeat(width - full)} `;
+}
+
+/** How fast it goes, for what `amount` can say, and how long it will take at that rate; nothing while that is a guess. */
+function pace(
+  done: number,
+  total: number,
+  started: number,
+  amount?: (rate: number) => string,
+): Pick<Words, "rate" | "left"> {
+  const elapsed = (performance.now() - started) / 1000;
+  if (elapsed < 1 || done === 0) return {};
+  const rate = done / elapsed;
+  const left = `${Math.ceil(Math.max(0, total - done) / rate)} s left`;
+  return amount ? { rate: `${amount(rate)}/s`, left } : { left };
+}
+
+/** How far a step is, in words. */
+interface Words {
+  /** `50 %`, `620 of about 2000 objects`; and where that is too long. */
+  readonly full: string;
+  readonly short: string;
+  /** What stands after `full`, where more follows. */
+  readonly separator: string;
+  readonly rate?: string;
+  readonly left?: string;
+}
+
+/** What stands at the end of a line, the longest first: how far the step is outlasts how fast it goes, and for how long. */
+function tails(words: Words | undefined, since: number): string[] {
+  const now = `${since} s`;
+  if (!words) return [now];
+  const { full, short, separator, rate, left } = words;
+  const paces = [[rate, left].filter((each) => each !== undefined).join(", "), rate].filter((each) => each);
+  return [
+    ...paces.map((each) => `${full}${separator}${each}  ${now}`),
+    ...[`${full}  ${now}`, `${short}  ${now}`, short],
+  ];
+}
+
+/** A title is worth so many columns before the rate is, and is cut to no less. */
+const TITLE_LEAST = 12;
+
+/** A line that is narrower than the terminal, however long its title is, and how many columns are left of it. */
+function fitted(mark: string, title: string, ends: readonly string[], columns: number) {
+  // Some terminals wrap when the last column is filled.
+  const width = columns - 1 - `${mark}   `.length;
+  const wanted = Math.min(title.length, TITLE_LEAST);
+  const tail = ends.find((each) => width - each.length >= wanted) ?? ends.at(-1)!;
+  const most = width - tail.length;
+  const cut = title.length <= most ? title : most > 1 ? `${title.slice(0, most - 1)}…` : "";
+  return { head: cut ? `${mark} ${cut}  ` : `${mark} `, tail, room: most - cut.length };
+}
+
+/** Of a terminal; one that does not say is as wide as most. */
+const widthOf = ({ columns }: NodeJS.WriteStream): number => (columns > 0 ? columns : 80);
+
+/** `620 of about 2000 objects`: the total is that of another build, and may be passed. */
+const counted = (done: number, total: number, unit: string) =>
+  `${done} of about ${Math.max(done, total)} ${unit}`;
+
+const seconds = (started: number) => Math.round((performance.now() - started) / 1000);
+
+/** `1.2 GB`, `345 MB`, `12 kB`: decimal units, as disks and downloads are counted. */
+export function humanBytes(bytes: number): string {
+  if (bytes >= 1e9) return `${(bytes / 1e9).toFixed(1)} GB`;
+  if (bytes >= 1e6) return `${Math.round(bytes / 1e6)} MB`;
+  return `${Math.ceil(bytes / 1e3)} kB`;
+}

@@ -1,0 +1,147 @@
+import { Command } from "commander";
+import { Cache, type Cached } from "../../client/cache.ts";
+import { isBuiltHere, lookUp, storeOf } from "../../client/local-store.ts";
+import { usedByMachines } from "../../client/machines/registry.ts";
+import { loadManifest } from "../../client/manifest.ts";
+import { ensureBase, ensureImage } from "../../client/pull.ts";
+import type { Manifest } from "../../schema/manifest.ts";
+import { BOUNDS, range, wholeNumber } from "../shared/numbers.ts";
+import { humanBytes } from "../shared/progress.ts";
+import { inRun } from "../shared/run.ts";
+import { table } from "../shared/table.ts";
+import { CACHE, type ImageFlags, MANIFEST, pullOptions, withImageOptions } from "./pull-options.ts";
+
+export const pullCommand = withImageOptions(
+  new Command("pull")
+    .description("fetch an image, and print where its kernel and root file system are")
+    .argument("<preset>", "codex, claude-code, pi, …; `base` for the bare base"),
+).action(async (preset: string, flags: ImageFlags) => {
+  await inRun(async (run) => {
+    const { arch, flavor, vmm } = flags;
+    const { kernelPath, rootfsPath, timings } =
+      preset === "base"
+        ? await ensureBase({ arch, flavor, vmm }, pullOptions(flags, run))
+        : await ensureImage({ preset, arch, flavor, vmm }, pullOptions(flags, run));
+    run.progress.end();
+    process.stdout.write(`${kernelPath}\n${rootfsPath}\n`);
+    process.stderr.write(timings.downloadMs > 0 ? "fetched\n" : "there already\n");
+  });
+});
+
+interface ListFlags {
+  readonly manifest?: string;
+  readonly cache?: string;
+  readonly json?: true;
+}
+
+export const imagesCommand = new Command("images")
+  .description("list what is offered, and what is here")
+  .option(...MANIFEST)
+  .option(...CACHE)
+  .option("--json", "as data")
+  .action(async ({ manifest: from, cache: directory, json }: ListFlags) => {
+    const manifest = await manifestFor(from);
+    const cached = await inRun(async (run) => await new Cache(directory).list(run));
+    const rows = offered(manifest).map((row) => ({
+      ...row,
+      cached: cached.find(({ sha256 }) => sha256 === row.sha256),
+    }));
+    const named = namesOf(manifest);
+    const others = cached.filter(({ sha256 }) => !named.has(sha256));
+    if (json) {
+      const data = rows.map(({ cached: here, ...row }) => ({
+        ...row,
+        path: here?.path ?? null,
+        onDisk: here?.onDisk ?? 0,
+      }));
+      process.stdout.write(`${JSON.stringify({ tag: manifest.tag, images: data, others }, null, 2)}\n`);
+      return;
+    }
+    const here = (entry: Cached | undefined) => (entry ? humanBytes(entry.onDisk) : "-");
+    process.stdout.write(
+      table(
+        ["image", "flavor", "arch", "download", "on disk", "from"],
+        rows.map((row) => [
+          ...[row.name, row.flavor, row.arch, humanBytes(row.size), here(row.cached)],
+          isBuiltHere(row) ? storeOf(row) : manifest.tag,
+        ]),
+      ),
+    );
+    const total = cached.reduce((sum, { onDisk }) => sum + onDisk, 0);
+    process.stderr.write(
+      `${rows.length} images at ${manifest.tag}; ${cached.length} files here take ${humanBytes(total)}` +
+        `${others.length > 0 ? `, ${others.length} of them of other releases (\`smolvm prune --orphans\`)` : ""}\n`,
+    );
+  });
+
+/** What a manifest offers; without one, what this package does. */
+const manifestFor = async (from: string | undefined): Promise<Manifest> =>
+  from === undefined ? await inRun((run) => lookUp((manifest) => manifest, run)) : await loadManifest(from);
+
+/** A row for each root file system; those of one image for several VMMs are the same file. */
+function offered({ bases, images }: Manifest) {
+  const rows = [
+    ...bases.map((row) => ({ name: "base", ...row })),
+    ...images.map((row) => ({ name: row.preset, ...row })),
+  ].map(({ name, flavor, arch, rootfs_url, rootfs_sha256, rootfs_size }) => ({
+    ...{ name, flavor, arch, url: rootfs_url, sha256: rootfs_sha256, size: rootfs_size },
+  }));
+  return [...new Map(rows.map((row) => [row.sha256, row])).values()];
+}
+
+const namesOf = ({ kernels, bases, images }: Manifest) =>
+  new Set([
+    ...kernels.map(({ sha256 }) => sha256),
+    ...bases.map((row) => row.rootfs_sha256),
+    ...images.flatMap((row) => [row.rootfs_sha256, row.kernel_sha256]),
+  ]);
+
+interface PruneFlags {
+  readonly flavor?: string;
+  readonly olderThan?: number;
+  readonly orphans?: true;
+  readonly dryRun?: true;
+  readonly manifest?: string;
+  readonly cache?: string;
+}
+
+export const pruneCommand = new Command("prune")
+  .description(
+    "remove cached images: of a flavor, long unused, or of other releases; always what is of no use",
+  )
+  .option("--flavor <name>", "those of this flavor")
+  .option(
+    "--older-than <days>",
+    `those that nobody has asked for in so many days (${range(BOUNDS.olderThanDays)})`,
+    wholeNumber(BOUNDS.olderThanDays),
+  )
+  .option("--orphans", "those that the manifest does not name")
+  .option("--dry-run", "say what would be removed, and remove nothing")
+  .option(...MANIFEST)
+  .option(...CACHE)
+  .action(async (flags: PruneFlags) => {
+    const cache = new Cache(flags.cache);
+    const named = flags.orphans ? namesOf(await manifestFor(flags.manifest)) : undefined;
+    const since = flags.olderThan === undefined ? undefined : Date.now() - flags.olderThan * 86_400_000;
+    const inUse = await usedByMachines();
+    const wanted = (entry: Cached) =>
+      !inUse.has(entry.path) &&
+      ((flags.flavor !== undefined && entry.flavor === flags.flavor) ||
+        (since !== undefined && entry.usedAt.getTime() < since) ||
+        (named !== undefined && !named.has(entry.sha256)));
+    const { leftovers, removed } = await inRun(async (run) => {
+      const unused = await cache.leftovers(run);
+      const unwanted = (await cache.list(run)).filter(wanted);
+      if (flags.dryRun) return { leftovers: unused, removed: unwanted };
+      for (const entry of unwanted) await cache.remove(entry);
+      for (const path of unused) await cache.removeLeftover(path, run);
+      return { leftovers: unused, removed: unwanted };
+    });
+    for (const path of [...removed.map((entry) => entry.path), ...leftovers])
+      process.stdout.write(`${path}\n`);
+    const freed = removed.reduce((sum, { onDisk }) => sum + onDisk, 0);
+    const would = flags.dryRun ? "would be removed" : "removed";
+    process.stderr.write(
+      `${removed.length} images and ${leftovers.length} leftovers ${would}, ${humanBytes(freed)}\n`,
+    );
+  });

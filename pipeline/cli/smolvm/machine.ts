@@ -1,0 +1,124 @@
+import { Command } from "commander";
+import { type Started, start } from "../../client/machines/start.ts";
+import { checkStartOptions } from "../../client/machines/start-options.ts";
+import { ensureBase, ensureImage, type LocalImage } from "../../client/pull.ts";
+import type { Accel } from "../../vm/accel.ts";
+import { accelOption } from "../shared/accel-option.ts";
+import { BOUNDS, range, sizeInMib, sizes, wholeNumber } from "../shared/numbers.ts";
+import { type CliRun, inRun } from "../shared/run.ts";
+import { type ImageFlags, pullOptions, withImageOptions } from "./pull-options.ts";
+import { connectTo } from "./ssh.ts";
+
+interface Flags extends ImageFlags {
+  readonly name?: string;
+  readonly memory?: number;
+  readonly cpus?: number;
+  readonly disk?: number;
+  readonly key?: string;
+  readonly tap?: string;
+  readonly accel?: Accel;
+  readonly keep?: true;
+  readonly timings?: true;
+}
+
+const withMachineOptions = (command: Command): Command =>
+  withImageOptions(command)
+    .option("--name <name>", "what the machine is called (default: made up)")
+    .option(
+      "--memory <size>",
+      `its memory: 512M, 2G (${sizes(BOUNDS.memoryMib)}; default: 1G)`,
+      sizeInMib(BOUNDS.memoryMib),
+    )
+    .option("--cpus <n>", `its processors (${range(BOUNDS.cpus)}; default: 2)`, wholeNumber(BOUNDS.cpus))
+    .option(
+      "--disk <size>",
+      `make its disk larger: 8G (at most ${BOUNDS.diskMib.most / 1024}G; default: the image's)`,
+      sizeInMib(BOUNDS.diskMib),
+    )
+    .option("--key <file>", "a public key that is let in as well: ~/.ssh/id_ed25519.pub")
+    .option("--tap <device>", "Firecracker's network: a device that is up, with the address 172.16.0.1/30")
+    .addOption(accelOption())
+    .option("--keep", "keep it running when the command has ended; see ps, ssh, stop")
+    .option("--timings", "say how long each part took");
+
+export const createCommand = withMachineOptions(
+  new Command("create")
+    .description("start a machine from the bare base, run a command in it or a shell, and throw it away")
+    .argument("[command...]", "after `--`: what to run (default: a shell)"),
+).action(async (command: string[], flags: Flags) => {
+  const { arch, flavor, vmm } = flags;
+  await machineOf("base", command, flags, (run) =>
+    ensureBase({ arch, flavor, vmm }, pullOptions(flags, run)),
+  );
+});
+
+export const startCommand = withMachineOptions(
+  new Command("start")
+    .description("start a machine with an agent: `smolvm codex start --flavor alpine -- codex --version`")
+    .argument("<preset>", "codex, claude-code, pi, …")
+    .argument("[command...]", "after `--`: what to run (default: a shell)"),
+).action(async (preset: string, command: string[], flags: Flags) => {
+  const { arch, flavor, vmm } = flags;
+  await machineOf(preset, command, flags, (run) =>
+    ensureImage({ preset, arch, flavor, vmm }, pullOptions(flags, run)),
+  );
+});
+
+async function machineOf(
+  image: string,
+  command: readonly string[],
+  flags: Flags,
+  ensure: (run: CliRun) => Promise<LocalImage>,
+): Promise<void> {
+  await inRun(async (run) => {
+    const { name, arch, vmm, flavor, memory: memoryMib, cpus, disk: diskMib, key, tap, accel } = flags;
+    const options = {
+      ...{ name, arch, vmm, flavor, image },
+      ...{ memoryMib, cpus, diskMib, key, tap, accel },
+    };
+    await checkStartOptions(options);
+    const local = await ensure(run);
+    const started = await start(local, { ...options, flavor: local.flavor }, run);
+    run.progress.end();
+    if (flags.timings) process.stderr.write(timings(local, started));
+    await use(started, command, flags.keep === true, run);
+  });
+}
+
+/** A machine that stays is named on stdout; one that does not is powered off when its command has ended. */
+async function use(started: Started, command: readonly string[], keep: boolean, run: CliRun): Promise<void> {
+  const { machine } = started;
+  if (keep && command.length === 0) {
+    started.release();
+    process.stdout.write(`${machine.name}\n`);
+    process.stderr.write(
+      `it keeps running: \`smolvm ssh ${machine.name}\`, \`smolvm stop ${machine.name}\`\n`,
+    );
+    return;
+  }
+  try {
+    process.exitCode = await connectTo(machine, command);
+    run.signal.throwIfAborted();
+  } finally {
+    if (keep) started.release();
+    else await started.stop();
+  }
+  if (keep) process.stderr.write(`${machine.name} keeps running: \`smolvm ssh ${machine.name}\`\n`);
+}
+
+function timings(
+  { timings: { lookupMs, downloadMs, finishMs } }: LocalImage,
+  { bootMs, readyMs }: Started,
+): string {
+  const parts = {
+    lookup: lookupMs,
+    download: downloadMs,
+    "verify+decompress": finishMs,
+    boot: bootMs,
+    ready: readyMs,
+  };
+  const total = Object.values(parts).reduce((sum, ms) => sum + ms, 0);
+  return Object.entries({ ...parts, total })
+    .map(([name, ms]) => `${name.padEnd(18)}${(ms / 1000).toFixed(2).padStart(8)} s\n`)
+    .join("");
+}

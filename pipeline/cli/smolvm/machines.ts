@@ -1,0 +1,42 @@
+import { Command } from "commander";
+import { machineNamed, machines } from "../../client/machines/registry.ts";
+import { stopMachine } from "../../client/machines/stop.ts";
+import { inRun } from "../shared/run.ts";
+import { table } from "../shared/table.ts";
+import { connectTo } from "./ssh.ts";
+
+export const psCommand = new Command("ps")
+  .description("list the machines that run")
+  .option("--json", "as data")
+  .action(async ({ json }: { json?: true }) => {
+    const all = await machines();
+    if (json) {
+      process.stdout.write(`${JSON.stringify(all, null, 2)}\n`);
+      return;
+    }
+    const rows = all.map(({ name, image, flavor, vmm, host, port, started_at: since }) => [
+      ...[name, image, flavor, vmm, `${host}:${port}`, since.slice(0, 19).replace("T", " ")],
+    ]);
+    process.stdout.write(table(["name", "image", "flavor", "vmm", "ssh", "since (UTC)"], rows));
+    process.stderr.write(`${all.length} machines run\n`);
+  });
+
+export const sshCommand = new Command("ssh")
+  .description("run a command in a machine that stays, or a shell")
+  .argument("<name>", "the machine, as `smolvm ps` shows it")
+  .argument("[command...]", "after `--`: what to run (default: a shell)")
+  .action(async (name: string, command: string[]) => {
+    process.exitCode = await connectTo(await machineNamed(name), command);
+  });
+
+export const stopCommand = new Command("stop")
+  .description("power machines off that stay, and throw away what they wrote")
+  .argument("<name...>", "the machines, as `smolvm ps` shows them")
+  .action(async (names: string[]) => {
+    await inRun(async (run) => {
+      for (const name of names) {
+        run.progress.step(`power ${name} off`);
+        await stopMachine(await machineNamed(name), run);
+      }
+    });
+  });

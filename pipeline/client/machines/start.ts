@@ -1,0 +1,164 @@
+import { randomBytes } from "node:crypto";
+import { stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Arch, Vmm } from "../../schema/names.ts";
+import { PipelineError } from "../../util/error.ts";
+import { identityOf } from "../../util/process.ts";
+import { type Run, unwatched } from "../../util/progress.ts";
+import { type Accel, withAccelerator } from "../../vm/accel.ts";
+import { FirecrackerMachine } from "../../vm/firecracker/machine.ts";
+import type { Machine as Vm } from "../../vm/machine.ts";
+import { QemuMachine } from "../../vm/qemu/machine.ts";
+import { openSession, POWER_OFF_MS, powerOff, type Session } from "../../vm/session.ts";
+import { generateKey, keyParameter } from "../../vm/ssh.ts";
+import type { LocalImage } from "../pull.ts";
+import { copyDisk, growDisk } from "./disk.ts";
+import { claim, keyOf, type Machine, register, unregister } from "./registry.ts";
+import { checkStartOptions } from "./start-options.ts";
+import { notOff } from "./stop.ts";
+
+/** How a machine is to be. */
+export interface StartOptions {
+  /** @default a made-up one */
+  readonly name?: string | undefined;
+  readonly arch: Arch;
+  readonly vmm: Vmm;
+  /** For listings: the preset, or `base`. */
+  readonly image: string;
+  readonly flavor: string;
+  /** @default 1024 */
+  readonly memoryMib?: number | undefined;
+  /** @default 2 */
+  readonly cpus?: number | undefined;
+  /** How large its disk is to be. @default as the image is */
+  readonly diskMib?: number | undefined;
+  /** A public key that is let in as well: a file. */
+  readonly key?: string | undefined;
+  /** What runs the guest's instructions. @default SMOLVM_ACCEL, or else KVM where it works */
+  readonly accel?: Accel | undefined;
+  /** Firecracker's network: a tap device that is up, with the address 172.16.0.1/30. */
+  readonly tap?: string | undefined;
+}
+
+/** A machine with a login as root. */
+export interface Started {
+  readonly machine: Machine;
+  /** From the start of the VMM: until PID 1 was ready, and from then until the SSH login, ms. */
+  readonly bootMs: number;
+  readonly readyMs: number;
+  /** Detaches; the machine keeps running. */
+  release(): void;
+  /** Powers it off, or ends it where it does not, and removes what it left. */
+  stop(): Promise<void>;
+}
+
+const DEFAULTS = { memoryMib: 1024, cpus: 2 } as const;
+
+/**
+ * Starts a machine from an image that stays as it is, and waits until its SSH lets root in.
+ * @throws PipelineError with the console's last lines
+ */
+export async function start(
+  image: LocalImage,
+  options: StartOptions,
+  run: Run = unwatched(),
+): Promise<Started> {
+  const theirs = await checkStartOptions(options);
+  const name = options.name ?? `${options.image}-${randomBytes(2).toString("hex")}`;
+  const key = generateKey();
+  const authorized = [key.publicKey, ...(theirs === undefined ? [] : [theirs])];
+  const directory = await claim(name, run);
+  try {
+    await writeFile(keyOf(name), key.privateKey, { mode: 0o600 });
+    await writeFile(`${keyOf(name)}.pub`, `${key.publicKey}\n`);
+    const disk = await prepareDisk(image, options, directory);
+    const cmdline = ["quiet", keyParameter(authorized.join("\n"))];
+    const settings = { image, options, directory, disk, cmdline };
+    const startedAt = new Date().toISOString();
+    run.progress.step("boot");
+    return await accelerated(options, run, async (accel) => {
+      const registered = (vm: Vm): Machine => ({
+        ...{ schema_version: 1, name, vmm: options.vmm, image: options.image, flavor: options.flavor },
+        ...{ process: identityOf(vm.pid), ...vm.address!, rootfs: image.rootfsPath, started_at: startedAt },
+      });
+      const bootOptions = {
+        accel,
+        start: (signal: AbortSignal) => startVmm(settings, accel, signal),
+        // From now on it is found, also if this process is killed.
+        onStart: (vm: Vm) => register(registered(vm)),
+      };
+      const session = await openSession(bootOptions, key, run);
+      return started(registered(session.machine), session, run);
+    });
+  } catch (error) {
+    await unregister(name);
+    throw error;
+  }
+}
+
+function started(machine: Machine, session: Session, run: Run): Started {
+  const { bootMs, loginMs: readyMs, client, accel, machine: vm } = session;
+  return {
+    ...{ machine, bootMs, readyMs },
+    release: () => {
+      client.end();
+      vm.release();
+    },
+    stop: async () => {
+      if (!(await powerOff(vm, client, POWER_OFF_MS[accel]))) run.progress.warn(notOff(machine.name));
+      await vm.destroy();
+      await unregister(machine.name, machine);
+    },
+  };
+}
+
+/** QEMU can emulate where KVM does not work; Firecracker cannot. */
+const accelerated = <T>(
+  options: StartOptions,
+  run: Run,
+  attempt: (accel: Accel) => Promise<T>,
+): Promise<T> => (options.vmm === "qemu" ? withAccelerator(options, run, attempt) : attempt("kvm"));
+
+interface Disk {
+  readonly path: string;
+  readonly writes: "overlay" | "image";
+}
+
+/** The image itself, under an overlay of QEMU's; or a copy of it, as large as it is to be. */
+async function prepareDisk(
+  image: LocalImage,
+  { diskMib, vmm }: StartOptions,
+  directory: string,
+): Promise<Disk> {
+  if (diskMib === undefined && vmm === "qemu") return { path: image.rootfsPath, writes: "overlay" };
+  const path = join(directory, "rootfs.ext4");
+  const nowMib = Math.ceil((await stat(image.rootfsPath)).size / 2 ** 20);
+  if (diskMib !== undefined && diskMib < nowMib) {
+    throw new PipelineError(`--disk ${diskMib}M is less than the image has: ${nowMib}M`);
+  }
+  await copyDisk(image.rootfsPath, path);
+  if (diskMib !== undefined) await growDisk(path, diskMib);
+  return { path, writes: "image" };
+}
+
+interface Settings {
+  readonly image: LocalImage;
+  readonly options: StartOptions;
+  readonly directory: string;
+  readonly disk: Disk;
+  readonly cmdline: readonly string[];
+}
+
+async function startVmm(settings: Settings, accel: Accel, signal: AbortSignal): Promise<Vm> {
+  const { options, directory, disk, cmdline } = settings;
+  const { arch, memoryMib = DEFAULTS.memoryMib, cpus = DEFAULTS.cpus } = options;
+  const common = {
+    ...{ arch, memoryMib, cpus, kernel: settings.image.kernelPath, disk: disk.path, cmdline },
+    consoleLog: join(directory, "console.log"),
+  };
+  if (options.vmm === "firecracker") {
+    return await FirecrackerMachine.start({ ...common, directory, tap: options.tap! }, signal);
+  }
+  const qemu = { ...common, accel, writes: disk.writes, internet: true, outlives: directory };
+  return await QemuMachine.start(qemu, signal);
+}

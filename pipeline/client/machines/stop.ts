@@ -1,0 +1,51 @@
+import { readFile } from "node:fs/promises";
+import { setTimeout } from "node:timers/promises";
+import { PipelineError } from "../../util/error.ts";
+import { isRunning, pidOf } from "../../util/process.ts";
+import type { Run } from "../../util/progress.ts";
+import { QemuControl } from "../../vm/qemu/control.ts";
+import { POWER_OFF_MS, powerOff } from "../../vm/session.ts";
+import { attempt } from "../../vm/ssh.ts";
+import { directoryOf, keyOf, type Machine, unregister } from "./registry.ts";
+
+const POLL_MS = 50;
+
+export const notOff = (name: string) => `${name} does not power off: it is ended at once`;
+
+/** Powers a machine off that another process has started: cleanly if it can, else at once. */
+export async function stopMachine(machine: Machine, run: Run): Promise<void> {
+  if (!(await powersOff(machine, run))) {
+    run.progress.warn(notOff(machine.name));
+    if (isRunning(machine.process)) process.kill(pidOf(machine.process), "SIGKILL");
+  }
+  await unregister(machine.name, machine);
+}
+
+/** Whether a machine has powered off by itself; it is not waited for where its VMM has stopped the guest. */
+async function powersOff(machine: Machine, run: Run): Promise<boolean> {
+  const control = await QemuControl.open(directoryOf(machine.name)).catch(() => undefined);
+  const stopped = new AbortController();
+  void control?.failed.then((words) => stopped.abort(new PipelineError(words)));
+  const over = new AbortController();
+  // Whatever runs on another accelerator is no faster than emulation.
+  const limit = POWER_OFF_MS.tcg;
+  const signal = AbortSignal.any([run.signal, stopped.signal, over.signal, AbortSignal.timeout(limit)]);
+  try {
+    const privateKey = await readFile(keyOf(machine.name));
+    const client = await attempt({ host: machine.host, port: machine.port, privateKey }, signal);
+    client.on("error", () => {});
+    return await powerOff({ exited: ended(machine, signal) }, client, limit);
+  } catch (error) {
+    run.signal.throwIfAborted();
+    run.progress.warn(`${machine.name}: ${(error as Error).message}`);
+    return false;
+  } finally {
+    over.abort();
+    control?.close();
+  }
+}
+
+/** Resolves when the VMM of another process's machine has ended. */
+async function ended({ process: identity }: Machine, signal: AbortSignal): Promise<void> {
+  while (isRunning(identity)) await setTimeout(POLL_MS, undefined, { signal });
+}

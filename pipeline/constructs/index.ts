@@ -1,0 +1,10 @@
+// What an images.ts is written with.
+export type { KernelSource, RootfsSource } from "../schema/cells.ts";
+export type { Arch, Vmm } from "../schema/names.ts";
+export { App, type AppProps, type ReadFile } from "./app.ts";
+export { BaseRootfs, type BaseRootfsProps, type Budget } from "./base-rootfs.ts";
+export { type AptProps, type DebianProps, Flavor, type FlavorProps, type Tarball } from "./flavor.ts";
+export { type Install, npm, uv } from "./install.ts";
+export { Kernel, type KernelProps } from "./kernel.ts";
+export { PresetLayer, type PresetLayerProps } from "./preset-layer.ts";
+export { Release, type ReleaseProps } from "./release.ts";

@@ -1,0 +1,102 @@
+import { existsSync } from "node:fs";
+import { delimiter, join } from "node:path";
+import Docker from "dockerode";
+import { errorCode, PipelineError } from "../../util/error.ts";
+import { isAlive } from "../../util/process.ts";
+import { reasonOf } from "../../util/reason.ts";
+
+/** Marks every container of ours, with the pid that made it, so that what a killed run left is found. */
+export const OWNER_LABEL = "org.smolvm.pipeline.pid";
+
+/** An Engine that lives answers at once, ms. */
+const PING_MS = 10_000;
+
+/** Connects to the Docker Engine (`DOCKER_HOST`, or the local socket). @throws PipelineError saying what is wrong */
+export async function connect(): Promise<Docker> {
+  let docker: Docker;
+  try {
+    // It reads DOCKER_HOST, and the certificates that DOCKER_CERT_PATH names.
+    docker = new Docker();
+  } catch (cause) {
+    throw new PipelineError(
+      `DOCKER_HOST, DOCKER_CERT_PATH and DOCKER_TLS_VERIFY name no Docker (${reasonOf(cause)}): unset them, or set ` +
+        "DOCKER_HOST to unix:///PATH or tcp://HOST:PORT",
+      { cause },
+    );
+  }
+  try {
+    await new Docker({ timeout: PING_MS }).ping();
+  } catch (cause) {
+    throw new PipelineError(explain(cause), { cause });
+  }
+  return docker;
+}
+
+function explain(error: unknown): string {
+  const host = process.env.DOCKER_HOST ?? "/var/run/docker.sock";
+  switch (errorCode(error)) {
+    case "ENOENT":
+      return onPath("dockerd")
+        ? `Docker is installed but not running (no ${host}): start it with \`sudo systemctl start docker\``
+        : `Docker is missing (no ${host}): install Docker Engine, on Debian or Ubuntu with \`sudo apt-get install docker.io\``;
+    case "ECONNREFUSED":
+      return `Docker is not running (${host} refuses): start it with \`sudo systemctl start docker\``;
+    case "EACCES":
+    case "EPERM":
+      return `permission denied on ${host}: join the docker group (\`sudo usermod -aG docker $USER\`, then log in again)`;
+    default:
+      return `Docker does not answer at ${host} (${(error as Error).message.trim()}): see \`docker info\` and DOCKER_HOST`;
+  }
+}
+
+export const onPath = (program: string) =>
+  (process.env.PATH ?? "").split(delimiter).some((directory) => existsSync(join(directory, program)));
+
+/** Removes the containers of runs that are no longer alive. */
+export async function removeAbandonedContainers(docker: Docker): Promise<void> {
+  for (const { Id, Labels } of await docker.listContainers({
+    all: true,
+    filters: { label: [OWNER_LABEL] },
+  })) {
+    if (!isAlive(Number(Labels[OWNER_LABEL]))) await removeContainer(docker, Id);
+  }
+}
+
+/** Removes a container and its anonymous volumes, running or not; one that is gone is as good. */
+export async function removeContainer(docker: Docker, id: string): Promise<void> {
+  await docker.getContainer(id).remove({ force: true, v: true }).catch(ignoreGone);
+}
+
+function ignoreGone(error: { statusCode?: number }): void {
+  if (error.statusCode !== 404 && error.statusCode !== 409) throw error;
+}
+
+/** Follows what the Engine says of a build, a pull or an import to its end. Rejects when it says an error. */
+export async function follow(
+  docker: Docker,
+  stream: NodeJS.ReadableStream,
+  onEvent: (event: { stream?: string }) => void = () => {},
+): Promise<void> {
+  let failure: string | undefined;
+  await new Promise<void>((resolve, reject) => {
+    docker.modem.followProgress(
+      stream,
+      (error) => (error ? reject(error) : resolve()),
+      (event: { stream?: string; error?: string }) => {
+        failure ??= event.error;
+        onEvent(event);
+      },
+    );
+  });
+  if (failure !== undefined) throw new Error(failure);
+}
+
+export async function hasImage(docker: Docker, name: string): Promise<boolean> {
+  try {
+    await docker.getImage(name).inspect();
+    return true;
+  } catch (error) {
+    if ((error as { statusCode?: number }).statusCode === 404) return false;
+    throw error;
+  }
+}

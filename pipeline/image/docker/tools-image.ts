@@ -1,0 +1,93 @@
+import { mkdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import type Docker from "dockerode";
+import { x } from "tinyexec";
+import type { Cells } from "../../schema/cells.ts";
+import { Arch } from "../../schema/names.ts";
+import { PipelineError } from "../../util/error.ts";
+import type { Run } from "../../util/progress.ts";
+import { importRootfs } from "../rootfs/source.ts";
+import { buildImage } from "./container-image.ts";
+import { hasImage } from "./engine.ts";
+import type { Network } from "./network.ts";
+
+export interface ToolsOptions {
+  readonly root: string;
+  readonly cache: string;
+  readonly sourceDateEpoch: number;
+  readonly network: Network;
+}
+
+/** The arch of the machine that Docker runs on. @throws PipelineError when images cannot be made there */
+export async function dockerArch(docker: Docker): Promise<Arch> {
+  const { Arch: reported } = await docker.version();
+  const arch = Arch.safeParse(reported);
+  if (!arch.success) throw new PipelineError(`Docker runs on ${reported}; images are made on amd64 or arm64`);
+  return arch.data;
+}
+
+/** What the tool container made from these inputs is called. */
+export const toolsImage = (tools: Cells["tools"]) => `smolvm/tools:${tools.inputs.slice(0, 12)}`;
+
+/** Makes the tool container unless it is there for these inputs; returns its name. */
+export async function ensureTools(
+  docker: Docker,
+  tools: Cells["tools"],
+  options: ToolsOptions,
+  run: Run,
+): Promise<string> {
+  const image = toolsImage(tools);
+  if (await hasImage(docker, image)) return image;
+
+  const arch = await dockerArch(docker);
+  const { image: rootfs } = await importRootfs(
+    docker,
+    tools.sources,
+    { ...options, arch, noCache: false },
+    run,
+  );
+  run.progress.step("make the tool container (mke2fs, zstd, Node, npm)");
+  const prefix = join(options.cache, `tools-${process.pid}`);
+  try {
+    await npmCi(options.root, prefix, arch, run);
+    await buildImage(
+      docker,
+      {
+        root: options.root,
+        dockerfile: tools.dockerfile,
+        files: tools.files,
+        tree: { from: join(prefix, "node_modules"), to: "dockerfiles/tools/node_modules" },
+        arch,
+        tag: image,
+        args: { ROOTFS: rootfs },
+        network: options.network,
+        noCache: false,
+      },
+      run,
+    );
+  } finally {
+    await rm(prefix, { recursive: true, force: true });
+  }
+  return image;
+}
+
+/** The host's npm fetches what the lockfile fixes by hash: a container without npm cannot begin alone. */
+async function npmCi(root: string, prefix: string, arch: Arch, run: Run): Promise<void> {
+  await mkdir(prefix, { recursive: true });
+  const source = join(root, "dockerfiles/tools");
+  const cpu = arch === "amd64" ? "x64" : "arm64";
+  const flags = ["--ignore-scripts", "--no-audit", "--no-fund", "--os=linux", `--cpu=${cpu}`, "--libc=glibc"];
+  await x("cp", [join(source, "package.json"), join(source, "package-lock.json"), prefix], {
+    throwOnError: true,
+  });
+  const { exitCode, stderr } = await x("npm", ["ci", ...flags], {
+    signal: run.signal,
+    nodeOptions: { cwd: prefix },
+  });
+  run.signal.throwIfAborted();
+  if (exitCode !== 0) {
+    throw new PipelineError("npm ci of dockerfiles/tools/package-lock.json failed", {
+      details: stderr.trim().split("\n").slice(-10),
+    });
+  }
+}

@@ -1,0 +1,81 @@
+import { rename, rm } from "node:fs/promises";
+import { join } from "node:path";
+import type { Readable } from "node:stream";
+import type Docker from "dockerode";
+import { PipelineError } from "../../util/error.ts";
+import type { Run } from "../../util/progress.ts";
+import { runTool } from "../docker/tool.ts";
+
+/**
+ * UUID of the file system and seed of its directory hashes. One for all images: both enter the checksum
+ * of every metadata block, and images of one flavor are meant to share blocks.
+ */
+const UUID = "5d1c9b0e-3f0a-4b52-9a8e-7c2f6b1e4d10";
+const MIB = 1 << 20;
+
+export interface Ext4Options {
+  /** The directory that gets the image. */
+  readonly directory: string;
+  readonly name: string;
+  readonly sizeMib: number;
+  /** Seconds since 1970. */
+  readonly epoch: number;
+  readonly tools: string;
+  /** What the tar's files take, bytes: for the error when they do not fit. */
+  readonly contentBytes: number;
+  /** Where the size is set, for that error. */
+  readonly sizeKnob: string;
+}
+
+/** Makes an ext4 image from a tar, without root and without a mount. Returns its path. @throws PipelineError */
+export async function makeExt4(
+  docker: Docker,
+  tar: Readable,
+  options: Ext4Options,
+  run: Run,
+): Promise<string> {
+  const partial = `${options.name}.partial`;
+  const path = join(options.directory, partial);
+  const script = [
+    `truncate -s ${options.sizeMib}M /work/${partial}`,
+    `SOURCE_DATE_EPOCH=${options.epoch} exec mke2fs -q -F -t ext4 -b 4096 -L smolvm-rootfs -O ^has_journal -m 0 ` +
+      `-U ${UUID} -E hash_seed=${UUID},lazy_itable_init=0 -d - /work/${partial} ${options.sizeMib}M`,
+  ].join(" && ");
+  try {
+    const result = await runTool(
+      docker,
+      { image: options.tools, command: ["sh", "-c", script], work: options.directory, stdin: tar },
+      run,
+    );
+    if (result.exitCode !== 0) throw explain(result.output, options);
+    const finished = join(options.directory, options.name);
+    await rename(path, finished).catch((cause) => {
+      throw new PipelineError(
+        `the tool container wrote nothing to ${options.directory}: Docker must run on this machine, and may mount that directory`,
+        { cause },
+      );
+    });
+    return finished;
+  } catch (error) {
+    await rm(path, { force: true });
+    throw error;
+  }
+}
+
+function explain(output: string, options: Ext4Options): PipelineError {
+  const said = output.trim().split("\n").at(-1) ?? "";
+  if (/could not allocate|no free space|block.*allocat/i.test(output)) {
+    // Metadata and the last block of each file take some more than the bytes alone.
+    const needed = Math.ceil((options.contentBytes * 1.15) / MIB) + 16;
+    return new PipelineError(
+      `${options.name} does not fit into ${options.sizeMib} MiB: it needs about ${needed} MiB; raise ${options.sizeKnob}`,
+    );
+  }
+  if (/no space left/i.test(output)) return noSpace(options.directory);
+  return new PipelineError(`mke2fs could not make ${options.name}: ${said}`);
+}
+
+export const noSpace = (directory: string) =>
+  new PipelineError(
+    `no space left on the disk of ${directory}: \`npm run doctor\` says how much a cell needs`,
+  );

@@ -1,0 +1,77 @@
+import { rename, rm, stat } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import type Docker from "dockerode";
+import { PipelineError } from "../../util/error.ts";
+import { sha256File } from "../../util/hash.ts";
+import type { Run } from "../../util/progress.ts";
+import { runTool } from "../docker/tool.ts";
+import { noSpace } from "./ext4.ts";
+
+export interface Compressed {
+  readonly path: string;
+  readonly sha256: string;
+  readonly size: number;
+  /** Of the file that was compressed. */
+  readonly imageSha256: string;
+  readonly imageSize: number;
+}
+
+/**
+ * Compresses `image` to `<image>.zst` beside it, with one zstd (the tool container's) so that the bytes
+ * are the same everywhere: any number of threads gives the same ones. 2^27 bytes is the largest window
+ * that every decoder takes without being asked to. @throws PipelineError
+ */
+export async function compress(
+  docker: Docker,
+  image: string,
+  options: { tools: string; level: number },
+  run: Run,
+): Promise<Compressed> {
+  const directory = dirname(image);
+  const name = `${basename(image)}.zst`;
+  const partial = `${name}.partial`;
+  const { size: imageSize } = await stat(image);
+  const command = `exec zstd -${options.level} --long=27 -T0 -f -v --progress -o /work/${partial} /work/${basename(image)}`;
+  try {
+    // The image is read twice at once: by zstd, and for the hash of what is inside.
+    const [result, imageSha256] = await Promise.all([
+      runTool(
+        docker,
+        {
+          image: options.tools,
+          command: ["sh", "-c", command],
+          work: directory,
+          onOutput: (text) => {
+            const done = consumed(text);
+            // Not all that it prints says how far it is.
+            if (done > 0) run.progress.bytes(done, imageSize);
+          },
+        },
+        run,
+      ),
+      sha256File(image, run.signal),
+    ]);
+    if (result.exitCode !== 0) {
+      if (/no space left/i.test(result.output)) throw noSpace(directory);
+      throw new PipelineError(`zstd could not compress ${image}: ${result.output.trim().split("\n").at(-1)}`);
+    }
+    const finished = join(directory, name);
+    await rename(join(directory, partial), finished);
+    return {
+      path: finished,
+      sha256: await sha256File(finished, run.signal),
+      size: (await stat(finished)).size,
+      imageSha256,
+      imageSize,
+    };
+  } catch (error) {
+    await rm(join(directory, partial), { force: true });
+    throw error;
+  }
+}
+
+/** How far zstd says it is, bytes: `(L19) Buffered: 1.75 MiB - Consumed:  266 MiB - Compressed: …`. */
+export function consumed(progress: string): number {
+  const [, number = "0", unit = ""] = /Consumed: *([0-9.]+) ([KMG]?)i?B/.exec(progress) ?? [];
+  return Number(number) * { "": 1, K: 1 << 10, M: 1 << 20, G: 1 << 30 }[unit]!;
+}

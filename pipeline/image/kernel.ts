@@ -1,0 +1,90 @@
+import { mkdir, readFile, rm } from "node:fs/promises";
+import { join } from "node:path";
+import type Docker from "dockerode";
+import type { KernelCell } from "../schema/cells.ts";
+import type { Package } from "../schema/facts.ts";
+import type { Arch } from "../schema/names.ts";
+import { PipelineError } from "../util/error.ts";
+import type { Run } from "../util/progress.ts";
+import { buildImage, copyOut } from "./docker/container-image.ts";
+import { hasImage } from "./docker/engine.ts";
+import { importRootfs, type SourceOptions } from "./rootfs/source.ts";
+
+export interface KernelOptions extends Omit<SourceOptions, "arch"> {
+  readonly root: string;
+  /** The arch of the machine that Docker runs on. */
+  readonly dockerArch: Arch;
+}
+
+/** How many files make says that it makes for a kernel of each arch, about: for the progress alone. */
+const FILES: Record<Arch, number> = { amd64: 2000, arm64: 1800 };
+
+/**
+ * Compiles a kernel in a container and puts what comes of it into `directory`: `elf`, `image`, `config` (as
+ * resolved), `probe.cpio`. Docker's own cache serves a second call with the same inputs, also from elsewhere.
+ * Returns what it was made with. @throws PipelineError that names what is wrong with the configuration
+ */
+export async function buildKernel(
+  docker: Docker,
+  cell: KernelCell,
+  directory: string,
+  options: KernelOptions,
+  run: Run,
+): Promise<Package[]> {
+  const tag = `smolvm/${cell.id}:${cell.inputs.slice(0, 12)}`;
+  if (options.noCache || !(await hasImage(docker, tag))) {
+    const imported = await importRootfs(
+      docker,
+      cell.sources,
+      { ...options, arch: options.dockerArch, noCache: false },
+      run,
+    );
+    // Short, so that a bar has room beside it on a terminal.
+    run.progress.step(`compile ${cell.id}`);
+    let files = 0;
+    await buildImage(
+      docker,
+      {
+        root: options.root,
+        dockerfile: cell.dockerfile,
+        files: cell.files,
+        arch: options.dockerArch,
+        tag,
+        args: { ROOTFS: imported.image, ARCH: cell.arch },
+        network: options.network,
+        noCache: options.noCache,
+        onLine: (line) => {
+          if (isMade(line)) run.progress.count(++files, FILES[cell.arch], "files");
+        },
+      },
+      run,
+    );
+  }
+  await mkdir(directory, { recursive: true });
+  await copyOut(docker, tag, "/kernel/out", directory);
+  const list = join(directory, "packages");
+  const packages = parsePackages(await readFile(list, "utf8"));
+  await rm(list);
+  return packages;
+}
+
+/** Whether make says that it makes a file: `  CC      init/main.o`, `  AR      init/built-in.a`. */
+const isMade = (line: string) => /^ {2}[A-Z][A-Z0-9]* +\S/.test(line);
+
+/** The version of the source that a kernel was made from. */
+export function sourceVersion(cell: KernelCell, packages: readonly Package[]): string {
+  const source = packages.find(({ name }) => name === cell.source.package);
+  if (!source)
+    throw new PipelineError(`${cell.id}: its build does not say which ${cell.source.package} it took`);
+  return source.version;
+}
+
+function parsePackages(text: string): Package[] {
+  return text
+    .trim()
+    .split("\n")
+    .map((line) => {
+      const [name = "", version = ""] = line.split(" ");
+      return { type: "deb", name, version };
+    });
+}

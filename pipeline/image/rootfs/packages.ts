@@ -1,0 +1,78 @@
+import type { Package } from "../../schema/facts.ts";
+import type { Rootfs } from "./normalise.ts";
+
+/** A package, and the licence that it states: an SPDX expression, or a distribution's own short name. */
+export interface LicensedPackage extends Package {
+  readonly license: string | undefined;
+}
+
+/** The packages of a root file system, from the databases of dpkg, apk, npm and Python in it; sorted. */
+export async function listPackages(rootfs: Rootfs): Promise<LicensedPackage[]> {
+  const all = [
+    ...dpkg((await rootfs.read("var/lib/dpkg/status")) ?? ""),
+    // Alpine moved apk's database from /lib to /usr/lib.
+    ...apk(
+      (await rootfs.read("lib/apk/db/installed")) ?? (await rootfs.read("usr/lib/apk/db/installed")) ?? "",
+    ),
+  ];
+  for (const { path } of rootfs.entries) {
+    if (/^opt\/[^/]+\/node_modules\/\.package-lock\.json$/.test(path))
+      all.push(...npm((await rootfs.read(path))!));
+    if (/\.dist-info\/METADATA$/.test(path)) all.push(...python((await rootfs.read(path))!));
+  }
+  const key = ({ type, name, version }: Package) => `${type} ${name} ${version}`;
+  const unique = new Map(all.map((entry) => [key(entry), entry]));
+  const sorted = [...unique].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, entry]) => entry);
+  return await Promise.all(
+    sorted.map(async (entry) =>
+      entry.type === "deb" ? { ...entry, license: await debianLicense(rootfs, entry) } : entry,
+    ),
+  );
+}
+
+/** The fields of a paragraph, by name, where a line is `Name<separator>value`. */
+const fieldOf = (paragraph: string, separator: string) => (name: string) =>
+  new RegExp(`^${name}${separator}(.+)$`, "m").exec(paragraph)?.[1];
+
+function dpkg(status: string): LicensedPackage[] {
+  return status.split("\n\n").flatMap((paragraph) => {
+    const field = fieldOf(paragraph, ": ");
+    const [name, version] = [field("Package"), field("Version")];
+    if (!name || !version || !field("Status")?.endsWith(" ok installed")) return [];
+    return [{ type: "deb" as const, name, version, license: undefined }];
+  });
+}
+
+/** Debian states licences per file (the format of DEP-5): those of a package are all that its file names. */
+async function debianLicense(rootfs: Rootfs, { name }: Package): Promise<string | undefined> {
+  const text = await rootfs.read(`usr/share/doc/${name}/copyright`);
+  const names = [...(text ?? "").matchAll(/^License: *(\S.*?) *$/gm)].map(([, license]) => license!);
+  return names.length > 0 ? [...new Set(names)].sort().join(", ") : undefined;
+}
+
+function apk(installed: string): LicensedPackage[] {
+  return installed.split("\n\n").flatMap((paragraph) => {
+    const field = fieldOf(paragraph, ":");
+    const [name, version] = [field("P"), field("V")];
+    return name && version ? [{ type: "apk" as const, name, version, license: field("L") }] : [];
+  });
+}
+
+function npm(lockfile: string): LicensedPackage[] {
+  const { packages } = JSON.parse(lockfile) as {
+    packages: Record<string, { version?: string; name?: string; license?: string }>;
+  };
+  return Object.entries(packages).flatMap(([path, { version, name, license }]) =>
+    version
+      ? [{ type: "npm" as const, name: name ?? path.replace(/^.*node_modules\//, ""), version, license }]
+      : [],
+  );
+}
+
+/** The core metadata of an installed Python package. */
+function python(metadata: string): LicensedPackage[] {
+  const field = fieldOf(metadata.split("\n\n")[0]!, ": ");
+  const [name, version] = [field("Name"), field("Version")];
+  const license = field("License-Expression") ?? field("License");
+  return name && version ? [{ type: "pypi" as const, name, version, license }] : [];
+}

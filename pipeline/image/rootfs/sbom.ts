@@ -1,0 +1,72 @@
+import { createHash } from "node:crypto";
+import { Enums, Models, Serialize, SPDX, Spec } from "@cyclonedx/cyclonedx-library";
+import { PackageURL } from "packageurl-js";
+import type { Package } from "../../schema/facts.ts";
+import { type Arch, sbomAsset } from "../../schema/names.ts";
+import type { LicensedPackage } from "./packages.ts";
+
+/** What an inventory is of. */
+export interface Subject {
+  /** The cell's id. */
+  readonly name: string;
+  readonly type: "rootfs" | "kernel";
+  readonly arch: Arch;
+  /** Of the distribution, as in /etc/os-release: `debian` and `13`; an empty version is none. */
+  readonly distribution: { readonly id: string; readonly version: string };
+}
+
+/** The inventory as CycloneDX 1.6 JSON. The same packages give the same bytes: it has no time and no number. */
+export function sbom(subject: Subject, packages: readonly LicensedPackage[]): string {
+  const bom = new Models.Bom();
+  const type =
+    subject.type === "kernel" ? Enums.ComponentType.OperatingSystem : Enums.ComponentType.Container;
+  bom.metadata.component = new Models.Component(type, subject.name, { bomRef: subject.name });
+  for (const each of packages) bom.components.add(component(subject, each));
+  const serializer = new Serialize.JsonSerializer(new Serialize.JSON.Normalize.Factory(Spec.Spec1dot6));
+  return `${serializer.serialize(bom, { sortLists: true, space: 2 })}\n`;
+}
+
+/** An inventory in short, for the facts of the asset that it is of. */
+export function sbomFacts(asset: string, text: string, packages: readonly Package[]) {
+  const components: Record<string, number> = {};
+  for (const { type } of packages) components[type] = (components[type] ?? 0) + 1;
+  const sha256 = createHash("sha256").update(text).digest("hex");
+  return { asset: sbomAsset(asset), sha256, size: Buffer.byteLength(text), components };
+}
+
+function component(subject: Subject, each: LicensedPackage): Models.Component {
+  const { name, version, license } = each;
+  const purl = purlOf(subject, each);
+  const result = new Models.Component(Enums.ComponentType.Library, name, { version, purl, bomRef: purl });
+  if (license) result.licenses.add(licenseOf(license));
+  return result;
+}
+
+/** https://github.com/package-url/purl-spec: what a vulnerability database knows a package by. */
+function purlOf({ arch, distribution: { id, version: release } }: Subject, each: Package): string {
+  const { type, name, version } = each;
+  const qualifiers = {
+    arch: type === "apk" ? { amd64: "x86_64", arm64: "aarch64" }[arch] : arch,
+    ...(release ? { distro: `${id}-${release}` } : {}),
+  };
+  switch (type) {
+    case "deb":
+    case "apk":
+      return new PackageURL(type, id, name, version, qualifiers, undefined).toString();
+    case "npm": {
+      const [scope, bare] = name.startsWith("@") ? name.split("/") : [undefined, name];
+      return new PackageURL(type, scope, bare!, version, undefined, undefined).toString();
+    }
+    case "pypi":
+      return new PackageURL(type, undefined, name, version, undefined, undefined).toString();
+  }
+}
+
+/** An SPDX id or expression where it is one; else the name as it was stated. */
+function licenseOf(license: string): Models.License {
+  const id = SPDX.fixupSpdxId(license);
+  if (id) return new Models.SpdxLicense(id);
+  const words = license.split(/[\s()]+/).filter((word) => word && !/^(AND|OR|WITH)$/.test(word));
+  const expression = / (AND|OR) /.test(license) && words.every((word) => SPDX.isSupportedSpdxId(word));
+  return expression ? new Models.LicenseExpression(license) : new Models.NamedLicense(license);
+}

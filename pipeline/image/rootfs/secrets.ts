@@ -1,0 +1,49 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { rootCertificates } from "node:tls";
+import type { Network } from "../docker/network.ts";
+import type { Secret } from "./audit.ts";
+
+/** Variables whose values are credentials, in whatever tool reads them. */
+const CREDENTIALS = /(TOKEN|PASSWORD|SECRET|API_?KEY|ACCESS_KEY|_AUTH)$/i;
+/** Where Debian keeps the CAs that it packages: those are in every image, and are no secret. */
+const PACKAGED_CAS = "/usr/share/ca-certificates";
+
+/** What an image must not hold: credentials of the environment, mirrors, and the network's own CAs. */
+export function secretsOf(network: Network, env: NodeJS.ProcessEnv): Secret[] {
+  const credentials = Object.entries(env).flatMap(([name, value]) =>
+    value && CREDENTIALS.test(name) ? [{ name: `the value of ${name}`, value }] : [],
+  );
+  // A proxy's address may hold a password.
+  const proxies = Object.entries(network.buildArgs).flatMap(([name, value]) =>
+    value.includes("@") ? [{ name: `the value of ${name}`, value }] : [],
+  );
+  const mirrors = network.secrets.map((value) => ({ name: "the address of a mirror", value }));
+  return [...credentials, ...proxies, ...mirrors, ...caSecrets(network)];
+}
+
+function caSecrets(network: Network): Secret[] {
+  const pem = network.files["dockerfiles/network/ca.pem"];
+  if (!pem) return [];
+  const known = new Set([...rootCertificates, ...packagedCas()].flatMap(certificateLines));
+  return certificateLines(pem)
+    .filter((line) => !known.has(line))
+    .map((value) => ({ name: "a CA of the build's network", value }));
+}
+
+/** One line of each certificate in a PEM text that no other certificate has: part of its signature. */
+function certificateLines(pem: string): string[] {
+  return [...pem.matchAll(/-----BEGIN CERTIFICATE-----\s+([\s\S]+?)\s+-----END CERTIFICATE-----/g)].flatMap(
+    ([, body]) => body!.split(/\s+/).slice(-3, -2),
+  );
+}
+
+function packagedCas(): string[] {
+  try {
+    return readdirSync(PACKAGED_CAS, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map((entry) => readFileSync(join(entry.parentPath, entry.name), "utf8"));
+  } catch {
+    return [];
+  }
+}

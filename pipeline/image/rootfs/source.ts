@@ -1,0 +1,191 @@
+import { spawn } from "node:child_process";
+import { createReadStream } from "node:fs";
+import { text } from "node:stream/consumers";
+import type Docker from "dockerode";
+import type { RootfsSource } from "../../schema/cells.ts";
+import type { Arch } from "../../schema/names.ts";
+import { innermost, PipelineError } from "../../util/error.ts";
+import { fetchVerified } from "../../util/fetch-file.ts";
+import type { Run } from "../../util/progress.ts";
+import { follow, hasImage, onPath } from "../docker/engine.ts";
+import type { Network } from "../docker/network.ts";
+
+export interface SourceOptions {
+  readonly arch: Arch;
+  readonly sourceDateEpoch: number;
+  readonly network: Network;
+  /** Where downloads are kept. */
+  readonly cache: string;
+  readonly noCache: boolean;
+}
+
+/** A flavor's first files as a container image, and which source they came from. */
+export interface Imported {
+  readonly image: string;
+  /** In words. */
+  readonly source: string;
+  readonly from: RootfsSource;
+}
+
+/** None of a base's sources can be reached from here: `details` has the reason of each. */
+export class NoSourceReached extends PipelineError {
+  override readonly name = "NoSourceReached";
+}
+
+/**
+ * Makes the first of `sources` that can be reached into a container image.
+ * @throws NoSourceReached when none of them can be
+ * @throws PipelineError when one is reached, and is not what was expected
+ */
+export async function importRootfs(
+  docker: Docker,
+  sources: readonly RootfsSource[],
+  options: SourceOptions,
+  run: Run,
+): Promise<Imported> {
+  const failures: string[] = [];
+  for (const source of sources) {
+    try {
+      return { ...(await importOne(docker, source, options, run)), from: source };
+    } catch (error) {
+      run.signal.throwIfAborted();
+      if (!(error instanceof Unreachable)) throw error;
+      failures.push(error.message);
+      if (source !== sources.at(-1)) run.progress.warn(`${error.message}; trying the next source`);
+    }
+  }
+  throw new NoSourceReached(
+    "no source of the base file system can be reached: give a root file system tarball with --rootfs PATH|URL",
+    { details: failures.map((failure) => `- ${failure}`) },
+  );
+}
+
+/** A source that cannot be had from here; another one may. */
+class Unreachable extends Error {}
+
+type Made = Omit<Imported, "from">;
+
+function importOne(docker: Docker, source: RootfsSource, options: SourceOptions, run: Run): Promise<Made> {
+  switch (source.from) {
+    case "image":
+      return pull(docker, source.image, options, run);
+    case "tarball":
+      return importTarball(docker, source, options, run);
+    case "mmdebstrap":
+      return bootstrap(docker, source.suite, options, run);
+  }
+}
+
+async function pull(docker: Docker, image: string, options: SourceOptions, run: Run): Promise<Made> {
+  if (await hasImage(docker, image)) return { image, source: image };
+  run.progress.step(`pull ${image}`);
+  try {
+    const stream = await docker.pull(image, { platform: `linux/${options.arch}`, abortSignal: run.signal });
+    await follow(docker, stream);
+  } catch (cause) {
+    throw new Unreachable(`cannot pull ${image.replace(/(@sha256:.{12}).+/, "$1…")}: ${reason(cause)}`, {
+      cause,
+    });
+  }
+  return { image, source: image };
+}
+
+async function importTarball(
+  docker: Docker,
+  { url, sha256 }: { url: string; sha256: string },
+  options: SourceOptions,
+  run: Run,
+): Promise<Made> {
+  const image = `smolvm/rootfs:${sha256.slice(0, 12)}`;
+  const source = `${url} (sha256:${sha256})`;
+  if (await hasImage(docker, image)) return { image, source };
+  run.progress.step(`fetch ${url}`);
+  let file: string;
+  try {
+    file = await fetchVerified(url, sha256, options.cache, run);
+  } catch (cause) {
+    if (cause instanceof PipelineError) throw cause;
+    throw new Unreachable(`cannot fetch ${url}: ${reason(cause)}`, { cause });
+  }
+  await importImage(docker, createReadStream(file), image, options.arch);
+  return { image, source };
+}
+
+/** The image's own sources are those that apt ships for the suite (13 and newer: deb822), whatever mirror served it. */
+const OWN_SOURCES = `examples=$1/usr/share/doc/apt/examples; rm -f "$1/etc/apt/sources.list"; \
+if [ -e "$examples/debian.sources" ]; then cp "$examples/debian.sources" "$1/etc/apt/sources.list.d/"; \
+else cp "$examples/sources.list" "$1/etc/apt/sources.list"; fi`;
+
+/** Debian's archive is the default of mmdebstrap; its signatures are checked with the host's keyring. */
+async function bootstrap(docker: Docker, suite: string, options: SourceOptions, run: Run): Promise<Made> {
+  const image = `smolvm/mmdebstrap:${suite}-${options.arch}-${options.sourceDateEpoch}`;
+  const source = `mmdebstrap ${suite}`;
+  if (!options.noCache && (await hasImage(docker, image))) return { image, source };
+  if (!onPath("mmdebstrap")) {
+    throw new Unreachable(
+      "mmdebstrap is not installed: `sudo apt-get install mmdebstrap debian-archive-keyring`",
+    );
+  }
+  run.progress.step(`mmdebstrap ${suite} (${options.arch})`);
+  const mirror = options.network.aptMirror;
+  const environment = { SOURCE_DATE_EPOCH: String(options.sourceDateEpoch), LC_ALL: "C.UTF-8" };
+  const command = [
+    // It makes device nodes and changes owners; sudo keeps nothing of the environment by itself.
+    ...(process.getuid?.() === 0 ? [] : ["sudo", "-n"]),
+    ...["env", ...Object.entries(environment).map(([name, value]) => `${name}=${value}`)],
+    "mmdebstrap",
+    "--variant=minbase",
+    `--architectures=${options.arch}`,
+    "--format=tar",
+    `--customize-hook=${OWN_SOURCES}`,
+    ...[suite, "-"],
+    ...(mirror ? [mirror] : []),
+  ];
+  const child = spawn(command[0]!, command.slice(1), {
+    signal: run.signal,
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const exited = new Promise<number | null>((resolve) =>
+    child.once("error", () => resolve(null)).once("close", resolve),
+  );
+  const importing = importImage(docker, child.stdout, image, options.arch);
+  // Without a reader, mmdebstrap would wait with its tar for ever.
+  importing.catch(() => child.stdout.destroy());
+  // Whether mmdebstrap failed is the better reason, and known last.
+  const [exitCode, log] = await Promise.all([exited, text(child.stderr), importing.catch(() => {})]);
+  run.signal.throwIfAborted();
+  if (exitCode !== 0) {
+    // Docker's own failure ends mmdebstrap as well, and is the reason then.
+    if (!child.stdout.readableEnded) await importing;
+    if (await hasImage(docker, image)) await docker.getImage(image).remove({ force: true });
+    throw new Unreachable(`mmdebstrap ${suite} failed: ${lastLine(log)}`);
+  }
+  await importing;
+  return { image, source };
+}
+
+/** What was wrong in the end: the innermost of a chain of causes, and of Docker's `a: b: c`. */
+function reason(error: unknown): string {
+  return String(innermost(error as Error).message)
+    .trim()
+    .split(": ")
+    .at(-1)!;
+}
+
+const lastLine = (log: string) =>
+  log
+    .split("\n")
+    .filter((line) => line.startsWith("E:"))
+    .slice(0, 2)
+    .join(" ") || log.trim().split("\n").at(-1);
+
+async function importImage(
+  docker: Docker,
+  tar: NodeJS.ReadableStream,
+  image: string,
+  arch: Arch,
+): Promise<void> {
+  const [repo, tag] = image.split(":");
+  const stream = await docker.importImage(tar, { repo, tag, platform: `linux/${arch}` });
+  await follow(docker, stream);
+}

@@ -1,0 +1,103 @@
+import { createHash } from "node:crypto";
+import type { Cell, Cells } from "../schema/cells.ts";
+import { DEFAULT_LEVEL } from "../schema/defaults.ts";
+import type { Facts } from "../schema/facts.ts";
+import { PipelineError } from "../util/error.ts";
+
+/** A root file system tarball of the user's own. */
+export interface RootfsOverride {
+  /** The flavor that it is for; undefined: all that have none of their own. */
+  readonly flavor: string | undefined;
+  /** A path or an address. */
+  readonly from: string;
+  /** What it must hash to. @default what the flavor's declared tarball must */
+  readonly sha256: string | undefined;
+}
+
+/** What a user may set that changes the bytes of an image. */
+export interface Overridable {
+  /** zstd's, 1 to 19. */
+  readonly level: number;
+  /** Root file systems that bases are made from, in place of what they declare. @default none */
+  readonly rootfs?: readonly RootfsOverride[] | undefined;
+  /** Replaces the cells' own (`SOURCE_DATE_EPOCH`), seconds since 1970. */
+  readonly epoch?: number | undefined;
+}
+
+/** What is not as declared where packages did not come from the archive of the declared instant. */
+export const APT_LIVE = "apt=live";
+
+/** What is not as declared where the base of a flavor, which a kernel is to boot, could not be had. */
+export const bootsNotReached = (flavor: string) => `boots=${flavor}: not reached`;
+
+/** What is not as declared where a kernel was booted with a base from a root file system of the user's. */
+export const bootsOther = (flavor: string, { sha256, from }: RootfsOverride) =>
+  `boots=${flavor}: rootfs=${sha256 ?? from}`;
+
+/** What has not been proven of an asset with what it is declared to be proven with. */
+export const unproven = ({ overrides }: Facts): string[] =>
+  overrides.filter((override) => override.startsWith("boots="));
+
+/** The root file system that the user gives for a flavor; undefined where that is as declared. */
+export const rootfsFor = (
+  { rootfs = [] }: Pick<Overridable, "rootfs">,
+  flavor: string,
+): RootfsOverride | undefined =>
+  rootfs.find((each) => each.flavor === flavor) ?? rootfs.find((each) => each.flavor === undefined);
+
+/** What the user has asked for that differs from what a flavor's cells declare, and changes the bytes; sorted. */
+export function overridesOf(cells: Cells, options: Overridable, flavor: string): string[] {
+  const rootfs = rootfsFor(options, flavor);
+  return [
+    ...(options.level === DEFAULT_LEVEL ? [] : [`level=${options.level}`]),
+    ...(rootfs ? [`rootfs=${rootfs.sha256 ?? rootfs.from}`] : []),
+    ...(options.epoch === undefined || options.epoch === cells.source_date_epoch
+      ? []
+      : [`SOURCE_DATE_EPOCH=${options.epoch}`]),
+  ];
+}
+
+/** A cell's inputs hash, or another one when something was overridden. */
+export function inputsWith(cell: Cell, overrides: readonly string[]): string {
+  if (overrides.length === 0) return cell.inputs;
+  return createHash("sha256")
+    .update(JSON.stringify([cell.inputs, overrides]))
+    .digest("hex");
+}
+
+/** What was overridden, beside what the tree accepts. */
+export const unaccepted = ({ accepts }: Cells, overrides: readonly string[]): string[] =>
+  overrides.filter((override) => !accepts.includes(override));
+
+/** @throws PipelineError when something was overridden, and that was not to be */
+export function checkDeclared(
+  { options, cells }: { options: { readonly asDeclared?: boolean | undefined }; cells: Cells },
+  overrides: readonly string[],
+): void {
+  const refused = options.asDeclared ? unaccepted(cells, overrides) : [];
+  if (refused.length > 0) throw notDeclared(refused);
+}
+
+export const notDeclared = (overrides: readonly string[]) =>
+  new PipelineError(
+    `not as declared: ${overrides.join(", ")}; what is published is made from what is declared, so run it again ` +
+      "where that can be had, or let the Release in pipeline/images.ts accept it",
+  );
+
+/** Whether facts are of the cell's present inputs, with whatever was overridden. */
+export const isOfInputs = ({ inputs, overrides }: Facts, cell: Cell): boolean =>
+  inputs === inputsWith(cell, overrides);
+
+/**
+ * Whether facts are of what a cell would be made into now: from its present inputs, and with what the user has
+ * overridden. What the network has overridden (a source that cannot be reached) is as it was.
+ */
+export function isCurrent(
+  facts: Facts | undefined,
+  cell: Cell,
+  overrides: readonly string[],
+): facts is Facts {
+  if (!facts || !isOfInputs(facts, cell)) return false;
+  const asked = facts.overrides.filter((override) => /^(level|rootfs|SOURCE_DATE_EPOCH)=/.test(override));
+  return asked.join("\n") === overrides.join("\n");
+}

@@ -1,0 +1,76 @@
+import type { Cell, Cells } from "../schema/cells.ts";
+import type { Facts } from "../schema/facts.ts";
+import { cellId, sbomAsset } from "../schema/names.ts";
+import { type Selection, selectPublished } from "./selection.ts";
+
+/** What is to be done about one published cell, and why. */
+export interface PlannedCell {
+  readonly id: string;
+  readonly action: "build" | "skip";
+  readonly why: string;
+}
+
+const NOT_SELECTED = "not selected";
+
+/** Whether what is planned is all that a release must have: only then is it published. */
+export const isComplete = (planned: readonly PlannedCell[]) =>
+  planned.every(({ why }) => why !== NOT_SELECTED);
+
+/** Where the facts of finished assets are looked up. */
+export interface Staged {
+  facts(asset: string): Promise<Facts | undefined>;
+}
+
+/** The machine of GitHub that builds for an arch natively. */
+const RUNNERS = { amd64: "ubuntu-24.04", arm64: "ubuntu-24.04-arm" } as const;
+
+/**
+ * Decides about every published cell, by what is staged: one that is not selected, or staged with its present inputs, is not built.
+ * @throws PipelineError at a selection of unknown names
+ */
+export async function plan(cells: Cells, staged: Staged, selection: Selection = {}): Promise<PlannedCell[]> {
+  const published = cells.cells.filter((cell) => cell.published);
+  const selected = new Set(selectPublished(cells, selection));
+  return await Promise.all(
+    published.map(async (cell) => {
+      const { id, assets, inputs } = cell;
+      if (!selected.has(cell)) return { id, action: "skip" as const, why: NOT_SELECTED };
+      const facts = await Promise.all(assets.map((asset) => staged.facts(asset)));
+      if (facts.includes(undefined)) return { id, action: "build" as const, why: "not staged" };
+      return facts.every((each) => each?.inputs === inputs)
+        ? { id, action: "skip" as const, why: "staged with these inputs" }
+        : { id, action: "build" as const, why: "staged with other inputs" };
+    }),
+  );
+}
+
+/** The entries of the matrix that attests: what each built cell has staged, below the directory `staged`. */
+export function attestations(cells: Cells, planned: readonly PlannedCell[]): object[] {
+  const build = new Set(planned.filter(({ action }) => action === "build").map(({ id }) => id));
+  const path = (asset: string) => `staged/${cells.tag}/${asset}`;
+  return cells.cells
+    .filter(({ id }) => build.has(id))
+    .map(({ id, assets }) => ({
+      cell: id,
+      subjects: assets.map(path).join("\n"),
+      sbom: path(sbomAsset(assets[0]!)),
+    }));
+}
+
+/** The entries of a workflow's matrix: the cells of one kind that are to be built. */
+export function matrixOf(cells: Cells, planned: readonly PlannedCell[], kind: Cell["kind"]): object[] {
+  const build = new Set(planned.filter(({ action }) => action === "build").map(({ id }) => id));
+  return cells.cells.flatMap((cell) => {
+    if (cell.kind !== kind || !build.has(cell.id)) return [];
+    return [
+      {
+        cell: cell.id,
+        runner: RUNNERS[cell.arch],
+        ...(cell.kind === "kernel"
+          ? { inputs: cell.inputs }
+          : { kernel: cellId({ kind: "kernel", arch: cell.arch }) }),
+        ...(cell.kind === "preset" ? { base: cell.base } : {}),
+      },
+    ];
+  });
+}

@@ -1,0 +1,56 @@
+import type { Cell, Cells, PresetCell } from "../schema/cells.ts";
+import { PipelineError, unknownName } from "../util/error.ts";
+import { unique } from "../util/unique.ts";
+import { baseOf } from "./cells.ts";
+
+/** Which of the published cells are asked for: names in any order, separated by commas or spaces; nothing or `all`: all. */
+export interface Selection {
+  readonly presets?: string | undefined;
+  readonly flavors?: string | undefined;
+  readonly archs?: string | undefined;
+}
+
+/**
+ * The published cells that a selection means, with the bases and kernels that they lean on.
+ * @throws PipelineError at a name that does not exist, or when nothing is left
+ */
+export function selectPublished(cells: Cells, selection: Selection): Cell[] {
+  const published = cells.cells.filter((cell) => cell.published);
+  const offered = published.filter((cell) => cell.kind === "preset");
+  const presets = namesIn("preset", selection.presets, unique(offered.map(({ preset }) => preset)));
+  const flavors = namesIn("flavor", selection.flavors, unique(offered.map(({ flavor }) => flavor)));
+  const archs = namesIn("arch", selection.archs, unique(published.map(({ arch }) => arch)));
+
+  const chosen = offered.filter(
+    ({ preset, flavor, arch }) =>
+      presets.includes(preset) && flavors.includes(flavor) && archs.includes(arch),
+  );
+  if (chosen.length === 0) throw nothingLeft(cells, presets, flavors);
+  const wanted = new Set<string>([
+    ...chosen.map(({ id }) => id),
+    ...chosen.map((cell: PresetCell) => baseOf(cells, cell).id),
+  ]);
+  return published.filter(
+    (cell) => wanted.has(cell.id) || (cell.kind === "kernel" && archs.includes(cell.arch)),
+  );
+}
+
+function namesIn(kind: string, text: string | undefined, known: readonly string[]): readonly string[] {
+  const names = (text ?? "").split(/[\s,]+/).filter((name) => name !== "" && name !== "all");
+  for (const name of names) if (!known.includes(name)) throw unknownName(kind, name, ["all", ...known]);
+  return names.length > 0 ? names : known;
+}
+
+function nothingLeft(
+  { refused }: Cells,
+  presets: readonly string[],
+  flavors: readonly string[],
+): PipelineError {
+  const reasons = presets.flatMap((preset) =>
+    flavors.flatMap((flavor) => {
+      const reason = refused[preset]?.[flavor];
+      return reason ? [`${preset} is not offered on ${flavor}: ${reason}`] : [];
+    }),
+  );
+  return new PipelineError(reasons.join("; ") || "no published cell is selected: `npm run list` shows all");
+}

@@ -1,0 +1,38 @@
+import { coerce, compare } from "semver";
+import type { ReleaseStore, StoredRelease } from "../stores/store.ts";
+import type { Run } from "../util/progress.ts";
+
+export interface PruneOptions {
+  readonly store: ReleaseStore;
+  /** How many published releases stay: the newest. */
+  readonly keep: number;
+  /** The declared tag: what is as new or newer is not old. */
+  readonly tag: string;
+  /** The tag that the committed manifest names, which stays whatever its age. */
+  readonly inUse: string;
+  /** Say what would be removed, and remove nothing. */
+  readonly dryRun: boolean;
+}
+
+/** Removes old drafts and superseded releases of images; returns those that were, or would be, newest first. */
+export async function prune(options: PruneOptions, run: Run): Promise<StoredRelease[]> {
+  const { store, keep, tag, inUse, dryRun } = options;
+  run.progress.step(`look at the releases of ${store.name}`);
+  const all = (await store.list())
+    .filter((release) => familyOf(release.tag) === familyOf(tag))
+    .sort((a, b) => compare(version(b.tag), version(a.tag)));
+  const published = all.filter(({ state }) => state === "published" || !store.isPublic);
+  const kept = new Set(published.slice(0, keep));
+  const isOld = (other: string) => other !== inUse && compare(version(other), version(tag)) < 0;
+  const removed = all.filter((release) => !kept.has(release) && isOld(release.tag));
+  for (const release of dryRun ? [] : removed) {
+    run.progress.step(`remove ${release.tag} (${release.state})`);
+    await store.remove(release);
+  }
+  return removed;
+}
+
+/** `images-v0.0.15` -> `images-v`: a repository has releases of other things as well, which are none of ours. */
+const familyOf = (tag: string) => tag.replace(/\d.*$/, "");
+
+const version = (tag: string) => coerce(tag) ?? "0.0.0";

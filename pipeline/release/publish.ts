@@ -1,0 +1,146 @@
+import { createHash } from "node:crypto";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Cells } from "../schema/cells.ts";
+import type { Facts } from "../schema/facts.ts";
+import type { Lock } from "../schema/lock.ts";
+import { manifestOf, manifestText } from "../schema/manifest.ts";
+import { MANIFEST_ASSET, SUMS_ASSET } from "../schema/names.ts";
+import { type DirectoryStore, sums } from "../stores/directory/store.ts";
+import type { Outgoing, ReleaseStore, StoredRelease } from "../stores/store.ts";
+import { PipelineError } from "../util/error.ts";
+import type { Run } from "../util/progress.ts";
+import { expectedAssets, notAsDeclared } from "./expected.ts";
+
+export interface PublishOptions {
+  readonly cells: Cells;
+  /** Where the facts are of what is to be published. */
+  readonly staged: DirectoryStore;
+  readonly store: ReleaseStore;
+  readonly release: StoredRelease;
+  /** Keeps the digests in the repository, once all is where it belongs. */
+  readonly record: (lock: Lock) => Promise<void>;
+  /** Publish what is staged, also where that is not all; of a directory alone. @default false */
+  readonly partial?: boolean;
+  /** Why it may not be published, whatever is there. @default nothing speaks against it */
+  readonly withheld?: string | undefined;
+  /** Make the release public, instead of leaving a draft for a human. */
+  readonly final: boolean;
+}
+
+export interface Publication {
+  /** As it is now. */
+  readonly release: StoredRelease;
+  /** Why nothing was published, a line each; empty when it was. */
+  readonly problems: readonly string[];
+  readonly facts: readonly Facts[];
+}
+
+/**
+ * The gate. Every expected asset is on the release with the expected digest, or nothing is changed. Then the manifest,
+ * the sums and the inventories are added, and the digests recorded; running it again does what is left to do.
+ * @throws PipelineError when the store fails
+ */
+export async function publish(options: PublishOptions, run: Run): Promise<Publication> {
+  const { cells, staged, store, release } = options;
+  run.progress.step(`compare ${release.tag} on ${store.name} with what is expected`);
+  if (options.partial && store.isPublic)
+    throw new PipelineError("--partial is for directories: a public release is whole");
+  const expected = await expectedAssets(cells, staged, options.partial);
+  const { facts } = expected;
+  const undeclared = notAsDeclared(cells, facts);
+  if (!store.isPublic) for (const line of undeclared) run.progress.warn(line);
+  const problems = [
+    ...(options.withheld ? [`withheld: ${options.withheld}`] : []),
+    ...expected.problems,
+    ...(store.isPublic ? undeclared : []),
+    ...(await differences(store, release, facts)),
+  ];
+  if (problems.length > 0) return { release, problems, facts };
+
+  const lock = lockOf(cells.tag, facts);
+  const directory = await mkdtemp(join(tmpdir(), "smolvm-publish-"));
+  try {
+    run.progress.step("add the manifest, the sums and the inventories");
+    const manifest = await writeOutgoing(
+      directory,
+      MANIFEST_ASSET,
+      manifestText(manifestOf(cells, lock, options.partial)),
+    );
+    const text = sums(facts, { [MANIFEST_ASSET]: manifest.sha256 });
+    await sendDerived(store, release, [manifest, await writeOutgoing(directory, SUMS_ASSET, text)]);
+    for (const inventory of inventories(facts)) {
+      await store.send(release, await staged.outgoingSbom(inventory, run));
+    }
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+  await options.record(lock);
+  if (!options.final) return { release, problems, facts };
+  run.progress.step(`make ${release.tag} public`);
+  return { release: await store.publish(release), problems, facts };
+}
+
+/** What of the expected assets is not on the release, or not with the expected bytes; and what nobody expects. */
+async function differences(
+  store: ReleaseStore,
+  release: StoredRelease,
+  facts: readonly Facts[],
+): Promise<string[]> {
+  const names = facts.map(({ asset }) => asset);
+  const present = new Map((await store.assets(release, names)).map((asset) => [asset.name, asset]));
+  const problems: string[] = [];
+  for (const { asset: name, sha256, id } of facts) {
+    const there = present.get(name);
+    const upload = `\`npm run cell -- ${id} --stage upload\``;
+    if (!there) problems.push(`${name}: not on the release (${upload})`);
+    else if (!there.complete) problems.push(`${name}: its upload was not finished (${upload})`);
+    else {
+      const digest = await store.digest(there);
+      if (digest !== sha256) problems.push(`${name}: sha256 ${digest} on the release, ${sha256} expected`);
+    }
+  }
+  if (!store.isPublic) return problems;
+  const known = new Set([...names, ...facts.map(({ sbom }) => sbom.asset), MANIFEST_ASSET, SUMS_ASSET]);
+  const strangers = [...present.keys()].filter((name) => !known.has(name));
+  return [...problems, ...strangers.map((name) => `${name}: on the release, and no cell makes it`)];
+}
+
+const lockOf = (tag: string, facts: readonly Facts[]): Lock => ({
+  schema_version: 1,
+  tag,
+  assets: Object.fromEntries(
+    facts
+      .map(({ asset, sha256, size, inputs }) => [asset, { sha256, size, inputs }] as const)
+      .sort(([a], [b]) => (a < b ? -1 : 1)),
+  ),
+});
+
+/** The formats of a kernel share their inventory. */
+const inventories = (facts: readonly Facts[]) => [
+  ...new Map(facts.map((each) => [each.sbom.asset, each] as const)).values(),
+];
+
+/** What is derived from the assets replaces what an earlier try derived, as long as nobody relies on it. */
+async function sendDerived(
+  store: ReleaseStore,
+  release: StoredRelease,
+  files: readonly Outgoing[],
+): Promise<void> {
+  const present = await store.assets(release);
+  for (const file of files) {
+    const there = present.find(({ name }) => name === file.name);
+    if (release.state === "draft" && there?.complete && (await store.digest(there)) !== file.sha256) {
+      await store.discard(release, there);
+    }
+    await store.send(release, file);
+  }
+}
+
+async function writeOutgoing(directory: string, name: string, text: string): Promise<Outgoing> {
+  const path = join(directory, name);
+  await writeFile(path, text);
+  const sha256 = createHash("sha256").update(text).digest("hex");
+  return { name, path, size: Buffer.byteLength(text), sha256 };
+}

@@ -1,0 +1,46 @@
+import { isOfInputs, notDeclared, unaccepted } from "../plan/freshness.ts";
+import type { Cell, Cells } from "../schema/cells.ts";
+import type { Facts } from "../schema/facts.ts";
+import type { DirectoryStore } from "../stores/directory/store.ts";
+import type { ReleaseStore, Sent, StoredRelease } from "../stores/store.ts";
+import { PipelineError } from "../util/error.ts";
+import type { Run } from "../util/progress.ts";
+
+/** Where finished cells are sent from, and where to. */
+export interface Upload {
+  readonly cells: Cells;
+  readonly staged: DirectoryStore;
+  readonly store: ReleaseStore;
+  readonly release: StoredRelease;
+}
+
+/** Sends the staged assets of a cell, one after the other. @throws PipelineError when one may not be sent */
+export async function uploadCell(
+  upload: Upload,
+  cell: Cell,
+  run: Run,
+): Promise<{ facts: Facts; sent: Sent }[]> {
+  const { cells, staged, store, release } = upload;
+  if (store.isPublic && !cell.published) {
+    throw new PipelineError(`${cell.id} is built locally alone (published: false in pipeline/images.ts)`);
+  }
+  const facts = [];
+  for (const asset of cell.assets) {
+    const found = await staged.facts(asset);
+    if (!found || !isOfInputs(found, cell)) {
+      throw new PipelineError(
+        `${asset} is not ${found ? "of the tree's present inputs" : "staged"} in ${staged.directory}: run ` +
+          `\`npm run cell -- ${cell.id}\` first`,
+      );
+    }
+    const refused = store.isPublic ? unaccepted(cells, found.overrides) : [];
+    if (refused.length > 0) throw notDeclared(refused);
+    facts.push(found);
+  }
+  const done = [];
+  for (const each of facts) {
+    run.progress.step(`send ${each.asset} to ${release.tag} on ${store.name}`);
+    done.push({ facts: each, sent: await store.sendStaged(release, staged, each) });
+  }
+  return done;
+}

@@ -1,0 +1,93 @@
+import { createHash } from "node:crypto";
+import { posix } from "node:path";
+import { Manifest } from "../schema/manifest.ts";
+import { MANIFEST_ASSET } from "../schema/names.ts";
+import type { ReleaseStore, StoredAsset } from "../stores/store.ts";
+import { PipelineError } from "../util/error.ts";
+import type { Run } from "../util/progress.ts";
+import { reasonOf } from "../util/reason.ts";
+
+export interface VerifyOptions {
+  readonly store: ReleaseStore;
+  readonly tag: string;
+  /** The text of the manifest that it is held against, and where that is from. */
+  readonly manifest: { readonly text: string; readonly path: string };
+  /** Hash the bytes, instead of believing the digest that the store tells. */
+  readonly download: boolean;
+}
+
+/** How a release compares with a manifest. */
+export interface Verification {
+  readonly assets: number;
+  /** A line for each difference. */
+  readonly problems: readonly string[];
+}
+
+/** @throws PipelineError when there is nothing to compare, or the store fails */
+export async function verifyRelease(options: VerifyOptions, run: Run): Promise<Verification> {
+  const { store, tag, manifest, download } = options;
+  const expected = expectedOf(manifest, tag);
+  const release = await store.find(tag);
+  if (!release) throw new PipelineError(`${store.name} has no release ${tag} that this token may see`);
+  const present = new Map(
+    (await store.assets(release, [...expected.keys()])).map((asset) => [asset.name, asset]),
+  );
+  const problems = store.isPublic && release.state === "draft" ? [`${tag}: still a draft`] : [];
+  let done = 0;
+  for (const [name, { sha256, size }] of expected) {
+    run.progress.step(`${++done} of ${expected.size}: ${name}`);
+    const there = present.get(name);
+    if (!there?.complete) {
+      problems.push(`${name}: ${there ? "its upload was not finished" : "missing"}`);
+      continue;
+    }
+    if (size !== undefined && there.size !== size) {
+      problems.push(`${name}: ${there.size} bytes, and the manifest says ${size}`);
+    }
+    const actual = await digestOf(store, there, download);
+    if (actual !== sha256) problems.push(`${name}: sha256 ${actual}, and the manifest says ${sha256}`);
+  }
+  return { assets: expected.size, problems };
+}
+
+const digestOf = (store: ReleaseStore, asset: StoredAsset, download: boolean) =>
+  download ? store.hash(asset) : store.digest(asset);
+
+interface Expectation {
+  readonly sha256: string;
+  /** Bytes; undefined where the manifest does not say. */
+  readonly size: number | undefined;
+}
+
+/** Every file that a manifest names, and the manifest itself, by asset name. */
+function expectedOf({ text, path }: VerifyOptions["manifest"], tag: string): Map<string, Expectation> {
+  const manifest = parse(text, path);
+  if (manifest.tag !== tag) {
+    throw new PipelineError(
+      `${path} is of ${manifest.tag}, and not of ${tag}: give that tag, or check out its commit`,
+    );
+  }
+  const rows = [
+    ...manifest.kernels.map(({ url, sha256, size }) => ({ url, sha256, size })),
+    ...[...manifest.bases, ...manifest.images].map((row) => ({
+      url: row.rootfs_url,
+      sha256: row.rootfs_sha256,
+      size: row.rootfs_size,
+    })),
+  ];
+  if (rows.length === 0) {
+    throw new PipelineError(`${path} has no rows: nothing is recorded as published at ${tag} yet`);
+  }
+  return new Map<string, Expectation>([
+    ...rows.map(({ url, ...row }) => [posix.basename(new URL(url).pathname), row] as const),
+    [MANIFEST_ASSET, { sha256: createHash("sha256").update(text).digest("hex"), size: undefined }],
+  ]);
+}
+
+function parse(text: string, path: string): Manifest {
+  try {
+    return Manifest.parse(JSON.parse(text));
+  } catch (cause) {
+    throw new PipelineError(`${path} is no manifest (${reasonOf(cause)}): run \`npm run synth\``, { cause });
+  }
+}

@@ -1,0 +1,29 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { CELLS_PATH, Cells } from "../schema/cells.ts";
+import { errorCode, PipelineError } from "../util/error.ts";
+import { reasonOf } from "../util/reason.ts";
+
+/** Reads `out/cells.json` of the project in `root`. @throws PipelineError */
+export function readCells(root: string): Cells {
+  const path = join(root, CELLS_PATH);
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch (cause) {
+    throw new PipelineError(
+      errorCode(cause) === "ENOENT"
+        ? `there is no ${CELLS_PATH} in ${root}: run this where the project's package.json is, or \`npm run synth\` first`
+        : `cannot read ${path}: ${reasonOf(cause)}; run \`npm run synth\` once that is put right`,
+      { cause },
+    );
+  }
+  try {
+    return Cells.parse(JSON.parse(text));
+  } catch (cause) {
+    throw new PipelineError(
+      `${CELLS_PATH} is not as this version writes it (${reasonOf(cause)}): run \`npm run synth\``,
+      { cause },
+    );
+  }
+}

@@ -1,0 +1,154 @@
+import { copyFile, lstat, readdir, rm, rmdir, stat } from "node:fs/promises";
+import { basename, dirname, join, resolve } from "node:path";
+import type { Facts } from "../../schema/facts.ts";
+import { makeDirectory } from "../../util/directory.ts";
+import { PipelineError } from "../../util/error.ts";
+import { sha256File } from "../../util/hash.ts";
+import type { Run } from "../../util/progress.ts";
+import { writeWhole } from "../../util/whole-file.ts";
+import { checkOutgoing, EMPTY, otherBytes } from "../outgoing.ts";
+import type { Outgoing, ReleaseStore, Sent, StoredAsset, StoredRelease } from "../store.ts";
+import { checkOwnership, inTheWay, ownershipOf } from "./ownership.ts";
+import { DirectoryStore } from "./store.ts";
+
+const ADVICE = "choose another directory with --store dir:PATH";
+
+/**
+ * A release as a directory, which is empty or has a release: what cells are staged in, and what a mirror serves. It stays a draft, because its owner
+ * may always change it; the releases beside it are those of other tags.
+ */
+export class DirectoryReleases implements ReleaseStore {
+  readonly isPublic = false;
+  readonly name: string;
+  readonly #directory: string;
+  readonly #tag: string;
+  readonly #run: Run;
+
+  constructor(directory: string, tag: string, run: Run) {
+    this.#directory = directory;
+    this.#tag = tag;
+    this.#run = run;
+    this.name = directory;
+  }
+
+  async prepare(): Promise<StoredRelease> {
+    await checkOwnership(this.#directory);
+    await makeDirectory(this.#directory, ADVICE);
+    return this.#release(this.#directory, this.#tag);
+  }
+
+  async open(id: string): Promise<StoredRelease> {
+    if (!(await isDirectory(id))) {
+      throw new PipelineError(`there is no directory ${id}: \`npm run release -- prepare\` makes one`);
+    }
+    await checkOwnership(id);
+    return this.#release(id, this.#tag);
+  }
+
+  async find(tag: string): Promise<StoredRelease | undefined> {
+    const directory = tag === this.#tag ? this.#directory : join(dirname(this.#directory), tag);
+    return (await isDirectory(directory)) ? this.#release(directory, tag) : undefined;
+  }
+
+  /** Beside a directory that is named after its tag are those of other tags. */
+  async list(): Promise<StoredRelease[]> {
+    const named = basename(this.#directory) === this.#tag;
+    const directories = named ? await directoriesIn(dirname(this.#directory)) : [this.#directory];
+    const releases = [];
+    for (const directory of directories) {
+      const { ours } = await ownershipOf(directory);
+      const tag = named ? basename(directory) : this.#tag;
+      if (ours.size > 0) releases.push(this.#release(directory, tag));
+    }
+    return releases;
+  }
+
+  /** Every file; the facts of an asset go along with it. */
+  async assets({ id }: StoredRelease): Promise<StoredAsset[]> {
+    const { ours, abandoned, foreign } = await ownershipOf(id);
+    const isFacts = (name: string) => name.endsWith(".json") && ours.has(name.slice(0, -".json".length));
+    const assets = [];
+    for (const name of [...abandoned, ...[...ours].filter((each) => !isFacts(each)), ...foreign]) {
+      const path = join(id, name);
+      const file = await lstat(path);
+      if (!file.isFile()) continue;
+      const common = { id: path, name, size: file.size, sha256: undefined };
+      assets.push({ ...common, complete: !abandoned.has(name), foreign: foreign.includes(name) });
+    }
+    return assets;
+  }
+
+  async digest(asset: StoredAsset): Promise<string> {
+    return await this.hash(asset);
+  }
+
+  async hash({ id }: StoredAsset): Promise<string> {
+    return await sha256File(id, this.#run.signal);
+  }
+
+  async send({ id }: StoredRelease, file: Outgoing): Promise<Sent> {
+    checkOutgoing(file, []);
+    const target = join(id, file.name);
+    if (await stat(target).catch(() => undefined)) {
+      const there = await sha256File(target, this.#run.signal);
+      if (there === file.sha256) return "there";
+      throw otherBytes(file.name, id, there, file.sha256, "remove it, or choose another directory");
+    }
+    await writeWhole(target, (partial) => copyFile(file.path, partial));
+    return "sent";
+  }
+
+  /** With its facts and its inventory, as a cell leaves it. */
+  async sendStaged({ id }: StoredRelease, staged: DirectoryStore, facts: Facts): Promise<Sent> {
+    const { path } = await staged.outgoing(facts, this.#run);
+    const target = new DirectoryStore(id);
+    const there = await target.facts(facts.asset);
+    if (resolve(path) === resolve(id, facts.asset)) return "there";
+    if (there && there.sha256 !== facts.sha256) {
+      throw otherBytes(facts.asset, id, there.sha256, facts.sha256, EMPTY);
+    }
+    const actual = there && (await sha256File(join(id, facts.asset)).catch(() => undefined));
+    if (actual === facts.sha256) return "there";
+    await target.copy(staged, facts);
+    return "sent";
+  }
+
+  /** @throws PipelineError when the file is not ours */
+  async discard({ id }: StoredRelease, { name }: StoredAsset): Promise<void> {
+    const { ours, abandoned, foreign } = await ownershipOf(id);
+    if (foreign.includes(name)) throw inTheWay(id, name);
+    for (const each of [name, `${name}.json`]) {
+      if (ours.has(each) || abandoned.has(each)) await rm(join(id, each), { force: true });
+    }
+  }
+
+  async publish(release: StoredRelease): Promise<StoredRelease> {
+    return release;
+  }
+
+  /** What is not ours stays, and the directory with it. */
+  async remove({ id }: StoredRelease): Promise<void> {
+    const { ours, abandoned } = await ownershipOf(id);
+    for (const name of [...abandoned, ...ours]) await rm(join(id, name), { force: true });
+    const [left] = await readdir(id);
+    if (left === undefined) await rmdir(id);
+    else this.#run.progress.warn(`${id} stays, because ${left} was not made by the pipeline`);
+  }
+
+  #release(directory: string, tag: string): StoredRelease {
+    return { id: directory, tag, state: "draft", url: directory };
+  }
+}
+
+async function isDirectory(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => undefined))?.isDirectory() ?? false;
+}
+
+/** No link is followed. */
+async function directoriesIn(parent: string): Promise<string[]> {
+  const entries = await readdir(parent, { withFileTypes: true }).catch(() => []);
+  return entries
+    .filter((entry) => entry.isDirectory())
+    .map(({ name }) => join(parent, name))
+    .sort();
+}

@@ -1,0 +1,129 @@
+import { copyFile, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { Facts } from "../../schema/facts.ts";
+import { MANIFEST_ASSET, SUMS_ASSET } from "../../schema/names.ts";
+import { makeDirectory } from "../../util/directory.ts";
+import { errorCode, PipelineError } from "../../util/error.ts";
+import { sha256File } from "../../util/hash.ts";
+import type { Run } from "../../util/progress.ts";
+import { reasonOf } from "../../util/reason.ts";
+import { writeWhole } from "../../util/whole-file.ts";
+import type { Outgoing } from "../store.ts";
+import { inTheWay, ownershipOf } from "./ownership.ts";
+
+const ADVICE = "choose another directory with --store dir:PATH";
+
+/** Finished, verified assets in a directory: `<asset>`, with its facts in `<asset>.json` beside it. */
+export class DirectoryStore {
+  readonly directory: string;
+
+  constructor(directory: string) {
+    this.directory = directory;
+  }
+
+  /** The facts of a staged asset; undefined where none is staged. @throws PipelineError when they are damaged */
+  async facts(asset: string): Promise<Facts | undefined> {
+    const path = join(this.directory, `${asset}.json`);
+    try {
+      return Facts.parse(JSON.parse(await readFile(path, "utf8")));
+    } catch (cause) {
+      if (errorCode(cause) === "ENOENT") return undefined;
+      throw new PipelineError(
+        `${path} does not hold an asset's facts (${reasonOf(cause)}): remove it and build the cell again`,
+        { cause },
+      );
+    }
+  }
+
+  /**
+   * Takes an asset over, with its inventory. Its facts appear last: an asset is there when they are. An asset
+   * that was staged before is replaced, facts first, so that no facts ever stand beside other bytes.
+   * @throws PipelineError when a file that we did not make is in the place of one of these
+   */
+  async put(file: string, facts: Facts, sbom: string): Promise<string> {
+    const target = join(this.directory, facts.asset);
+    await makeDirectory(this.directory, ADVICE);
+    const names = [facts.asset, `${facts.asset}.json`, facts.sbom.asset, SUMS_ASSET, MANIFEST_ASSET];
+    const { foreign } = await ownershipOf(this.directory);
+    for (const name of names) if (foreign.includes(name)) throw inTheWay(this.directory, name);
+    await rm(`${target}.json`, { force: true });
+    // What was published from here is not what is here any more.
+    await rm(join(this.directory, MANIFEST_ASSET), { force: true });
+    // By the sums the file is known as ours, also when this process is killed before its facts are there.
+    await this.#write(SUMS_ASSET, sums([...(await this.all()), facts]));
+    await move(file, target);
+    await this.#write(facts.sbom.asset, sbom);
+    await this.#write(`${facts.asset}.json`, `${JSON.stringify(facts, null, 2)}\n`);
+    return target;
+  }
+
+  /** Takes over what another store has, and leaves it there. */
+  async copy(from: DirectoryStore, facts: Facts): Promise<void> {
+    await makeDirectory(this.directory, ADVICE);
+    const partial = join(this.directory, `${facts.asset}.${process.pid}.partial`);
+    try {
+      await copyFile(join(from.directory, facts.asset), partial);
+      await this.put(partial, facts, await readFile(join(from.directory, facts.sbom.asset), "utf8"));
+    } finally {
+      await rm(partial, { force: true });
+    }
+  }
+
+  /** A staged asset, ready to be sent. @throws PipelineError when it is not what its facts say */
+  async outgoing({ asset, id, sha256, size }: Facts, run: Run): Promise<Outgoing> {
+    return await this.#outgoing(id, { name: asset, sha256, size }, run);
+  }
+
+  /** An asset's inventory, ready to be sent. @throws PipelineError when it is not what the asset's facts say */
+  async outgoingSbom({ id, sbom: { asset: name, sha256, size } }: Facts, run: Run): Promise<Outgoing> {
+    return await this.#outgoing(id, { name, sha256, size }, run);
+  }
+
+  async #outgoing(id: string, file: Omit<Outgoing, "path">, run: Run): Promise<Outgoing> {
+    const path = join(this.directory, file.name);
+    const actual = (await stat(path).catch(() => undefined)) && (await sha256File(path, run.signal));
+    if (actual === file.sha256) return { ...file, path };
+    throw new PipelineError(
+      `${path} is ${actual ? `not what its facts say (sha256 ${actual}, and they say ${file.sha256})` : "missing"}: ` +
+        `build it again with \`npm run cell -- ${id} --no-cache\``,
+    );
+  }
+
+  /** The facts of everything that is staged, by the assets' names. @throws PipelineError when some are damaged */
+  async all(): Promise<Facts[]> {
+    const { ours } = await ownershipOf(this.directory);
+    const assets = [...ours].filter((name) => ours.has(`${name}.json`)).sort();
+    const facts = await Promise.all(assets.map((asset) => this.facts(asset)));
+    return facts.filter((each) => each !== undefined);
+  }
+
+  async #write(name: string, text: string): Promise<void> {
+    await writeWhole(join(this.directory, name), (partial) => writeFile(partial, text));
+  }
+}
+
+/** What `sha256sum -c` reads: every asset and inventory, and further files by name. */
+export function sums(facts: readonly Facts[], further: Readonly<Record<string, string>> = {}): string {
+  const all = new Map(
+    facts.flatMap(({ asset, sha256, sbom }) => [
+      [asset, sha256],
+      [sbom.asset, sbom.sha256],
+    ]),
+  );
+  for (const [name, sha256] of Object.entries(further)) all.set(name, sha256);
+  return [...all]
+    .sort(([a], [b]) => (a! < b! ? -1 : 1))
+    .map(([name, sha256]) => `${sha256}  ${name}\n`)
+    .join("");
+}
+
+/** Renames a file, or copies it where the store is on another disk; it appears whole either way. */
+async function move(from: string, to: string): Promise<void> {
+  try {
+    await rename(from, to);
+  } catch (error) {
+    if (errorCode(error) !== "EXDEV") throw error;
+    await writeWhole(to, (partial) => copyFile(from, partial));
+    await rm(from);
+  }
+}

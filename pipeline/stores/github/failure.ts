@@ -1,0 +1,145 @@
+import { RequestError } from "@octokit/request-error";
+import { innermost, PipelineError } from "../../util/error.ts";
+import { proxyVariable } from "../../util/http.ts";
+
+/** GitHub asks whoever hits a limit without saying for how long to wait at least a minute. */
+const LIMITED_S = 60;
+/** How far this machine's clock may be from GitHub's before a reader is told, seconds. */
+const SKEW_S = 120;
+
+/** A request that GitHub, or the way to it, has failed. */
+export class GitHubError extends PipelineError {
+  /** HTTP's status; 0 where there was no answer. */
+  readonly status: number;
+  /** Whether the same request may well succeed later. */
+  readonly transient: boolean;
+  /** How long GitHub asks to wait, by its own clock, seconds. */
+  readonly waitS: number | undefined;
+  /** What GitHub says is wrong with a field: `already_exists`. */
+  readonly codes: readonly string[];
+
+  constructor(
+    message: string,
+    answer: Partial<Pick<GitHubError, "status" | "transient" | "waitS" | "codes">> & { cause?: unknown },
+  ) {
+    super(message, { cause: answer.cause });
+    this.status = answer.status ?? 0;
+    this.transient = answer.transient ?? false;
+    this.waitS = answer.waitS;
+    this.codes = answer.codes ?? [];
+  }
+}
+
+type Headers = Readonly<Record<string, string | number | undefined>>;
+
+/** What a failed request means, and what to do about it, in one line. Errors that are none of GitHub's are kept. */
+export function failureOf(
+  error: unknown,
+  { repository, apiUrl }: { repository: string; apiUrl: string },
+): unknown {
+  if (!(error instanceof RequestError)) return error;
+  if (!error.response) return unreachable(error, apiUrl);
+  const { status } = error;
+  const headers = error.response.headers as Headers;
+  const said = sentence(error.message);
+  const answer = { status, cause: error };
+  const waitS = limit(status, headers, said);
+  if (waitS !== undefined) {
+    const until = new Date(serverTime(headers) + waitS * 1000).toISOString().slice(11, 16);
+    return new GitHubError(
+      `GitHub's rate limit is reached until ${until} UTC (${said})${skew(headers)}: run the same command again then`,
+      { ...answer, transient: true, waitS },
+    );
+  }
+  if (status >= 500 || status === 408) {
+    return new GitHubError(`GitHub answers ${status} (${said}): run the same command again later`, {
+      ...answer,
+      transient: true,
+    });
+  }
+  if (status === 401) {
+    return new GitHubError(
+      `GitHub does not take the token (401 ${said})${skew(headers)}: give GITHUB_TOKEN a valid one`,
+      answer,
+    );
+  }
+  if (status === 403) {
+    const needs = String(headers["x-accepted-github-permissions"] ?? "contents=write").split(";")[0]!;
+    const lines = needs.split(",").map((each) => each.trim().replace(/_/g, "-").replace("=", ": "));
+    return new GitHubError(
+      `the token may not do this in ${repository} (403 ${said}): it needs ${lines.join(" and ")}; ` +
+        `in a workflow, the job's \`permissions: { ${lines.join(", ")} }\``,
+      answer,
+    );
+  }
+  if (status === 404) {
+    return new GitHubError(
+      `${repository} does not exist on ${apiUrl}, or the token may not see it (404 ${said}): check REPOSITORY in ` +
+        "pipeline/images.ts and GITHUB_REPOSITORY, or give GITHUB_TOKEN one with `contents: write`",
+      answer,
+    );
+  }
+  return new GitHubError(`GitHub refuses: ${status} ${said}`, {
+    ...answer,
+    codes: codesOf(error.response.data),
+  });
+}
+
+/** The message without the address of its documentation, on one line. */
+const sentence = (message: string) =>
+  message
+    .replace(/ - https?:\S+$/, "")
+    .replaceAll("\n", " ")
+    .slice(0, 200);
+
+function codesOf(data: unknown): string[] {
+  const errors = (data as { errors?: { code?: unknown }[] } | undefined)?.errors;
+  return Array.isArray(errors)
+    ? errors.flatMap((each) => (typeof each?.code === "string" ? [each.code] : []))
+    : [];
+}
+
+/** How long to wait, seconds, where a limit was hit; a clock of ours has no part in it. */
+function limit(status: number, headers: Headers, said: string): number | undefined {
+  if (status !== 403 && status !== 429) return;
+  const after = Number(headers["retry-after"]);
+  if (headers["retry-after"] !== undefined && after >= 0) return after;
+  if (String(headers["x-ratelimit-remaining"]) === "0") {
+    return (
+      Math.max(0, Math.ceil(Number(headers["x-ratelimit-reset"]) - serverTime(headers) / 1000)) || LIMITED_S
+    );
+  }
+  return status === 429 || /rate limit/i.test(said) ? LIMITED_S : undefined;
+}
+
+/** Milliseconds since 1970 by GitHub's clock. */
+const serverTime = (headers: Headers) => Date.parse(String(headers.date)) || Date.now();
+
+/** A hint for whoever has a wrong clock, which is behind many a refused token. */
+function skew(headers: Headers): string {
+  const seconds = Math.round((Date.now() - serverTime(headers)) / 1000);
+  if (Math.abs(seconds) < SKEW_S) return "";
+  return `; this machine's clock is ${Math.abs(seconds)} s ${seconds > 0 ? "ahead of" : "behind"} GitHub's`;
+}
+
+/** No answer came: the network, a proxy, a certificate. */
+function unreachable(error: RequestError, apiUrl: string): GitHubError {
+  const reason = innermost(error);
+  const code = "code" in reason && typeof reason.code === "string" ? reason.code : "";
+  const proxy = proxyVariable();
+  const through = proxy ? `, through the proxy that ${proxy} names` : "";
+  const certificate = /CERT|SELF_SIGNED|ISSUER/.test(code);
+  const fix = /NOT_YET_VALID|HAS_EXPIRED/.test(code)
+    ? `check this machine's clock, which says ${new Date().toISOString()}`
+    : certificate
+      ? "give the network's CA in NODE_EXTRA_CA_CERTS"
+      : "check the network, and run the same command again";
+  const said = `${code && !reason.message.includes(code) ? `${code} ` : ""}${reason.message}`;
+  return new GitHubError(
+    `no answer from ${new URL(error.request?.url ?? apiUrl).origin}${through} (${said}): ${fix}`,
+    {
+      cause: error,
+      transient: !certificate,
+    },
+  );
+}

@@ -1,0 +1,80 @@
+import { PipelineError } from "../../util/error.ts";
+import type { GitHubClient } from "./client.ts";
+import { GitHubError } from "./failure.ts";
+
+export interface Proposal {
+  /** The branch that it is made on; an earlier proposal of the same name is replaced. */
+  readonly branch: string;
+  /** The branch that it is for. @default the repository's default branch */
+  readonly base?: string | undefined;
+  readonly title: string;
+  readonly body: string;
+  /** Texts by path, as they are to be. */
+  readonly files: Readonly<Record<string, string>>;
+}
+
+/**
+ * Commits files to a branch of their own and opens a pull request. Returns its address; undefined where the base has
+ * these very files. A second call brings the first one's branch up to date.
+ * @throws PipelineError when the token may not
+ */
+export async function propose(github: GitHubClient, proposal: Proposal): Promise<string | undefined> {
+  const { octokit, repo } = github;
+  const { branch, title, body, files } = proposal;
+  const base = proposal.base ?? (await octokit.rest.repos.get(repo)).data.default_branch;
+
+  const { data: ref } = await octokit.rest.git.getRef({ ...repo, ref: `heads/${base}` });
+  const { data: head } = await octokit.rest.git.getCommit({ ...repo, commit_sha: ref.object.sha });
+  const tree = Object.entries(files).map(([path, content]) => ({
+    ...{ path, content },
+    mode: "100644" as const,
+    type: "blob" as const,
+  }));
+  const { data: changed } = await octokit.rest.git.createTree({ ...repo, base_tree: head.tree.sha, tree });
+  if (changed.sha === head.tree.sha) return undefined;
+  const { data: commit } = await octokit.rest.git.createCommit({
+    ...repo,
+    ...{ message: title, tree: changed.sha, parents: [ref.object.sha] },
+  });
+  await point(github, branch, commit.sha);
+  return await open(github, { head: branch, base, title, body });
+}
+
+/** Makes a branch point at a commit, whether it exists or not. */
+async function point({ octokit, repo }: GitHubClient, branch: string, sha: string): Promise<void> {
+  try {
+    await octokit.rest.git.createRef({ ...repo, ref: `refs/heads/${branch}`, sha });
+  } catch (error) {
+    if (!(error instanceof GitHubError) || error.status !== 422) throw error;
+    await octokit.rest.git.updateRef({ ...repo, ref: `heads/${branch}`, sha, force: true });
+  }
+}
+
+interface Pull {
+  readonly head: string;
+  readonly base: string;
+  readonly title: string;
+  readonly body: string;
+}
+
+async function open({ octokit, repo }: GitHubClient, pull: Pull): Promise<string> {
+  const opened = async () => {
+    const head = `${repo.owner}:${pull.head}`;
+    return (await octokit.rest.pulls.list({ ...repo, head, state: "open" })).data[0]?.html_url;
+  };
+  const there = await opened();
+  if (there) return there;
+  try {
+    return (await octokit.rest.pulls.create({ ...repo, ...pull, request: { once: true } })).data.html_url;
+  } catch (error) {
+    // A lost answer, or somebody was faster.
+    const found = await opened();
+    if (found) return found;
+    if (!(error instanceof GitHubError) || error.status !== 403) throw error;
+    throw new PipelineError(
+      `the token may not open a pull request (${error.message.split(": ")[0]}): the job needs ` +
+        "`permissions: { pull-requests: write }`, and the repository's settings must let Actions create them",
+      { cause: error },
+    );
+  }
+}

@@ -1,0 +1,165 @@
+import { createHash } from "node:crypto";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import type { Facts } from "../../schema/facts.ts";
+import { PipelineError } from "../../util/error.ts";
+import type { DirectoryStore } from "../directory/store.ts";
+import { isPublished } from "../outgoing.ts";
+import type { Outgoing, ReleaseStore, Sent, StoredAsset, StoredRelease } from "../store.ts";
+import { type ApiRelease, allReleases, gone, listAssets, storedRelease, tagOf } from "./api.ts";
+import type { GitHubClient } from "./client.ts";
+import { chooseDraft, createDraft, unusedDrafts } from "./drafts.ts";
+import { GitHubError } from "./failure.ts";
+import { upload } from "./upload.ts";
+
+/** The releases of one repository on GitHub. */
+export class GitHubReleases implements ReleaseStore {
+  readonly isPublic = true;
+  readonly name: string;
+  readonly #github: GitHubClient;
+  /** The commit that a tag is put on when its release is published. */
+  readonly #commit: string | undefined;
+
+  constructor(github: GitHubClient, commit?: string) {
+    this.#github = github;
+    this.#commit = commit;
+    this.name = `${github.repository} on GitHub`;
+  }
+
+  get #repos() {
+    return this.#github.octokit.rest.repos;
+  }
+
+  get #repo() {
+    return this.#github.repo;
+  }
+
+  async prepare(tag: string): Promise<StoredRelease> {
+    const found = await this.#of(tag);
+    if (found.published) throw isPublished(tag, this.name);
+    const drafts =
+      found.drafts.length > 0 ? found.drafts : await createDraft(this.#github, tag, this.#commit);
+    const { kept, surplus } = await chooseDraft(this.#github, tag, drafts);
+    for (const release of surplus) await this.remove(release);
+    return kept;
+  }
+
+  async open(id: string): Promise<StoredRelease & { readonly uploadUrl: string }> {
+    if (!/^[1-9]\d*$/.test(id)) throw new PipelineError(`--release-id "${id}" is not a release's number`);
+    try {
+      const { data } = await this.#repos.getRelease({ ...this.#repo, release_id: Number(id) });
+      return { ...storedRelease(data), uploadUrl: data.upload_url };
+    } catch (error) {
+      if (!(error instanceof GitHubError) || error.status !== 404) throw error;
+      throw new PipelineError(
+        `there is no release ${id} on ${this.name}, or the token may not see drafts: \`npm run release -- prepare\` ` +
+          "prints the id of the draft; a token needs `contents: write`",
+        { cause: error },
+      );
+    }
+  }
+
+  /** A draft is not found by its tag: GitHub keeps it from `releases/tags`. */
+  async find(tag: string): Promise<StoredRelease | undefined> {
+    const { published, drafts } = await this.#of(tag);
+    if (published) return storedRelease(published);
+    return drafts.length > 0 ? (await chooseDraft(this.#github, tag, drafts)).kept : undefined;
+  }
+
+  async #of(tag: string): Promise<{ published: ApiRelease | undefined; drafts: ApiRelease[] }> {
+    const ours = (await allReleases(this.#github)).filter((release) => tagOf(release) === tag);
+    return { published: ours.find(({ draft }) => !draft), drafts: ours.filter(({ draft }) => draft) };
+  }
+
+  async list(): Promise<StoredRelease[]> {
+    return (await allReleases(this.#github)).map(storedRelease);
+  }
+
+  async assets(release: StoredRelease, expected: readonly string[] = []): Promise<StoredAsset[]> {
+    for (let poll = 1; ; poll++) {
+      const assets = await listAssets(this.#github, release);
+      const finished = new Set(assets.filter(({ complete }) => complete).map(({ name }) => name));
+      const missing = expected.filter((name) => !finished.has(name));
+      if (missing.length === 0 || poll > this.#github.patience.polls) return assets;
+      this.#github.run.progress.step(
+        `wait for GitHub's list, which lacks ${missing.length} of ${expected.length} assets`,
+      );
+      await this.#github.pause(poll);
+    }
+  }
+
+  async digest(asset: StoredAsset): Promise<string> {
+    return asset.sha256 ?? (await this.hash(asset));
+  }
+
+  async hash({ id, name }: StoredAsset): Promise<string> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        const { data } = await this.#github.octokit.request(
+          "GET /repos/{owner}/{repo}/releases/assets/{asset_id}",
+          {
+            ...this.#repo,
+            asset_id: Number(id),
+            headers: { accept: "application/octet-stream" },
+            request: { parseSuccessResponseBody: false },
+          },
+        );
+        const hash = createHash("sha256");
+        const body = Readable.fromWeb(data as unknown as import("node:stream/web").ReadableStream);
+        await pipeline(body, hash, { signal: this.#github.run.signal });
+        return hash.digest("hex");
+      } catch (error) {
+        this.#github.run.signal.throwIfAborted();
+        if (error instanceof GitHubError) throw error;
+        const cut = new GitHubError(`the download of ${name} broke off (${(error as Error).message})`, {
+          transient: true,
+          cause: error,
+        });
+        if (!(await this.#github.wait(cut, attempt))) throw cut;
+      }
+    }
+  }
+
+  async send(release: StoredRelease, file: Outgoing): Promise<Sent> {
+    return await upload(this.#github, this, release, file);
+  }
+
+  async sendStaged(release: StoredRelease, staged: DirectoryStore, facts: Facts): Promise<Sent> {
+    return await this.send(release, await staged.outgoing(facts, this.#github.run));
+  }
+
+  async discard(release: StoredRelease, { id }: StoredAsset): Promise<void> {
+    if (release.state === "published") throw isPublished(release.tag, this.name);
+    await gone(this.#repos.deleteReleaseAsset({ ...this.#repo, asset_id: Number(id) }));
+  }
+
+  /** A PATCH can drop a draft's tag, so what it has done is read again. */
+  async publish(release: StoredRelease): Promise<StoredRelease> {
+    for (let attempt = 1; ; attempt++) {
+      const { data } = await this.#repos.getRelease({ ...this.#repo, release_id: Number(release.id) });
+      if (!data.draft && data.tag_name === release.tag) break;
+      if (attempt > this.#github.patience.attempts) {
+        throw new PipelineError(
+          `${release.tag} does not become public under its tag on ${this.name}: look at ${data.html_url}, and run the ` +
+            "same command again",
+        );
+      }
+      await this.#repos.updateRelease({
+        ...this.#repo,
+        release_id: Number(release.id),
+        tag_name: release.tag,
+        draft: false,
+        // The latest release of the repository is the software's, not its images'.
+        make_latest: "false",
+      });
+    }
+    // What stale lists have kept from `prepare`.
+    const { drafts } = await this.#of(release.tag);
+    for (const twin of await unusedDrafts(this.#github, drafts)) await this.remove(twin);
+    return await this.open(release.id);
+  }
+
+  async remove({ id }: StoredRelease): Promise<void> {
+    await gone(this.#repos.deleteRelease({ ...this.#repo, release_id: Number(id) }));
+  }
+}

@@ -1,0 +1,110 @@
+import { createReadStream } from "node:fs";
+import { Readable, Transform } from "node:stream";
+import { PipelineError } from "../../util/error.ts";
+import { checkOutgoing, EMPTY, isPublished, otherBytes } from "../outgoing.ts";
+import type { Outgoing, Sent, StoredAsset, StoredRelease } from "../store.ts";
+import { storedAsset } from "./api.ts";
+import type { GitHubClient } from "./client.ts";
+import { GitHubError } from "./failure.ts";
+import type { GitHubReleases } from "./releases.ts";
+
+/**
+ * Brings a file onto a release, in whatever state earlier tries have left it: what is there with the same bytes is
+ * kept, what an upload that died has left is removed, other bytes are an error. One file at a time, streamed.
+ */
+export async function upload(
+  github: GitHubClient,
+  releases: GitHubReleases,
+  release: StoredRelease,
+  file: Outgoing,
+): Promise<Sent> {
+  /** Whether a try of ours may have come through, of which we have no answer. */
+  let ours = false;
+  for (let attempt = 1; ; attempt++) {
+    const { state, uploadUrl } = await releases.open(release.id);
+    const present = await releases.assets(release);
+    checkOutgoing(file, present);
+    const there = present.find(({ name }) => name === file.name);
+    if (there?.complete) {
+      const digest = await releases.digest(there);
+      if (digest === file.sha256) return attempt === 1 ? "there" : "sent";
+      if (!ours || state === "published") {
+        throw otherBytes(file.name, releases.name, digest, file.sha256, EMPTY);
+      }
+    }
+    if (state === "published") throw isPublished(release.tag, releases.name);
+    if (there) await releases.discard(release, there);
+    try {
+      const arrived = await post(github, uploadUrl, file);
+      ours = true;
+      if (await isRight(releases, arrived, file)) return "sent";
+      await releases.discard(release, arrived);
+      throw wrong(arrived, file);
+    } catch (error) {
+      github.run.signal.throwIfAborted();
+      if (mayHaveArrived(error)) ours = true;
+      if (!(await github.wait(error, attempt))) throw naming(file, error);
+    }
+  }
+}
+
+/** Of a limit one is told before anything is taken, of most failures nobody knows how far it came. */
+const mayHaveArrived = (error: unknown) =>
+  error instanceof GitHubError && error.transient && error.waitS === undefined && !exists(error);
+
+const exists = ({ codes }: GitHubError) => codes.includes("already_exists");
+
+const naming = ({ name }: Outgoing, error: unknown) =>
+  error instanceof GitHubError && !error.message.includes(name)
+    ? new PipelineError(`${name}: ${error.message}`, { cause: error })
+    : error;
+
+/** How much of a file is in memory at a time, bytes. */
+const BUFFER = { highWaterMark: 1 << 20 };
+
+/** One try. Returns what has arrived. */
+async function post(github: GitHubClient, url: string, file: Outgoing): Promise<StoredAsset> {
+  let done = 0;
+  const counted = new Transform({
+    transform(chunk: Buffer, _, next) {
+      done += chunk.length;
+      github.run.progress.bytes(done, file.size);
+      next(null, chunk);
+    },
+  });
+  const source = createReadStream(file.path, BUFFER);
+  source.once("error", (error) => counted.destroy(error));
+  try {
+    const { data } = await github.octokit.request({
+      method: "POST",
+      url,
+      name: file.name,
+      // By default it would hold thousands of chunks.
+      data: Readable.toWeb(source.pipe(counted), { strategy: new ByteLengthQueuingStrategy(BUFFER) }),
+      headers: { "content-type": "application/octet-stream", "content-length": file.size },
+      request: { once: true },
+    });
+    return storedAsset(data);
+  } catch (error) {
+    // A list that is stale has not shown it; it will.
+    if (!(error instanceof GitHubError) || !exists(error)) throw error;
+    throw new GitHubError(`${file.name} exists, and is not listed`, {
+      ...{ transient: true, codes: error.codes, cause: error },
+    });
+  } finally {
+    source.destroy();
+  }
+}
+
+async function isRight(releases: GitHubReleases, arrived: StoredAsset, file: Outgoing): Promise<boolean> {
+  if (!arrived.complete || arrived.name !== file.name || arrived.size !== file.size) return false;
+  return (await releases.digest(arrived)) === file.sha256;
+}
+
+/** What has arrived is not what was sent, and was removed again. */
+const wrong = (arrived: StoredAsset, { name, size }: Outgoing) =>
+  arrived.name === name
+    ? new GitHubError(`${name} has arrived with other bytes than were sent (${arrived.size} of ${size})`, {
+        transient: true,
+      })
+    : new PipelineError(`GitHub has renamed ${name} to ${arrived.name}: it was removed; choose another name`);
