@@ -9,43 +9,61 @@ export interface Group {
 /** What protects people, by what it protects them from. Small groups: each mutant costs the start of its tests. */
 export const GROUPS: Readonly<Record<string, Group>> = {
   // What must not be in an image.
-  audit: { mutate: ["pipeline/image/rootfs/audit.ts"], tests: ["audit"] },
-  scrub: { mutate: ["pipeline/image/rootfs/scrub.ts"], tests: ["scrub"] },
-  binaries: { mutate: ["pipeline/build/{binaries,elf}.ts"], tests: ["elf", "binaries", "audit"] },
+  audit: { mutate: ["pipeline/image/rootfs/audit.ts"], tests: ["image/rootfs/audit"] },
+  scrub: { mutate: ["pipeline/image/rootfs/scrub.ts"], tests: ["image/rootfs/scrub"] },
+  binaries: {
+    mutate: ["pipeline/image/rootfs/{binaries,elf}.ts"],
+    tests: ["image/rootfs/elf", "image/rootfs/binaries", "image/rootfs/audit"],
+  },
   // What an image is made of.
-  tar: { mutate: ["pipeline/image/rootfs/tar-index.ts"], tests: ["tar-index"] },
-  normalise: { mutate: ["pipeline/image/rootfs/normalise.ts"], tests: ["normalise"] },
-  reports: { mutate: ["pipeline/build/{budget,fingerprint}.ts"], tests: ["listing", "fingerprint"] },
+  tar: { mutate: ["pipeline/image/rootfs/tar-index.ts"], tests: ["image/rootfs/tar-index"] },
+  normalise: { mutate: ["pipeline/image/rootfs/normalise.ts"], tests: ["image/rootfs/normalise"] },
+  reports: {
+    mutate: ["pipeline/image/rootfs/{budget,fingerprint}.ts"],
+    tests: ["runtime/listing", "image/rootfs/fingerprint"],
+  },
   // What it is made from, and called.
   inputs: {
     mutate: ["pipeline/schema/names.ts", "pipeline/synth/cells.ts", "pipeline/constructs/lockfile.ts"],
-    tests: ["names", "lockfile", "render-cells"],
+    tests: ["schema/names", "constructs/lockfile", "synth/render-cells"],
   },
   // What is on a release.
   answers: {
-    mutate: ["pipeline/stores/outgoing.ts", "pipeline/release/github/{api,client,failure}.ts"],
-    tests: ["github-failure", "github-releases", "release-rules"],
+    mutate: ["pipeline/stores/outgoing.ts", "pipeline/stores/github/{api,client,failure}.ts"],
+    tests: ["stores/github/failure", "stores/github/releases", "release/rules"],
   },
   github: {
-    mutate: ["pipeline/release/github/{drafts,propose,releases,upload}.ts"],
-    tests: ["github-releases", "release-faults"],
+    mutate: ["pipeline/stores/github/{drafts,propose,releases,upload}.ts"],
+    tests: ["stores/github/releases", "release/faults"],
   },
   directory: {
-    mutate: ["pipeline/release/{directory-releases,directory-store,ownership}.ts", "pipeline/schema/mark.ts"],
-    tests: ["directory-rules", "directory-store", "directory-releases", "release-rules"],
+    mutate: ["pipeline/stores/directory/*.ts", "pipeline/schema/mark.ts"],
+    tests: ["stores/directory/rules", "stores/directory/store", "stores/directory/releases", "release/rules"],
   },
-  runtime: {
-    mutate: ["pipeline/runtime/{publish,expected,declared,upload-stage,verify-release,prune}.ts"],
-    tests: ["declared", "release-rules", "release-verbs"],
+  release: {
+    mutate: ["pipeline/release/{publish,expected,upload,verify,prune}.ts", "pipeline/plan/freshness.ts"],
+    tests: ["plan/freshness", "release/rules", "release/verbs"],
   },
   // What is downloaded, who holds a lock, what is a machine of ours.
-  cache: { mutate: ["pipeline/client/cache.ts"], tests: ["cache-rules", "cache"] },
-  lock: { mutate: ["pipeline/util/lock.ts"], tests: ["lock", "machines", "registry"] },
-  registry: { mutate: ["pipeline/client/machines/registry.ts"], tests: ["machines", "registry"] },
-  download: { mutate: ["pipeline/client/{download,mirrors,pull}.ts"], tests: ["choice", "client-pull"] },
-  choice: {
-    mutate: ["pipeline/client/{manifest,public-key,disk}.ts"],
-    tests: ["choice", "damaged-files", "client-pull"],
+  cache: { mutate: ["pipeline/client/cache.ts"], tests: ["client/cache-rules", "client/cache"] },
+  lock: {
+    mutate: ["pipeline/util/lock.ts"],
+    tests: ["util/lock", "client/machines/machines", "client/machines/registry"],
   },
-  machines: { mutate: ["pipeline/client/{start,stop}.ts"], tests: ["start"] },
+  registry: {
+    mutate: ["pipeline/client/machines/registry.ts"],
+    tests: ["client/machines/machines", "client/machines/registry"],
+  },
+  download: {
+    mutate: ["pipeline/client/{download,mirrors,pull}.ts"],
+    tests: ["client/choice", "client/pull"],
+  },
+  choice: {
+    mutate: ["pipeline/client/{manifest,public-key}.ts", "pipeline/client/machines/disk.ts"],
+    tests: ["client/choice", "runtime/damaged-files", "client/pull"],
+  },
+  machines: {
+    mutate: ["pipeline/client/machines/{start,stop}.ts"],
+    tests: ["client/machines/start"],
+  },
 };

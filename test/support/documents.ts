@@ -51,5 +51,5 @@ export const NOT_RUN: Readonly<Record<string, string>> = {
   "gh attestation verify codex-amd64-ubuntu-rootfs.ext4.zst --repo CelestoAI/SmolVM":
     "it asks GitHub for a signature, which only a published release has",
   "sha256sum -c SHA256SUMS --ignore-missing":
-    "it reads the files of a published release; test/unit/release-verbs.test.ts reads those of a directory",
+    "it reads the files of a published release; test/unit/release/verbs.test.ts reads those of a directory",
 };

@@ -1,0 +1,39 @@
+import { describe, expect, it } from "vitest";
+import { startEngine } from "../../../support/docker-server.ts";
+import { cli, REPOSITORY } from "../../../support/project.ts";
+import { tempDirectory } from "../../../support/run.ts";
+
+/** A doctor's visit to a machine with this Docker, and with no programs but those of `path`. */
+function visit(host: string, path = tempDirectory()) {
+  return cli(REPOSITORY, ["doctor"], { env: { DOCKER_HOST: host, PATH: path, GITHUB_TOKEN: undefined } });
+}
+
+/** What is said about one subject: its own line, and the fix below it. */
+const about = (stdout: string, title: string) =>
+  new RegExp(`^.{4} {2}${title}.*\\n(?: {6}-> .*\\n)?`, "m").exec(stdout)?.[0];
+
+describe("doctor", () => {
+  it("says on a bare machine what is missing and what to do, within 80 columns, and exits 1", async () => {
+    const { exitCode, stdout, stderr } = await visit("unix:///nonexistent.sock");
+    expect(exitCode).toBe(1);
+    expect(about(stdout, "Node.js")).toBe(`ok    Node.js: ${process.versions.node}\n`);
+    expect(about(stdout, "Docker Engine")).toMatch(
+      /^FAIL {2}Docker Engine: Docker is missing \(no unix:\/\/\/nonexistent\.sock\)\n {6}-> install .*docker\.io/,
+    );
+    expect(about(stdout, "tool container")).toMatch(/^FAIL .*\n {6}-> fix Docker first\n$/);
+    expect(about(stdout, "QEMU")).toMatch(/^FAIL .*qemu-system-\w+ is missing\n {6}-> .*setup/);
+    expect(about(stdout, "mmdebstrap")).toMatch(/^warn .*missing.*\n {6}-> .*setup/);
+    // What one reads off is data; the sum of it is talk, and counts the FAIL lines.
+    expect(stderr).toBe(`${stdout.match(/^FAIL/gm)?.length} problems to fix\n`);
+    // A command to copy is never broken in two; all other lines fit a terminal.
+    const wide = stdout.split("\n").filter((line) => line.length > 80 && !line.includes("`"));
+    expect(wide).toEqual([]);
+  });
+
+  it("has nothing to fix about an engine that answers, and says which it is", async () => {
+    const { host } = await startEngine({ "GET /version": { json: { Version: "20.10.24", Arch: "arm64" } } });
+    const { stdout } = await visit(host);
+    expect(about(stdout, "Docker Engine")).toBe("ok    Docker Engine: 20.10.24 on arm64\n");
+    expect(about(stdout, "tool container")).toMatch(/^ok .*not made yet/);
+  });
+});

@@ -1,0 +1,65 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { Command } from "commander";
+import { expect, it } from "vitest";
+import { type BuildFlags, toOptions, withBuildOptions } from "../../../../pipeline/cli/pipeline/workshop.ts";
+import { overridesOf } from "../../../../pipeline/plan/freshness.ts";
+import { readCells } from "../../../../pipeline/runtime/read-cells.ts";
+import { REPOSITORY } from "../../../support/project.ts";
+import { tempDirectory } from "../../../support/run.ts";
+
+const cells = readCells(REPOSITORY);
+const HEX = "0".repeat(64);
+
+/** What a command line says of root file systems. */
+function optionsOf(...args: string[]) {
+  const command = withBuildOptions(new Command().exitOverride().configureOutput({ writeErr: () => {} }));
+  command.parse(args, { from: "user" });
+  return toOptions(cells, command.opts<BuildFlags>());
+}
+
+function tarball(): string {
+  const path = join(tempDirectory(), "rootfs.tar");
+  writeFileSync(path, "");
+  return path;
+}
+
+it("a root file system is for one flavor, or for all that have none of their own", () => {
+  const [path, url] = [tarball(), "https://example.com/alpine.tar?a=b"];
+  const options = optionsOf(
+    "--rootfs",
+    path,
+    "--rootfs",
+    `alpine=${url}`,
+    "--rootfs-sha256",
+    `alpine=${HEX}`,
+  );
+  expect(options.rootfs).toEqual([
+    { flavor: undefined, from: path, sha256: undefined },
+    { flavor: "alpine", from: url, sha256: HEX },
+  ]);
+  expect(overridesOf(cells, options, "alpine")).toEqual([`rootfs=${HEX}`]);
+  expect(overridesOf(cells, options, "debian")).toEqual([`rootfs=${path}`]);
+  // A flavor's own is none of the others'.
+  expect(overridesOf(cells, optionsOf("--rootfs", `alpine=${url}`), "debian")).toEqual([]);
+  expect(optionsOf("--rootfs", url, "--rootfs-sha256", HEX).rootfs).toEqual([
+    { flavor: undefined, from: url, sha256: HEX },
+  ]);
+});
+
+it.each([
+  [["--rootfs", "fedora=http://x"], 'unknown flavor "fedora"; one of: ubuntu, alpine, debian'],
+  [["--rootfs-sha256", `fedora=${HEX}`], 'unknown flavor "fedora"; one of: ubuntu, alpine, debian'],
+  [["--rootfs-sha256", HEX], "--rootfs-sha256 HEX needs --rootfs PATH|URL"],
+  [
+    ["--rootfs", "http://x", "--rootfs-sha256", `alpine=${HEX}`],
+    "--rootfs-sha256 alpine=HEX needs --rootfs alpine=PATH|URL",
+  ],
+  [["--rootfs", "alpine=/nowhere.tar"], "--rootfs /nowhere.tar: there is no such file"],
+  [["--rootfs", "/"], "--rootfs /: there is no such file"],
+  [["--rootfs", "alpine=http://x", "--rootfs", "alpine=http://y"], "There is one for alpine already."],
+  [["--rootfs", "http://x", "--rootfs", "http://y"], "There is one without a flavor already."],
+  [["--rootfs", "alpine=http://x", "--rootfs-sha256", "alpine=abc"], "64 lower-case hex digits."],
+])("%j is refused", (args, message) => {
+  expect(() => optionsOf(...args)).toThrow(message);
+});

@@ -1,0 +1,163 @@
+import { execFileSync } from "node:child_process";
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { directoryOf, keyOf, machines } from "../../../../pipeline/client/machines/registry.ts";
+import { type Started, type StartOptions, start } from "../../../../pipeline/client/machines/start.ts";
+import { stopMachine } from "../../../../pipeline/client/machines/stop.ts";
+import { isRunning, pidOf } from "../../../../pipeline/util/process.ts";
+import { hostArch } from "../../../../pipeline/vm/accel.ts";
+import { FakeQemu } from "../../../support/qemu/fake.ts";
+import { recordedRun, tempDirectory } from "../../../support/run.ts";
+
+const MIB = 2 ** 20;
+let directory: string;
+let image: string;
+beforeEach(() => {
+  directory = tempDirectory();
+  image = join(directory, "image.ext4");
+  const qemu = new FakeQemu(directory, { kvm: "run" });
+  const env = { ...qemu.env, SMOLVM_MACHINES: join(directory, "machines") };
+  for (const [name, value] of Object.entries(env)) vi.stubEnv(name, value);
+  const PATH = `${process.env.PATH}:/usr/sbin:/sbin`;
+  execFileSync("mke2fs", ["-q", "-F", "-t", "ext4", image, "8M"], { env: { ...process.env, PATH } });
+});
+/** What a test has started, and is to be stopped while the environment is still the test's. */
+const left: Started[] = [];
+afterEach(async () => {
+  for (const machine of left.splice(0)) await machine.stop();
+  vi.unstubAllEnvs();
+});
+
+const options = (more: Partial<StartOptions> = {}): StartOptions => ({
+  ...{ name: "work", arch: hostArch(), vmm: "qemu", image: "codex", flavor: "alpine", accel: "tcg" },
+  ...more,
+});
+
+/** Starts a machine, and says with which words its QEMU was. */
+async function started(more: Partial<StartOptions> = {}, run = recordedRun()) {
+  const timings = { lookupMs: 0, downloadMs: 0, finishMs: 0 };
+  const local = { kernelPath: join(directory, "kernel"), rootfsPath: image, flavor: "alpine", timings };
+  const running = await start(local, options(more), run);
+  left.push(running);
+  const pid = pidOf(running.machine.process);
+  const words = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
+  const flag = (name: string) => words[words.indexOf(name) + 1] ?? "";
+  return { running, words: words.join(" "), flag };
+}
+
+describe("a machine", () => {
+  it("has the kernel, memory and processors that it is to have", async () => {
+    const { flag } = await started({ memoryMib: 512, cpus: 3 });
+    expect([flag("-kernel"), flag("-m"), flag("-smp")]).toEqual([join(directory, "kernel"), "512", "3"]);
+    expect(flag("-append").split(" ")).toContain("quiet");
+  });
+
+  it("has a GiB and two processors otherwise, and a name of its own", async () => {
+    const { flag, running } = await started({ name: undefined });
+    expect([flag("-m"), flag("-smp")]).toEqual(["1024", "2"]);
+    expect(running.machine.name).toMatch(/^codex-[0-9a-f]{4}$/);
+  });
+
+  it("is recorded with what it was made from, and found by that", async () => {
+    const before = Date.now() - 1000;
+    const { running } = await started();
+    const { machine } = running;
+    expect(machine).toMatchObject({
+      ...{ schema_version: 1, name: "work", vmm: "qemu", image: "codex", flavor: "alpine" },
+      ...{ host: "127.0.0.1", rootfs: image },
+    });
+    expect(Date.parse(machine.started_at)).toBeGreaterThan(before);
+    expect(await machines()).toEqual([machine]);
+    expect(running.bootMs).toBeGreaterThan(0);
+  });
+
+  it("lets in the key that is made for it, which only its user can read, and the user's own", async () => {
+    const own = `ssh-ed25519 ${"A".repeat(68)} me`;
+    const { flag } = await started({ key: own });
+    const encoded = /smolvm\.authorized_key_b64=(\S+)/.exec(flag("-append"))![1]!;
+    const made = readFileSync(`${keyOf("work")}.pub`, "utf8").trim();
+    expect(Buffer.from(encoded, "base64").toString().trim().split("\n")).toEqual([made, own]);
+    expect(statSync(keyOf("work")).mode & 0o777).toBe(0o600);
+    expect(readFileSync(keyOf("work"), "utf8")).toContain("PRIVATE KEY");
+  });
+
+  it("says that it boots, and leaves nothing when it is stopped", async () => {
+    const run = recordedRun();
+    await started({}, run);
+    expect(run.steps).toContain("boot");
+    await left.pop()!.stop();
+    expect(run.warnings).toEqual([]);
+    expect(readdirSync(join(directory, "machines"))).toEqual([]);
+    expect(await machines()).toEqual([]);
+  });
+
+  it("does not take the place of a file that is in its name", async () => {
+    mkdirSync(directoryOf("work"), { recursive: true });
+    writeFileSync(join(directoryOf("work"), "thesis.txt"), "all of it");
+    await expect(started()).rejects.toThrow("is not a machine's directory");
+    expect(readFileSync(join(directoryOf("work"), "thesis.txt"), "utf8")).toBe("all of it");
+  });
+});
+
+describe("a machine's disk", () => {
+  it("is the image, which stays as it is, under what the machine writes", async () => {
+    const { words } = await started();
+    expect(words).toContain(image);
+    expect(readdirSync(directoryOf("work"))).not.toContain("rootfs.ext4");
+  });
+
+  it("is a copy that is as large as it is to be", async () => {
+    const before = readFileSync(image);
+    const { words } = await started({ diskMib: 64 });
+    const disk = join(directoryOf("work"), "rootfs.ext4");
+    expect(words).toContain(disk);
+    expect(words).not.toContain(image);
+    expect(statSync(disk).size).toBe(64 * MIB);
+    expect(readFileSync(image).equals(before)).toBe(true);
+  });
+
+  it("may not be smaller than the image, and then there is no machine", async () => {
+    const run = recordedRun();
+    writeFileSync(image, Buffer.alloc(100 * MIB + 1));
+    await expect(started({ diskMib: 100 }, run)).rejects.toThrow(
+      "--disk 100M is less than the image has: 101M",
+    );
+    expect(readdirSync(join(directory, "machines"))).toEqual([]);
+  });
+});
+
+describe("a machine that keeps running", () => {
+  it("is powered off by another process, cleanly, and nothing is left of it", async () => {
+    const { running } = await started();
+    left.pop()!.release();
+    const run = recordedRun();
+    await stopMachine(running.machine, run);
+    expect(run.warnings).toEqual([]);
+    expect(isRunning(running.machine.process)).toBe(false);
+    expect(readdirSync(join(directory, "machines"))).toEqual([]);
+  });
+
+  it("is ended where nobody can log in any more, and the reason is said", async () => {
+    const { running } = await started();
+    left.pop()!.release();
+    rmSync(keyOf("work"));
+    const run = recordedRun();
+    await stopMachine(running.machine, run);
+    expect(run.warnings).toEqual([
+      expect.stringMatching(/^work: .*ENOENT/),
+      "work does not power off: it is ended at once",
+    ]);
+    await expect.poll(() => isRunning(running.machine.process)).toBe(false);
+    expect(readdirSync(join(directory, "machines"))).toEqual([]);
+  });
+
+  it("stays as it is when the command that stops it is interrupted", async () => {
+    const { running } = await started();
+    const run = recordedRun();
+    run.interrupt(new Error("Ctrl-C"));
+    await expect(stopMachine(running.machine, run)).rejects.toThrow("Ctrl-C");
+    expect(isRunning(running.machine.process)).toBe(true);
+    expect(await machines()).toEqual([running.machine]);
+  });
+});

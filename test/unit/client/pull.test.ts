@@ -1,0 +1,482 @@
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { beforeEach, describe, expect, it } from "vitest";
+import { Cache } from "../../../pipeline/client/cache.ts";
+import { ensureBase, ensureImage, type PullOptions } from "../../../pipeline/client/pull.ts";
+import { readCells } from "../../../pipeline/runtime/read-cells.ts";
+import type { Manifest } from "../../../pipeline/schema/manifest.ts";
+import { withLock } from "../../../pipeline/util/lock.ts";
+import type { Run } from "../../../pipeline/util/progress.ts";
+import { FileServer, type Trouble } from "../../support/file-server.ts";
+import { REPOSITORY } from "../../support/project.ts";
+import { packed, ReleaseFiles, rootfsBytes } from "../../support/release-files.ts";
+import { recordedRun, tempDirectory } from "../../support/run.ts";
+import { silentRun } from "../../support/silent.ts";
+
+const CODEX = { preset: "codex", arch: "amd64", vmm: "qemu", flavor: "ubuntu" } as const;
+const ROOTFS = "codex-amd64-ubuntu-rootfs.ext4.zst";
+const KERNEL = "vmlinux-amd64.image";
+/** A frame of zstd's that holds nothing, and that every decoder skips. */
+const SKIPPED = Buffer.from([0x50, 0x2a, 0x4d, 0x18, 0, 0, 0, 0]);
+const FAST = { attempts: 4, firstMs: 1, silenceMs: 400, nextMs: 300 };
+
+let server: FileServer;
+let release: ReleaseFiles;
+let cacheDir: string;
+beforeEach(async () => {
+  server = await FileServer.start();
+  release = new ReleaseFiles(server.url);
+  for (const [name, bytes] of release.files) server.files.set(`/images-v1/${name}`, bytes);
+  cacheDir = tempDirectory();
+});
+
+const pull = (options: PullOptions = {}, run: Run = silentRun()) =>
+  ensureImage(CODEX, { cacheDir, manifest: release.manifest, patience: FAST, run, ...options });
+const entries = () => readdirSync(join(cacheDir, "sha256")).sort();
+/** The cache as it is to be: two files, each with what is known of it, and nothing half-made. */
+const expectClean = () => {
+  expect(entries()).toHaveLength(4);
+  expect(entries().filter((name) => !/^[0-9a-f]{64}(\.json)?$/.test(name))).toEqual([]);
+};
+
+describe("pulling an image", () => {
+  it("brings its kernel and its root file system, unpacked, with holes where it is empty", async () => {
+    const { kernelPath, rootfsPath } = await pull();
+    expect(readFileSync(kernelPath)).toEqual(release.kernel);
+    expect(readFileSync(rootfsPath).equals(release.rootfs)).toBe(true);
+    const { size, blocks } = statSync(rootfsPath);
+    expect(blocks * 512).toBeLessThan(size / 2);
+    expectClean();
+  });
+
+  it("asks nobody for what is there; a new tag with the same bytes downloads nothing", async () => {
+    const first = await pull();
+    const before = server.requests.length;
+    const newer: Manifest = JSON.parse(JSON.stringify(release.manifest).replaceAll("images-v1", "images-v2"));
+    expect(await pull({ manifest: newer })).toMatchObject({ rootfsPath: first.rootfsPath });
+    expect(server.requests).toHaveLength(before);
+  });
+
+  it("brings a bare base and the kernel that the VMM starts", async () => {
+    const options = { cacheDir, manifest: release.manifest, patience: FAST };
+    const { rootfsPath } = await ensureBase({ arch: "amd64", flavor: "ubuntu" }, options);
+    expect(readFileSync(rootfsPath, "utf8")).toBe("a base");
+    await expect(
+      ensureBase({ arch: "amd64", flavor: "ubuntu", vmm: "firecracker" }, options),
+    ).rejects.toThrow("images-v1 has no kernel for amd64 (elf)");
+  });
+
+  it("says how far it is, and how long each part took", async () => {
+    const run = recordedRun();
+    const { timings } = await pull({}, run);
+    expect(run.steps).toEqual(["fetch vmlinux-amd64.image", `fetch ${ROOTFS}`]);
+    const size = release.files.get(ROOTFS)!.length;
+    expect(run.bytes.at(-1)).toEqual({ done: size, total: size });
+    expect(timings.downloadMs).toBeGreaterThan(0);
+    expect((await pull()).timings).toMatchObject({ downloadMs: 0, finishMs: 0 });
+  });
+
+  const size = () => release.files.get(ROOTFS)!.length;
+  const onRootfs = (...troubles: Trouble[]) => {
+    // The kernel comes first, untroubled: its file is taken from a mirror.
+    const mirror = tempDirectory();
+    writeFileSync(join(mirror, "vmlinux-amd64.image"), release.kernel);
+    server.troubles.push(...troubles);
+    return { mirrors: [mirror] };
+  };
+
+  it("goes on where it was cut, and takes no byte twice", async () => {
+    const options = onRootfs({ kind: "cut", after: 300_000 }, { kind: "cut", after: 200_000 });
+    const { rootfsPath } = await pull(options);
+    expect(readFileSync(rootfsPath).equals(release.rootfs)).toBe(true);
+    const ranges = server.requests.filter((request) => request.includes("bytes="));
+    expect(ranges).toHaveLength(2);
+    // A connection that breaks takes with it what was under way.
+    expect(server.sent).toBeLessThan(size() + 2 * (1 << 18));
+  });
+
+  it.each<[string, readonly Trouble[]]>([
+    [
+      "answers 503 at first",
+      [
+        { kind: "status", status: 503 },
+        { kind: "status", status: 429 },
+      ],
+    ],
+    ["ends early, as if that were all", [{ kind: "short", after: 100_000 }]],
+    ["does not answer at first", [{ kind: "silence" }]],
+    [
+      "cuts it at the first byte, thrice",
+      [
+        { kind: "cut", after: 1 },
+        { kind: "cut", after: 1 },
+        { kind: "cut", after: 1 },
+      ],
+    ],
+  ])("survives a server that %s", async (_, troubles) => {
+    const { rootfsPath } = await pull(onRootfs(...troubles));
+    expect(readFileSync(rootfsPath).equals(release.rootfs)).toBe(true);
+    expectClean();
+  });
+
+  it("survives a server that knows no ranges, and one that has no validator", async () => {
+    server.ranges = false;
+    server.etag = () => undefined;
+    const { rootfsPath } = await pull(onRootfs({ kind: "cut", after: 400_000 }));
+    expect(readFileSync(rootfsPath).equals(release.rootfs)).toBe(true);
+  });
+
+  it("begins again when the file has become another in between", async () => {
+    const path = `/images-v1/${ROOTFS}`;
+    const right = server.files.get(path)!;
+    server.files.set(path, Buffer.alloc(right.length, 7));
+    const options = onRootfs({ kind: "cut", after: 100_000 });
+    server.etag = (body) => {
+      // The right one is put there once the first answer has begun.
+      setImmediate(() => server.files.set(path, right));
+      return `"${body[0]}"`;
+    };
+    const { rootfsPath } = await pull(options);
+    expect(readFileSync(rootfsPath).equals(release.rootfs)).toBe(true);
+  });
+
+  it.each<[string, (path: string) => void, RegExp]>([
+    [
+      "other bytes",
+      (path) => server.files.set(path, Buffer.alloc(size(), 1)),
+      /its sha256 is [0-9a-f]{64}, and the manifest says|zstd cannot unpack it/,
+    ],
+    [
+      "more bytes",
+      (path) => server.files.set(path, Buffer.concat([server.files.get(path)!, Buffer.alloc(10)])),
+      /it has more than the \d+ bytes that the manifest says/,
+    ],
+    ["nothing there", (path) => server.files.delete(path), /HTTP 404/],
+    [
+      "an answer of 500 for good",
+      () => server.troubles.push(...Array<Trouble>(9).fill({ kind: "status", status: 500 })),
+      /HTTP 500/,
+    ],
+  ])("refuses %s, and leaves nothing behind", async (_, spoil, message) => {
+    const options = onRootfs();
+    spoil(`/images-v1/${ROOTFS}`);
+    const failure = await pull(options).then(
+      () => undefined,
+      (error: Error & { details?: string[] }) => error,
+    );
+    expect([failure?.message, ...(failure?.details ?? [])].join("\n")).toMatch(message);
+    expect(entries().filter((name) => !/^[0-9a-f]{64}(\.json)?$/.test(name))).toEqual([]);
+    expect(entries()).toHaveLength(2);
+  });
+
+  /** zstd of other content, as long as the right bytes: a frame that every decoder skips fills it up. */
+  const otherZstd = () => {
+    const frame = packed(Buffer.from("other content"));
+    const rest = size() - frame.length - 8;
+    const header = Buffer.alloc(8);
+    header.writeUInt32LE(0x184d2a50, 0);
+    header.writeUInt32LE(rest, 4);
+    return Buffer.concat([frame, header, Buffer.alloc(rest)]);
+  };
+  it.each<[string, string, () => Buffer]>([
+    ["a root file system that zstd unpacks, of the right size", ROOTFS, otherZstd],
+    ["a root file system that zstd unpacks, and shorter", ROOTFS, () => packed(rootfsBytes(1))],
+    [
+      "the right root file system, with more after it",
+      ROOTFS,
+      () => Buffer.concat([packed(release.rootfs), SKIPPED]),
+    ],
+    ["a kernel of the right size", KERNEL, () => Buffer.alloc(release.kernel.length, "x")],
+    ["a kernel that is cut", KERNEL, () => release.kernel.subarray(0, 100)],
+  ])("believes the sha256 alone: refuses %s, and tries the next source", async (_, name, bytes) => {
+    const wrong = bytes();
+    // A server that knows no length and sends less would be asked again.
+    const mirror = tempDirectory();
+    writeFileSync(join(mirror, name), wrong);
+    const run = recordedRun();
+    const { kernelPath, rootfsPath } = await pull({ mirrors: [mirror] }, run);
+    expect(run.warnings).toContainEqual(
+      expect.stringMatching(
+        /: (its sha256 is [0-9a-f]{64}, and the manifest says [0-9a-f]{64}|it has more than the \d+ bytes .*); trying the next source$/,
+      ),
+    );
+    expect(readFileSync(kernelPath)).toEqual(release.kernel);
+    expect(readFileSync(rootfsPath).equals(release.rootfs)).toBe(true);
+    server.files.set(`/images-v1/${name}`, wrong);
+    cacheDir = tempDirectory();
+    await expect(pull()).rejects.toThrow(
+      /^cannot fetch http:\S+: (its sha256 is [0-9a-f]{64}, and the manifest says [0-9a-f]{64}|it ended after \d+ of \d+ bytes|it has more than the \d+ bytes that the manifest says)$/,
+    );
+    expect(entries().filter((each) => !/^[0-9a-f]{64}(\.json)?$/.test(each))).toEqual([]);
+    expect(entries()).toHaveLength(name === KERNEL ? 0 : 2);
+  });
+
+  it("asks the mirrors in their order, believes none, and the release's own address last", async () => {
+    const [empty, wrong, right] = [tempDirectory(), tempDirectory(), tempDirectory()];
+    writeFileSync(join(wrong, ROOTFS), "not it");
+    for (const [name, bytes] of release.files) writeFileSync(join(right, name), bytes);
+    const run = recordedRun();
+    const { rootfsPath } = await pull({ mirrors: [empty, pathToFileURL(wrong).href, right] }, run);
+    expect(readFileSync(rootfsPath).equals(release.rootfs)).toBe(true);
+    expect(server.requests).toEqual([]);
+    expect(run.warnings.filter((line) => line.includes(ROOTFS))).toEqual([
+      expect.stringContaining(`${empty}/${ROOTFS}: there is no such file`),
+      expect.stringContaining(ROOTFS),
+    ]);
+    expectClean();
+  });
+
+  it("names every source when none has it", async () => {
+    for (const path of server.files.keys()) server.files.set(path, Buffer.from("nothing"));
+    const failure = await pull({ mirrors: [tempDirectory()] }).catch((error) => error);
+    expect(failure.message).toBe("cannot fetch vmlinux-amd64.image from any of 2 sources");
+    expect(failure.details).toHaveLength(2);
+  });
+
+  /** Waits until the system's clock for files, which ticks every few milliseconds, has ticked since a file was made. */
+  function laterThan(path: string): void {
+    const changedAt = (file: string) => statSync(file, { bigint: true }).ctimeNs;
+    const probe = join(cacheDir, "probe");
+    do writeFileSync(probe, "");
+    while (changedAt(probe) <= changedAt(path));
+  }
+
+  it.each([
+    ["truncated", (path: string) => truncateSync(path, 1000)],
+    ["written to", (path: string) => writeFileSync(path, "x", { flag: "r+" })],
+    [
+      "written to, with its old time",
+      (path: string) => {
+        const { atime, mtime } = statSync(path);
+        writeFileSync(path, "x", { flag: "r+" });
+        utimesSync(path, atime, mtime);
+      },
+    ],
+  ])("finds out that a cached file was %s, and fetches it again", async (_, spoil) => {
+    const { rootfsPath } = await pull();
+    const asked = () => server.requests.filter((request) => request.includes(ROOTFS)).length;
+    const before = asked();
+    laterThan(rootfsPath);
+    spoil(rootfsPath);
+    await pull();
+    expect(readFileSync(rootfsPath).equals(release.rootfs)).toBe(true);
+    // A busy machine may be asked twice for the same bytes.
+    expect(asked()).toBeGreaterThan(before);
+  });
+
+  it("is done once when two want it at the same time", async () => {
+    server.slowMs = 2;
+    const paths = await Promise.all([pull(), pull(), pull()]);
+    expect(new Set(paths.map(({ rootfsPath }) => rootfsPath)).size).toBe(1);
+    expect(server.requests).toHaveLength(2);
+    expectClean();
+  });
+
+  it("takes over from a process that was killed in the middle", async () => {
+    const [row] = release.manifest.images;
+    const directory = join(cacheDir, "sha256");
+    mkdirSync(directory, { recursive: true });
+    const gone = 2 ** 22 + 1;
+    writeFileSync(join(directory, `${row!.rootfs_sha256}.lock`), `${gone} 12345`);
+    writeFileSync(join(directory, `${row!.rootfs_sha256}.${gone}.partial`), "half");
+    // The file was renamed already, and what is known of it was not written yet.
+    writeFileSync(join(directory, row!.rootfs_sha256), "half");
+    const { rootfsPath } = await pull();
+    expect(readFileSync(rootfsPath).equals(release.rootfs)).toBe(true);
+    expect(await new Cache(cacheDir).leftovers()).toEqual([
+      join(directory, `${row!.rootfs_sha256}.${gone}.partial`),
+    ]);
+  });
+
+  it("is refused before the first byte when there is not room enough", async () => {
+    const manifest: Manifest = JSON.parse(JSON.stringify(release.manifest));
+    const [row] = manifest.images as { rootfs_size: number }[];
+    row!.rootfs_size = 2 ** 50;
+    await expect(pull({ manifest })).rejects.toThrow(
+      / has \d+ MB free, and about \d+ MB are needed: make room/,
+    );
+    expect(server.requests).toEqual([]);
+  });
+
+  it("ends when it is interrupted, and leaves nothing", async () => {
+    server.slowMs = 5;
+    const run = recordedRun();
+    const pulled = pull({}, run).catch((error) => error);
+    await expect.poll(() => server.requests.length).toBe(2);
+    run.interrupt(new Error("stop"));
+    expect((await pulled).message).toBe("stop");
+    expect(entries().filter((name) => name.includes(".partial") || name.includes(".lock"))).toEqual([]);
+  });
+});
+
+describe("a mirror", () => {
+  const mirror = async (...troubles: Trouble[]) => {
+    const other = await FileServer.start();
+    for (const [name, bytes] of release.files) other.files.set(`/${name}`, bytes);
+    other.troubles.push(...troubles);
+    return other;
+  };
+  const right = async (pulled: ReturnType<typeof pull>) => {
+    const { kernelPath, rootfsPath } = await pulled;
+    expect(readFileSync(kernelPath)).toEqual(release.kernel);
+    expect(readFileSync(rootfsPath).equals(release.rootfs)).toBe(true);
+  };
+  const times = (count: number, trouble: Trouble) => Array<Trouble>(count).fill(trouble);
+
+  it.each<[string, Trouble, RegExp]>([
+    ["says nothing", { kind: "silence" }, /no byte came within 0\.3 s/],
+    ["sends headers, and no byte", { kind: "stall", after: 0 }, /no byte came within 0\.3 s/],
+    ["has trouble of its own each time", { kind: "status", status: 503 }, /HTTP 503/],
+  ])("that %s is given up for the whole run, with one warning", async (_, trouble, why) => {
+    const other = await mirror(...times(9, trouble));
+    const run = recordedRun();
+    await right(pull({ mirrors: [other.url] }, run));
+    expect(run.warnings).toEqual([expect.stringMatching(/: .*; trying the next source$/)]);
+    expect(run.warnings[0]).toMatch(why);
+    // Whatever it was asked for, it was the kernel.
+    expect(other.requests.filter((request) => request.includes(ROOTFS))).toEqual([]);
+    if (trouble.kind !== "status") expect(other.requests).toHaveLength(1);
+  });
+
+  it("that nobody is at is given up as well; the address that comes last is asked for each file", async () => {
+    const run = recordedRun();
+    const gone = "http://127.0.0.1:60998";
+    await right(pull({ mirrors: [gone] }, run));
+    expect(run.warnings).toEqual([expect.stringMatching(/ECONNREFUSED.*; trying the next source$/)]);
+    for (const path of server.files.keys()) server.files.delete(path);
+    cacheDir = tempDirectory();
+    const last = recordedRun();
+    await expect(pull({ mirrors: [gone] }, last)).rejects.toThrow("from any of 2 sources");
+    // After the last source there is none to try.
+    expect(last.warnings).toEqual([expect.stringContaining("trying the next source")]);
+  });
+
+  it("that lacks one file is asked for the next", async () => {
+    const other = await mirror();
+    other.files.delete(`/${KERNEL}`);
+    await right(pull({ mirrors: [other.url] }));
+    expect(other.requests).toEqual([`GET /${KERNEL}`, `GET /${ROOTFS}`]);
+    expect(server.requests).toEqual([`GET /images-v1/${KERNEL}`]);
+  });
+
+  it.each<[string, Trouble]>([
+    ["breaks off", { kind: "cut", after: 200_000 }],
+    ["stalls", { kind: "stall", after: 200_000 }],
+  ])("that %s again and again half-way is asked for the rest, and no other source is", async (_, trouble) => {
+    const other = await mirror();
+    const options = { mirrors: [other.url] };
+    // The kernel is there already.
+    other.troubles.push({ kind: "short", after: release.kernel.length }, trouble, trouble, trouble);
+    await right(pull(options));
+    expect(other.requests.filter((request) => request.includes("bytes="))).toHaveLength(3);
+    expect(server.requests).toEqual([]);
+  });
+
+  it("that falls silent for good half-way is followed by the next source", async () => {
+    const other = await mirror({ kind: "short", after: release.kernel.length });
+    other.troubles.push({ kind: "stall", after: 200_000 }, ...times(9, { kind: "silence" }));
+    await right(pull({ mirrors: [other.url] }));
+    expect(other.requests).toHaveLength(3);
+    expect(server.requests).toEqual([`GET /images-v1/${ROOTFS}`]);
+  });
+
+  it("has its files below its address, also where that has a query", async () => {
+    const other = await mirror();
+    for (const [name, bytes] of release.files) other.files.set(`/deep/er/${name}?key=1`, bytes);
+    await right(pull({ mirrors: [`${other.url}/deep/er//?key=1`] }));
+    expect(server.requests).toEqual([]);
+  });
+
+  it.each([
+    [
+      "ftp://x/y",
+      '--mirror "ftp://x/y" begins with ftp:, which is not supported: give a path, or a file:, http: or https: address',
+    ],
+    ["", '--mirror "" is empty: give a path'],
+    ["http://", '--mirror "http://" is no address'],
+    ["file:x", '--mirror "file:x" is no file: address'],
+    [
+      "https://me:secret@example.com/",
+      "--mirror has a user name or password before example.com, which is not supported",
+    ],
+    ["/dev/null", "--mirror /dev/null is a file: give the directory that has the release's files"],
+  ])("%j is refused before anything is fetched", async (given, message) => {
+    await expect(pull({ mirrors: [given] })).rejects.toThrow(message);
+    expect(server.requests).toEqual([]);
+  });
+});
+
+describe("what is not offered", () => {
+  const refused = (query: object) =>
+    pull().then(() => ensureImage({ ...CODEX, ...query }, { cacheDir, manifest: release.manifest }));
+  it.each([
+    [{ preset: "codx" }, 'images-v1 has no preset "codx"; it has: codex'],
+    [{ flavor: "alpine" }, "codex is not offered on alpine at images-v1; it is on ubuntu"],
+    [{ arch: "arm64" }, "images-v1 has no codex on ubuntu for arm64 and qemu; it has: amd64 for qemu"],
+    [{ vmm: "libkrun" }, "images-v1 has no codex on ubuntu for amd64 and libkrun; it has: amd64 for qemu"],
+  ])("%j is refused with what is", async (query, message) => {
+    await expect(refused(query)).rejects.toThrow(message);
+  });
+
+  // The reasons are this package's own: whatever its tree says at present.
+  const refusals = Object.entries(readCells(REPOSITORY).refused).flatMap(([preset, reasons]) =>
+    Object.entries(reasons).map(([flavor, reason]) => ({ preset, flavor, reason })),
+  );
+  it.each(refusals.filter(({ flavor }) => flavor !== "ubuntu"))(
+    "says why $preset is refused on $flavor",
+    async ({ preset, flavor, reason }) => {
+      const manifest: Manifest = JSON.parse(
+        JSON.stringify(release.manifest).replaceAll('"codex"', `"${preset}"`),
+      );
+      await expect(ensureImage({ ...CODEX, preset, flavor }, { cacheDir, manifest })).rejects.toThrow(
+        `${preset} is not offered on ${flavor}: ${reason}; it is on ubuntu`,
+      );
+    },
+  );
+});
+
+describe("a lock", () => {
+  it("is held by one at a time, and let go of when the work fails", async () => {
+    const path = join(tempDirectory(), "lock");
+    let inside = 0;
+    let most = 0;
+    const work = async () => {
+      most = Math.max(most, ++inside);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      inside--;
+    };
+    await expect(withLock(path, silentRun(), () => Promise.reject(new Error("no")))).rejects.toThrow("no");
+    await Promise.all(Array.from({ length: 5 }, () => withLock(path, silentRun(), work)));
+    expect(most).toBe(1);
+    expect(existsSync(path)).toBe(false);
+  });
+
+  it("of a process whose number another has now is taken over", async () => {
+    const path = join(tempDirectory(), "lock");
+    writeFileSync(path, `${process.pid} 1`);
+    expect(await withLock(path, silentRun(), async () => "done")).toBe("done");
+  });
+});
+
+it("a large image is unpacked in little memory", async () => {
+  const large = new ReleaseFiles(server.url, "images-v3", rootfsBytes(192));
+  for (const [name, bytes] of large.files) server.files.set(`/images-v3/${name}`, bytes);
+  const before = process.memoryUsage().arrayBuffers;
+  let most = 0;
+  const watch = setInterval(() => {
+    most = Math.max(most, process.memoryUsage().arrayBuffers - before);
+  }, 5);
+  await pull({ manifest: large.manifest });
+  clearInterval(watch);
+  expect(most).toBeLessThan(48 << 20);
+});

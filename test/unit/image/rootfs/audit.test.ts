@@ -1,0 +1,500 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { Audit, type Finding, type Secret } from "../../../../pipeline/image/rootfs/audit.ts";
+import type { Rootfs } from "../../../../pipeline/image/rootfs/normalise.ts";
+import { toTar } from "../../../../pipeline/image/rootfs/normalise.ts";
+import type { Entry } from "../../../../pipeline/image/rootfs/tar-index.ts";
+import { elfFile } from "../../../support/elf.ts";
+import { normalised, type TestEntry } from "../../../support/tar.ts";
+
+const CLEAN: TestEntry[] = [
+  { name: "etc/" },
+  { name: "etc/passwd", body: "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534::/:/bin/false\n" },
+  { name: "etc/group", body: "root:x:0:\nnogroup:x:65534:\n" },
+  { name: "etc/shadow", body: "root:*:1:0:99999:7:::\nnobody:!:1::::::\n" },
+  { name: "bin/", mode: 0o755 },
+  { name: "bin/tool", body: "#!/bin/sh\n", uid: 65534, gid: 65534 },
+];
+
+let directory: string;
+beforeAll(() => {
+  directory = mkdtempSync(join(tmpdir(), "smolvm-audit-"));
+});
+afterAll(() => rmSync(directory, { recursive: true }));
+
+/** What the audit finds in a root file system whose bytes have all passed it. */
+function audited(
+  entries: readonly TestEntry[],
+  secrets: readonly Secret[] = [],
+  program: string | null = null,
+): Promise<Finding[]> {
+  return normalised(join(directory, "spool.tar"), entries, async (rootfs) => {
+    const audit = new Audit({ arch: "amd64", program, secrets });
+    for await (const _ of toTar(rootfs, (entry, chunk) => audit.chunk(entry, chunk))) {
+      // Drained, as mke2fs would.
+    }
+    return await audit.findings(rootfs);
+  });
+}
+
+const meaning = (secrets: readonly Secret[]) => new Audit({ arch: "amd64", program: null, secrets });
+
+/** A root file system that nobody scrubbed. */
+function rawRootfs(paths: readonly string[], files: Readonly<Record<string, string>> = {}): Rootfs {
+  const entries: Entry[] = paths.map((path) => ({
+    path,
+    type: "file",
+    mode: 0o600,
+    uid: 0,
+    gid: 0,
+    mtime: 0,
+    content: { offset: 0, size: 0 },
+  }));
+  const accounts: Record<string, string> = {
+    "etc/passwd": "root:x:0:0::/root:/bin/sh\n",
+    "etc/group": "root:x:0:\n",
+    ...files,
+  };
+  const read = async (path: string) => accounts[path];
+  return {
+    ...{ entries, read, sizeOf: () => 0 },
+    readAt: () => async () => Buffer.alloc(0),
+    chunks: async function* () {},
+  };
+}
+
+describe("the audit", () => {
+  it("finds nothing in a clean root file system", async () => {
+    expect(await audited(CLEAN, [{ name: "a token", value: "not-in-there" }])).toEqual([]);
+  });
+
+  it.each([
+    ["etc/ssh/ssh_host_rsa_key", "is an SSH host key"],
+    ["etc/machine-id", "is a machine-id"],
+    ["var/lib/dbus/machine-id", "is a machine-id"],
+    ["etc/resolv.conf", "is the builder's name servers"],
+    ["root/.ssh/authorized_keys", "is somebody's SSH key"],
+    ["home/agent/.ssh/id_ed25519", "is somebody's SSH key"],
+    ["root/.bash_history", "is the builder's account"],
+    ["root/.git-credentials", "is the builder's account"],
+    ["root/.docker/config.json", "is the builder's account"],
+    ["root/.npmrc", "is the builder's account"],
+    ["root/.npm/_logs/x", "is a cache of the build"],
+    ["root/.cache/uv/x", "is a cache of the build"],
+    ["tmp/network/ca.pem", "is a temporary file of the build"],
+    ["home/agent/.npmrc", "is the builder's account"],
+    ["home/agent/.cache/uv/x", "is a cache of the build"],
+    [".ssh/id_rsa", "is somebody's SSH key"],
+    ["var/log/apt/history.log", "is a log or a cache of the build"],
+    ["var/cache/apt/pkgcache.bin", "is a log or a cache of the build"],
+    ["var/lib/apt/lists/x", "is a log or a cache of the build"],
+    ["usr/local/share/ca-certificates/company.crt", "is a CA of the build's network"],
+  ])("does not rely on the scrubbing: %s %s", async (path, what) => {
+    const findings = await meaning([]).findings(rawRootfs([path]));
+    expect(findings.map((finding) => `${finding.path} ${finding.what}`).join()).toContain(`${path} ${what}`);
+  });
+
+  it.each([
+    "opt/agent/etc/ssh/ssh_host_rsa_key",
+    "opt/agent/etc/machine-id",
+    "etc/machine-id.example",
+    "opt/agent/etc/resolv.conf",
+    "etc/resolv.conf.example",
+    "opt/root/.npmrc",
+    "opt/root/.cache/x",
+    "opt/agent/tmp/x",
+    "opt/agent/var/log/x",
+    "opt/usr/local/share/ca-certificates/x",
+  ])("does not take %s for what lies elsewhere", async (path) => {
+    expect(await meaning([]).findings(rawRootfs([path]))).toEqual([]);
+  });
+
+  it("puts up with the directories in which logs and caches will be", async () => {
+    const names = ["etc/", "var/", "var/log/", "var/log/apt/", "var/cache/", "var/cache/apt/"];
+    const raw = rawRootfs(names.map((name) => name.slice(0, -1)));
+    const entries = raw.entries.map((entry) => ({ ...entry, type: "directory" as const }));
+    expect(await meaning([]).findings({ ...raw, entries })).toEqual([]);
+  });
+
+  it.each([
+    ["its user", { uid: 1000, gid: 0 }],
+    ["its group", { uid: 0, gid: 1000 }],
+  ])("finds a file of which only %s is no account of the image", async (_, owner) => {
+    const findings = await audited([...CLEAN, { name: "bin/mine", ...owner }]);
+    expect(findings.map(({ path }) => path)).toEqual(["bin/mine"]);
+  });
+
+  it("finds a file of the builder's uid", async () => {
+    const findings = await audited([...CLEAN, { name: "bin/mine", uid: 1000, gid: 1000 }]);
+    expect(findings).toEqual([
+      { path: "bin/mine", what: "is owned by 1000:1000, which is no account of the image" },
+    ]);
+  });
+
+  it.each([
+    ["etc/passwd", "root::0:0::/root:/bin/sh\n", "lets root in without a password"],
+    ["etc/passwd", "root:$6$abc:0:0::/root:/bin/sh\n", "holds a password hash of root"],
+    ["etc/passwd", "root:$6$endsinx:0:0::/root:/bin/sh\n", "holds a password hash of root"],
+    ["etc/passwd", "root:!$6$locked:0:0::/root:/bin/sh\n", "holds a password hash of root"],
+    ["etc/group", "root:$6$endsinx:0:\nnogroup:x:65534:\n", "holds a password hash of root"],
+    ["etc/group", "root:!$6$locked:0:\nnogroup:x:65534:\n", "holds a password hash of root"],
+  ])("finds an account that a password opens, in %s", async (path, body, what) => {
+    const entries = CLEAN.map((entry) => (entry.name === path ? { ...entry, body } : entry));
+    expect(await audited(entries)).toContainEqual({ path, what });
+  });
+
+  it.each([
+    ["root:$y$j9T$abc:1:0:99999:7:::\n", "holds a password hash of root"],
+    ["root:!$6$locked:1::::::\n", "holds a password hash of root"],
+    ["root:$6$ends!:1::::::\n", "holds a password hash of root"],
+    ["root::1:0:99999:7:::\n", "lets root in without a password"],
+    ["root\n", "lets root in without a password"],
+    ["root:*:1::::::\nuser::1::::::\n", "lets user in without a password"],
+  ])("does not rely on accounts having been locked: %j %s", async (shadow, what) => {
+    const findings = await meaning([]).findings(rawRootfs([], { "etc/shadow": shadow }));
+    expect(findings).toEqual([{ path: "etc/shadow", what }]);
+  });
+
+  it("finds nothing in a group that has no password at all: nobody can join it", async () => {
+    const groups = { "etc/group": "root::0:\n", "etc/gshadow": "root:::\nstaff:!::\n" };
+    expect(await meaning([]).findings(rawRootfs([], groups))).toEqual([]);
+  });
+
+  it("finds a group that a password opens", async () => {
+    const gshadow = { "etc/gshadow": "root:*::\nstaff:$6$hash::\n" };
+    const findings = await meaning([]).findings(rawRootfs([], gshadow));
+    expect(findings).toEqual([{ path: "etc/gshadow", what: "holds a password hash of staff" }]);
+  });
+
+  it("finds that files belong to nobody where there is no list of accounts", async () => {
+    const findings = await audited([{ name: "bin/" }]);
+    expect(findings).toEqual([{ path: "bin", what: "is owned by 0:0, which is no account of the image" }]);
+  });
+
+  it("finds nothing in what an untidy build left, once it is scrubbed", async () => {
+    const untidy = [
+      ...["etc/ssh/", "root/", "root/.npm/", "tmp/", "var/", "var/log/", "var/cache/", "var/cache/apt/"],
+      ...["etc/ssh/ssh_host_rsa_key", "etc/machine-id", "etc/resolv.conf", "root/.npm/x", "tmp/x"],
+      ...["root/.bash_history", "var/log/x.log", "var/cache/apt/x"],
+    ].map((name) => ({ name }));
+    expect(await audited([...CLEAN, ...untidy])).toEqual([]);
+  });
+
+  it("finds a secret that comes a few bytes at a time", async () => {
+    const audit = meaning([{ name: "a token", value: "0123456789" }]);
+    const entry: Entry = { path: "slow", type: "file", mode: 0o600, uid: 0, gid: 0, mtime: 0 };
+    for (const piece of ["xx012", "3", "4567", "89yy"]) audit.chunk(entry, Buffer.from(piece));
+    expect(await audit.findings(rawRootfs([]))).toEqual([{ path: "slow", what: "holds a token" }]);
+  });
+
+  it("looks for values of eight characters and more: shorter ones are in every image", async () => {
+    const secrets = [
+      { name: "a short value", value: "1234567" },
+      { name: "a value", value: "12345678" },
+    ];
+    const findings = await audited([...CLEAN, { name: "bin/x", body: "12345678" }], secrets);
+    expect(findings).toEqual([{ path: "bin/x", what: "holds a value" }]);
+  });
+
+  it("finds a secret wherever it is, also across two reads of a large file", async () => {
+    const secret = "ghp_0123456789abcdef";
+    // A file is read a MiB at a time.
+    const body = `${"x".repeat((1 << 20) - 7)}${secret}${"y".repeat(100)}`;
+    const findings = await audited(
+      [...CLEAN, { name: "bin/large", body }],
+      [{ name: "the value of X_TOKEN", value: secret }],
+    );
+    expect(findings).toEqual([{ path: "bin/large", what: "holds the value of X_TOKEN" }]);
+  });
+
+  it("names a file once, however often it holds a secret", async () => {
+    // Three reads of a MiB each, every one with the secret in it.
+    const body = "ghp_0123456789abcdef ".repeat((3 << 20) / 21);
+    const secrets = [
+      { name: "the value of X_TOKEN", value: "ghp_0123456789abcdef" },
+      { name: "a longer one", value: "L".repeat(64) },
+    ];
+    expect(await audited([...CLEAN, { name: "bin/large", body }], secrets)).toEqual([
+      { path: "bin/large", what: "holds the value of X_TOKEN" },
+    ]);
+  });
+
+  it("does not join the end of one file with the start of the next", async () => {
+    const entries = [...CLEAN, { name: "bin/x1", body: "abcdefgh" }, { name: "bin/x2", body: "ijklmnop" }];
+    expect(await audited(entries, [{ name: "a token", value: "efghijkl" }])).toEqual([]);
+  });
+
+  it.each([
+    [
+      "a program that runs as its owner",
+      { name: "bin/helper", mode: 0o4755 },
+      /^bin\/helper runs as its owner or group \(mode 4755\)/,
+    ],
+    [
+      "a program that runs as its group",
+      { name: "bin/helper", mode: 0o2755 },
+      /^bin\/helper runs as its owner or group \(mode 2755\)/,
+    ],
+    [
+      "a file that everybody can write",
+      { name: "bin/config", mode: 0o666 },
+      /^bin\/config can be written by everybody \(mode 666\)/,
+    ],
+    [
+      "a directory that everybody can write",
+      { name: "bin/drop/", mode: 0o777 },
+      /^bin\/drop can be written by everybody \(mode 777\)/,
+    ],
+    [
+      "a file that everybody can write, sticky or not",
+      { name: "bin/config", mode: 0o1666 },
+      /^bin\/config can be written by everybody \(mode 1666\)/,
+    ],
+  ])("finds %s", async (_, entry, finding) => {
+    const findings = await audited([...CLEAN, entry]);
+    expect(findings.map(({ path, what }) => `${path} ${what}`)).toEqual([expect.stringMatching(finding)]);
+  });
+
+  it("leaves alone directories that everybody, or a group, may use, and links, whose mode means nothing", async () => {
+    const entries: TestEntry[] = [
+      { name: "tmp/", mode: 0o1777 },
+      { name: "bin/mail/", mode: 0o2775 },
+      { name: "bin/link", type: "symlink", linkname: "tool", mode: 0o777 },
+    ];
+    expect(await audited([...CLEAN, ...entries])).toEqual([]);
+  });
+
+  // As `find / -perm /6000` lists them in the bases; of the wrong name, each fails the cell.
+  it.each([
+    ...[
+      "chage",
+      "chfn",
+      "chsh",
+      "expiry",
+      "gpasswd",
+      "mount",
+      "newgrp",
+      "passwd",
+      "ssh-agent",
+      "su",
+      "umount",
+    ],
+    ...["bbsuid", "unix_chkpwd", "ssh-keysign"],
+  ])("leaves alone the distributions' %s, which runs as its owner", async (name) => {
+    const usr = ["usr/", "usr/bin/"].map((directory) => ({ name: directory }));
+    expect(await audited([...CLEAN, ...usr, { name: `usr/bin/${name}`, mode: 0o4755 }])).toEqual([]);
+  });
+});
+
+describe("the audit of programs", () => {
+  const ALPINE: TestEntry[] = [
+    ...CLEAN,
+    { name: "lib/" },
+    ...["ld-musl-x86_64.so.1", "libc.musl-x86_64.so.1"].map((name) => ({ name: `lib/${name}` })),
+  ];
+  // Merged directories and a link across them, as Debian has them.
+  const DEBIAN: TestEntry[] = [
+    ...CLEAN,
+    ...["usr/", "usr/lib/", "usr/lib64/", "usr/lib/x86_64-linux-gnu/"].map((name) => ({ name })),
+    { name: "lib64", type: "symlink", linkname: "usr/lib64" },
+    { name: "usr/lib64/ld-linux-x86-64.so.2", type: "symlink", linkname: "../lib/x86_64-linux-gnu/ld.so" },
+    ...["ld.so", "libc.so.6"].map((name) => ({ name: `usr/lib/x86_64-linux-gnu/${name}` })),
+  ];
+  const GLIBC = elfFile({ interpreter: "/lib64/ld-linux-x86-64.so.2", needed: ["libm.so.6", "libc.so.6"] });
+  const MUSL = elfFile({ interpreter: "/lib/ld-musl-x86_64.so.1", needed: ["libc.musl-x86_64.so.1"] });
+
+  it.each([
+    [
+      "a glibc program",
+      ALPINE,
+      GLIBC,
+      "needs /lib64/ld-linux-x86-64.so.2, which is not there (it is built for glibc)",
+    ],
+    [
+      "a glibc library",
+      ALPINE,
+      elfFile({ needed: ["libc.so.6"] }),
+      "needs libc.so.6, which is not there (it is built for glibc)",
+    ],
+    [
+      "a musl program",
+      DEBIAN,
+      MUSL,
+      "needs /lib/ld-musl-x86_64.so.1, which is not there (it is built for musl)",
+    ],
+    [
+      "a program of another arch",
+      ALPINE,
+      elfFile({ machine: 183 }),
+      "is a program for arm64, and the image is for amd64",
+    ],
+    [
+      "a program of an arch that nobody has",
+      ALPINE,
+      elfFile({ machine: 243 }),
+      "is a program for machine 243, and the image is for amd64",
+    ],
+  ])("finds %s where it cannot be loaded, by its path", async (_, root, body, what) => {
+    expect(await audited([...root, { name: "bin/agent", body, mode: 0o755 }])).toEqual([
+      { path: "bin/agent", what },
+    ]);
+  });
+
+  it.each([
+    ["glibc", DEBIAN, GLIBC],
+    ["musl", ALPINE, MUSL],
+    ["no libc at all", ALPINE, elfFile({})],
+  ])("finds nothing in a program for %s where that is", async (_, root, body) => {
+    expect(await audited([...root, { name: "bin/agent", body, mode: 0o755 }])).toEqual([]);
+  });
+
+  it("finds nothing in a file that only begins like a program", async () => {
+    expect(
+      await audited([...ALPINE, { name: "bin/agent", body: GLIBC.subarray(0, 80), mode: 0o755 }]),
+    ).toEqual([]);
+  });
+
+  it("finds a large program that a preset brings a second time, and no hard link to one", async () => {
+    const program = Buffer.concat([elfFile({}), Buffer.alloc(1 << 20, "x")]);
+    const other = Buffer.concat([elfFile({}), Buffer.alloc(1 << 20, "y")]);
+    const entries: TestEntry[] = [
+      ...[...CLEAN, { name: "opt/" }, { name: "bin/node", body: program, mode: 0o755 }],
+      ...[
+        { name: "opt/node", body: program, mode: 0o755 },
+        { name: "opt/other", body: other, mode: 0o755 },
+      ],
+      { name: "opt/same", type: "link", linkname: "opt/other" },
+    ];
+    expect(await audited(entries)).toEqual([{ path: "opt/node", what: "is a second copy of bin/node" }]);
+  });
+
+  describe("that are there twice", () => {
+    const LARGE = 1 << 20;
+    const large = (size: number, tail = "x") => {
+      const program = elfFile({});
+      return Buffer.concat([program, Buffer.alloc(size - program.length, tail)]);
+    };
+    /** The same tree with these programs, at their paths. */
+    const having = (programs: Readonly<Record<string, Buffer>>) =>
+      audited([
+        ...[...CLEAN, { name: "opt/" }],
+        ...Object.entries(programs).map(([name, body]) => ({ name, body, mode: 0o755 })),
+      ]);
+
+    it("names the first of them in each finding", async () => {
+      const program = large(LARGE);
+      expect(await having({ "bin/node": program, "opt/a": program, "opt/b": program })).toEqual([
+        { path: "opt/a", what: "is a second copy of bin/node" },
+        { path: "opt/b", what: "is a second copy of bin/node" },
+      ]);
+    });
+
+    it("compares all of them, not how they begin", async () => {
+      const [one, two] = [large(2 * LARGE), large(2 * LARGE)];
+      two[two.length - 1] = 0;
+      expect(await having({ "bin/node": one, "opt/node": two })).toEqual([]);
+    });
+
+    it("puts up with small ones, with what is no program, and with the distribution's own", async () => {
+      const [small, program] = [large(LARGE - 1), large(LARGE)];
+      const data = Buffer.alloc(2 * LARGE, "data");
+      expect(await having({ "bin/small": small, "opt/small": small })).toEqual([]);
+      expect(await having({ "bin/data": data, "opt/data": data })).toEqual([]);
+      expect(await having({ "bin/busybox": program, "bin/sh": program })).toEqual([]);
+    });
+  });
+
+  const LOCAL = ["usr/", "usr/local/", "usr/local/bin/", "opt/"].map((name) => ({ name }));
+  const typed = (body: string | Buffer, ...more: TestEntry[]) => [
+    ...[...CLEAN, ...LOCAL, ...more, { name: "opt/agent.js", body, mode: 0o755 }],
+    { name: "usr/local/bin/agent", type: "symlink" as const, linkname: "/opt/agent.js" },
+  ];
+
+  it.each<[string, TestEntry[], Finding]>([
+    [
+      "is not there",
+      [...CLEAN, ...LOCAL],
+      { path: "usr/local/bin/agent", what: "is missing, or a link to nothing" },
+    ],
+    [
+      "is a link to nothing",
+      [...CLEAN, ...LOCAL, { name: "usr/local/bin/agent", type: "symlink", linkname: "../lib/agent" }],
+      { path: "usr/local/bin/agent", what: "is missing, or a link to nothing" },
+    ],
+    [
+      "is run by what is not in the path",
+      typed("#!/usr/bin/env node\n", { name: "usr/bin/" }, { name: "usr/bin/env", mode: 0o755 }),
+      { path: "opt/agent.js", what: "is run by node, which is not there" },
+    ],
+    [
+      "is run by what is not there",
+      typed("#!/opt/venv/bin/python -E\n"),
+      { path: "opt/agent.js", what: "is run by /opt/venv/bin/python, which is not there" },
+    ],
+    [
+      "is run by what is not there, with nothing behind its name but an end of line of another system",
+      typed("#!/bin/tool\r\n"),
+      { path: "opt/agent.js", what: "is run by /bin/tool\r, which is not there" },
+    ],
+    [
+      "is not executable",
+      typed("#!/bin/tool\n").map((entry) =>
+        entry.name === "opt/agent.js" ? { ...entry, mode: 0o644 } : entry,
+      ),
+      { path: "opt/agent.js", what: "is not executable" },
+    ],
+  ])("finds that what users type %s", async (_, entries, finding) => {
+    expect(await audited(entries, [], "agent")).toEqual([finding]);
+  });
+
+  it("finds nothing where what runs it is there, behind links", async () => {
+    const node: TestEntry[] = [
+      ...[{ name: "usr/bin/" }, { name: "usr/bin/env", mode: 0o755 }, { name: "opt/node", mode: 0o755 }],
+      { name: "usr/local/bin/node", type: "symlink", linkname: "../../../opt/node" },
+    ];
+    expect(await audited(typed("#!/usr/bin/env -S node --quiet\n", ...node), [], "agent")).toEqual([]);
+  });
+
+  it.each([
+    ["a script without options", "#!/bin/tool\n"],
+    ["a script with space around its options", "#!  /bin/tool   -E  \n"],
+    ["a script whose only option is not what runs it", "#!/bin/tool node\n"],
+    ["a program", elfFile({})],
+    ["text that has no first line for Linux", "\n#!/nowhere\n"],
+    ["text that speaks of a first line", "echo '#!/nowhere'\n"],
+  ])("finds nothing in %s", async (_, body) => {
+    expect(await audited(typed(body), [], "agent")).toEqual([]);
+  });
+
+  it.each(["usr/local/sbin", "usr/local/bin", "usr/sbin", "usr/bin", "sbin", "bin"])(
+    "finds what env runs in %s",
+    async (place) => {
+      const directories = ["usr/", "usr/bin/", "usr/local/", "usr/local/bin/", "opt/", `${place}/`];
+      const entries: TestEntry[] = [
+        ...[
+          ...CLEAN,
+          ...[...new Set(directories)].filter((name) => name !== "bin/").map((name) => ({ name })),
+        ],
+        { name: "usr/bin/env", mode: 0o755 },
+        { name: `${place}/node`, mode: 0o755 },
+        { name: "usr/local/bin/agent", body: "#!/usr/bin/env   node\n", mode: 0o755 },
+      ];
+      expect(await audited(entries, [], "agent")).toEqual([]);
+    },
+  );
+
+  it("does not follow links in a circle", async () => {
+    const circle = ["a", "b"].map(
+      (name, index): TestEntry => ({
+        name: `usr/local/bin/${name}`,
+        type: "symlink",
+        linkname: ["b", "a"][index]!,
+      }),
+    );
+    expect(await audited([...CLEAN, ...LOCAL, ...circle], [], "a")).toEqual([
+      { path: "usr/local/bin/a", what: "is missing, or a link to nothing" },
+    ]);
+  });
+});

@@ -1,0 +1,215 @@
+import { registerLogger } from "@actions/languageservice/log";
+import { validate } from "@actions/languageservice/validate";
+import { describe, expect, it } from "vitest";
+import { TextDocument } from "vscode-languageserver-textdocument";
+import { parse } from "yaml";
+import { synth } from "../../../pipeline/synth/synth.ts";
+import type { Job, Step, Workflow } from "../../../pipeline/synth/workflow/model.ts";
+import { projectApp } from "../../support/tree.ts";
+
+const output = synth(projectApp());
+const workflows = [...output].filter(([path]) => path.startsWith(".github/workflows/"));
+const published = output.get(".github/workflows/build-published-images.yml")!;
+
+// The validator swallows its own failures and then finds nothing wrong: they count as findings here.
+const crashes: string[] = [];
+const ignore = () => {};
+registerLogger({ error: (message) => void crashes.push(message), warn: ignore, info: ignore, log: ignore });
+
+let documents = 0;
+/** What GitHub's own validator finds wrong with a workflow. */
+async function problems(text: string): Promise<string[]> {
+  // It remembers a document by its address: the same address twice would give the first one's findings.
+  const uri = `file:///.github/workflows/${documents++}.yml`;
+  const found = await validate(TextDocument.create(uri, "yaml", 1, text));
+  return [...found.map(({ message }) => String(message)), ...crashes.splice(0)];
+}
+
+const jobsOf = (text: string): [string, Job][] => Object.entries((parse(text) as Workflow).jobs);
+const stepsOf = (text: string) => jobsOf(text).flatMap(([, job]) => job.steps);
+const namesOf = (text: string, breaks: (job: Job) => boolean) =>
+  jobsOf(text).flatMap(([name, job]) => (breaks(job) ? [name] : []));
+
+const hasToken = ({ env }: Step) => env?.GITHUB_TOKEN === "${{ github.token }}";
+
+/** Rules of our own: each gives what breaks it. */
+const RULES: Record<string, (text: string) => string[]> = {
+  "every action is pinned by commit, with its version as a comment": (text) =>
+    text
+      .split("\n")
+      .filter((line) => /^\s*(- )?uses:/.test(line))
+      .filter((line) => !/uses: [\w-]+\/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$/.test(line)),
+  "no script holds an expression": (text) =>
+    stepsOf(text).flatMap(({ run }) => (run?.includes("${{") ? [run] : [])),
+  "every job is bounded in time": (text) => namesOf(text, (job) => !(job["timeout-minutes"] > 0)),
+  "no matrix stops at the first cell that fails": (text) =>
+    namesOf(text, ({ strategy }) => strategy !== undefined && strategy["fail-fast"] !== false),
+  "a job may write when a step of it has the token, and what may sign runs none of our code": (text) =>
+    namesOf(text, ({ permissions, steps }) => {
+      const asked = Object.entries(permissions).map(([name, access]) => `${name}: ${access}`);
+      const signs = asked.includes("id-token: write");
+      if (signs)
+        return asked.join() !== "id-token: write,attestations: write" || steps.some(({ run }) => run);
+      const writes = steps.some(hasToken) ? "contents: write" : "contents: read";
+      const proposes = steps.some(({ run }) => run?.includes("propose")) ? ["pull-requests: write"] : [];
+      return asked.join() !== [writes, ...proposes].join();
+    }),
+  "what no job asks for is granted to none": (text) => {
+    const { permissions } = parse(text) as Workflow;
+    return JSON.stringify(permissions) === "{}" ? [] : [`permissions: ${JSON.stringify(permissions)}`];
+  },
+  "no checkout leaves a token behind": (text) =>
+    stepsOf(text)
+      .filter(({ uses }) => uses?.startsWith("actions/checkout@"))
+      .flatMap((step) => (step.with?.["persist-credentials"] === false ? [] : [step.uses!])),
+  "the token reaches the steps that talk to GitHub, and nothing else": (text) => {
+    const given = stepsOf(text).filter(hasToken);
+    const talk = /^npm run -s (release -- |cell -- "\$CELL" --stage upload )/;
+    const strangers = given.flatMap(({ run, name }) => (talk.test(run ?? "") ? [] : [name ?? "?"]));
+    const elsewhere = (text.match(/secrets\.\w+|github\.token/g) ?? []).slice(given.length);
+    return [...strangers, ...elsewhere];
+  },
+};
+
+describe.each(workflows)("%s", (_, text) => {
+  it("passes GitHub's validator", async () => {
+    expect(await problems(text)).toEqual([]);
+  });
+
+  it.each(Object.keys(RULES))("%s", (rule) => {
+    expect(RULES[rule]!(text)).toEqual([]);
+  });
+
+  it("names only scripts that package.json has", async () => {
+    const { default: manifest } = await import("../../../package.json", { with: { type: "json" } });
+    const named = stepsOf(text).flatMap(({ run }) =>
+      [...(run ?? "").matchAll(/npm run (?:-s )?([\w:]+)/g)].map(([, name]) => name!),
+    );
+    expect(named).toContain("synth");
+    expect(named.filter((name) => !Object.hasOwn(manifest.scripts, name))).toEqual([]);
+  });
+});
+
+describe("build-published-images", () => {
+  const { jobs } = parse(published) as Workflow;
+
+  it("plans first, then builds the kernels, the bases, and the presets on them; what is attested is published", () => {
+    expect(Object.keys(jobs)).toEqual(["plan", "kernel", "base", "preset", "attest", "publish"]);
+    expect(jobs.publish?.needs).toEqual(["plan", "kernel", "base", "preset", "attest"]);
+    expect(jobs.plan?.needs).toBeUndefined();
+    expect(jobs.kernel?.needs).toEqual(["plan"]);
+    expect(jobs.base?.needs).toEqual(["plan", "kernel"]);
+    expect(jobs.preset?.needs).toEqual(["plan", "kernel", "base"]);
+  });
+
+  it("builds what the plan says, each cell in a job of its own", () => {
+    const matrixOf = (job: Job | undefined) => job?.strategy?.matrix.include;
+    expect(matrixOf(jobs.kernel)).toBe("${{ fromJSON(needs.plan.outputs.kernels) }}");
+    expect(matrixOf(jobs.base)).toBe("${{ fromJSON(needs.plan.outputs.bases) }}");
+    expect(matrixOf(jobs.preset)).toBe("${{ fromJSON(needs.plan.outputs.presets) }}");
+    expect(Object.keys(jobs.plan?.outputs ?? {})).toEqual([
+      ...["release-id", "complete", "attestations", "kernels", "bases", "presets"],
+    ]);
+  });
+
+  it("refuses a stale tree before anything is built", () => {
+    expect(jobs.plan?.steps.map(({ run }) => run)).toContain("npm run -s synth -- --check");
+  });
+
+  const withOf = (job: Job | undefined, action: string) =>
+    job?.steps.flatMap((step) => (step.uses?.startsWith(action) ? [step.with!] : [])) ?? [];
+
+  it.each([
+    ["the kernel", "kernel", "base", "${{ matrix.kernel }}"],
+    ["the kernel", "kernel", "preset", "${{ matrix.kernel }}"],
+    ["the base's container image", "base", "preset", "${{ matrix.base }}"],
+  ])("hands %s of %s to %s under one name and path", (_, from, to, cell) => {
+    const [given] = withOf(jobs[from], "actions/upload-artifact");
+    const taken = withOf(jobs[to], "actions/download-artifact").find(({ name }) => `${name}`.includes(cell));
+    expect(taken?.name).toBe(`${given?.name}`.replace("${{ matrix.cell }}", cell));
+    expect(taken?.path).toBe(given?.path);
+  });
+
+  it("compiles no kernel twice for the same inputs: their hash is the key, whole and alone", () => {
+    const [cache] = withOf(jobs.kernel, "actions/cache");
+    expect(cache).toEqual({ path: "out/cache/kernels", key: "${{ matrix.cell }}-${{ matrix.inputs }}" });
+    expect(jobs.kernel?.steps.find(({ env }) => env?.CELL)?.run).toContain(" --as-declared");
+    expect(cache?.path).toBe(withOf(jobs.kernel, "actions/upload-artifact")[0]?.path);
+  });
+
+  it("attests the origin and the inventory of what every cell staged, in a job that alone may sign", () => {
+    const signing = Object.entries(jobs).filter(([, { permissions }]) => permissions["id-token"] === "write");
+    expect(signing.map(([name]) => name)).toEqual(["attest"]);
+    expect(jobs.attest?.needs).toEqual(["plan", "kernel", "base", "preset"]);
+    const staged = withOf(jobs.base, "actions/upload-artifact").find(({ path }) => path === "out/release");
+    const [taken] = withOf(jobs.attest, "actions/download-artifact");
+    expect(taken).toEqual({ name: staged?.name, path: "staged" });
+    expect(withOf(jobs.attest, "actions/attest")).toEqual([
+      { "subject-path": "${{ matrix.subjects }}" },
+      { "subject-path": "${{ matrix.subjects }}", "sbom-path": "${{ matrix.sbom }}" },
+    ]);
+  });
+
+  it("takes the cell into its script from the environment alone", () => {
+    const building = [jobs.kernel, jobs.base, jobs.preset].map((job) =>
+      job?.steps.find(({ env }) => env?.CELL),
+    );
+    for (const step of building) {
+      expect(step?.env?.CELL).toBe("${{ matrix.cell }}");
+      expect(step?.run).toContain('"$CELL"');
+    }
+  });
+});
+
+/** The published workflow with one mistake in it. */
+function planted(right: string | RegExp, wrong: string): string {
+  const text = published.replace(right, wrong);
+  expect(text).not.toBe(published);
+  return text;
+}
+
+it.each([
+  ["an unknown permission", "contents: write", "content: write", /content/],
+  ["a need that is no job", "- plan", "- plans", /plans/],
+  ["an unknown context", "matrix.cell", "matrixx.cell", /matrixx/],
+  ["an output that its job does not have", "needs.plan.outputs.bases ", "needs.plan.outputs.base ", /base/],
+  ["a job without a machine", /^ {4}runs-on: .*\n/m, "", /runs-on/],
+  ["an event that GitHub does not have", "workflow_dispatch", "workflow_dispatched", /workflow_dispatched/],
+])("GitHub's validator sees %s", async (_, right, wrong, message) => {
+  expect((await problems(planted(right, wrong))).join("\n")).toMatch(message);
+});
+
+it.each([
+  [
+    "every action is pinned by commit, with its version as a comment",
+    /checkout@[0-9a-f]{40} # /,
+    "checkout@",
+  ],
+  ["no script holds an expression", '"$CELL"', "${{ matrix.cell }}"],
+  ["every job is bounded in time", /^ {4}timeout-minutes: 15\n/m, ""],
+  ["no matrix stops at the first cell that fails", "fail-fast: false", "fail-fast: true"],
+  [
+    "a job may write when a step of it has the token, and what may sign runs none of our code",
+    "contents: write",
+    "contents: read",
+  ],
+  ["what no job asks for is granted to none", "permissions: {}", "permissions: write-all"],
+  ["no checkout leaves a token behind", "persist-credentials: false", "fetch-depth: 0"],
+  [
+    "a job may write when a step of it has the token, and what may sign runs none of our code",
+    "name: cell-${{ matrix.cell }}\n          path: staged",
+    "name: x\n      - run: npm ci",
+  ],
+  [
+    "the token reaches the steps that talk to GitHub, and nothing else",
+    "CELL: ${{ matrix.cell }}",
+    "CELL: ${{ secrets.GITHUB_TOKEN }}",
+  ],
+  [
+    "the token reaches the steps that talk to GitHub, and nothing else",
+    "CELL: ${{ matrix.cell }}\n        run",
+    "CELL: ${{ matrix.cell }}\n          GITHUB_TOKEN: ${{ github.token }}\n        run",
+  ],
+])("the rule that %s catches its opposite", (rule, right, wrong) => {
+  expect(RULES[rule]!(planted(right, wrong))).toHaveLength(1);
+});
