@@ -4,6 +4,7 @@ export default defineConfig({
   test: {
     // Most of a test's time is a command's, which is a process of its own.
     maxWorkers: "100%",
+    globalSetup: "test/support/build.ts",
     projects: [
       {
         // Vite warns of each source map in GitHub's validator that has no source beside it.

@@ -75,7 +75,8 @@ function withoutUnusedImports(text: string): string {
   const code = text.replaceAll(/\/\*.*?\*\/|\/\/[^\n]*|"[^"\n]*"/gs, "");
   return text.replaceAll(/^import \{ ([\w, ]+) \} from .*\n/gm, (line, names: string) => {
     const all = names.split(", ");
-    const used = all.filter((name) => code.match(new RegExp(`\\b${name}\\b(?!:)`, "g"))!.length > 1);
+    const uses = (name: string) => code.match(new RegExp(`\\b${name}\\b(?!:)`, "g"))!.length;
+    const used = all.filter((name) => uses(name.replace(/^type /, "")) > 1);
     if (used.length === 0) return "";
     return used.length === all.length ? line : line.replace(names, used.join(", "));
   });

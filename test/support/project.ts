@@ -12,6 +12,9 @@ import type { Kernel } from "../../pipeline/vm/proof/verify.ts";
 
 /** The checkout that the tests belong to. */
 export const REPOSITORY = fileURLToPath(new URL("../..", import.meta.url));
+/** The two programs, as they are shipped: support/build.ts has compiled them. */
+export const PROGRAM = [process.execPath, join(REPOSITORY, "dist/cli/pipeline/main.js")] as const;
+export const SMOLVM = [process.execPath, join(REPOSITORY, "dist/cli/smolvm/main.js")] as const;
 const KERNELS = join(REPOSITORY, "out/cache/kernels");
 
 export interface Ended {
@@ -74,13 +77,12 @@ export interface CliOptions {
 
 /** Runs the command line in a project's directory, as npm does. */
 export function cli(root: string, args: readonly string[], options: CliOptions = {}): Promise<Ended> {
-  const main = join(REPOSITORY, "pipeline/cli/pipeline/main.ts");
-  return command([process.execPath, "--import", "tsx", main, ...args], { ...options, root });
+  return command([...PROGRAM, ...args], { ...options, root });
 }
 
 /** Runs the command of users. */
 export const smolvm = (args: readonly string[], env: NodeJS.ProcessEnv, options: CliOptions = {}) =>
-  command([process.execPath, join(REPOSITORY, "bin/smolvm.js"), ...args], { ...options, env });
+  command([...SMOLVM, ...args], { ...options, env });
 
 /** Runs a program. */
 export function command(line: readonly string[], options: CliOptions & { root?: string }): Promise<Ended> {

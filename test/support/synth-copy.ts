@@ -23,12 +23,13 @@ import { sampleApp } from "./tree.ts";
 
 /** The pipeline, and what every tree is made with. */
 const RECIPES = [
-  ...["pipeline", "init", "package.json", "tsconfig.json"],
+  ...["bin", "pipeline", "init", "package.json", "tsconfig.json"],
   ...["kernel", "network", "tools"].map((name) => `dockerfiles/${name}`),
 ];
 /** Everything that synth reads or writes in the checkout, and the pipeline itself. */
 const PROJECT = [
   ...[
+    "bin",
     "pipeline",
     "dockerfiles",
     "init",
@@ -94,7 +95,7 @@ export class Copy {
   /** Runs the copy's own command line, as outside of Actions unless `env` says otherwise. */
   async run(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Ended> {
     const outside = { GITHUB_ACTIONS: undefined, GITHUB_OUTPUT: undefined };
-    const command = ["--import", "tsx", this.path("pipeline/cli/pipeline/main.ts"), ...args];
+    const command = [this.path("bin/smolvm-images.js"), ...args];
     const { exitCode, stdout, stderr } = await x(process.execPath, command, {
       nodeOptions: { cwd: this.root, env: { ...outside, ...env } },
     });

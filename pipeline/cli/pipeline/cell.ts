@@ -32,7 +32,6 @@ interface Flags extends Omit<BuildFlags, "store">, StoreFlags {
 
 export const cellCommand = withBuildOptions(
   new Command("cell")
-    .description("build cells, boot them, and stage what has proven to work")
     .argument("<id...>", "cells, as `npm run list` shows them: codex-amd64-debian")
     .addOption(new Option("--stage <stage>", "run one stage alone").choices([...STAGES, "upload"]))
     .option(...STORE)

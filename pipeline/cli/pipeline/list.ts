@@ -5,7 +5,6 @@ import { table } from "../shared/table.ts";
 import { root } from "./tree.ts";
 
 export const listCommand = new Command("list")
-  .description("list the cells that can be built")
   .option("--json", "as data")
   .action((options: { json?: true }) => {
     const { cells } = readCells(root());

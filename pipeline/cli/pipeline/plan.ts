@@ -10,7 +10,6 @@ import { stagingDirectory } from "./store.ts";
 import { root } from "./tree.ts";
 
 export const planCommand = new Command("plan")
-  .description("say which published cells must be built, and hand them to a workflow's matrices")
   .option("--presets <names>", "these alone, with what they lean on: codex,pi (default: all)")
   .option("--flavors <names>", "on these flavors alone")
   .option("--archs <names>", "for these archs alone")

@@ -56,7 +56,6 @@ const removeCommand = new Command("remove")
   });
 
 export const presetCommand = new Command("preset")
-  .description("add a preset, bring it to another version, or remove it")
   .addCommand(addCommand)
   .addCommand(bumpCommand)
   .addCommand(removeCommand);

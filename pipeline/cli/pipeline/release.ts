@@ -34,7 +34,6 @@ import { summariseCommands, summarisePublication } from "./summary.ts";
 import { root } from "./tree.ts";
 
 export const releaseCommand = new Command("release")
-  .description("bring finished cells to a release, and look after releases")
   .addCommand(
     new Command("prepare")
       .description("find or create the one draft for the tag, and print its id")

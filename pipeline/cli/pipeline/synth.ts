@@ -4,7 +4,6 @@ import { type Change, changes, unifiedDiff, write } from "../../synth/project.ts
 import { root, synthProject } from "./tree.ts";
 
 export const synthCommand = new Command("synth")
-  .description("write the workflows, Dockerfiles, cells and manifest that the tree says")
   .addOption(
     new Option(
       "--check",

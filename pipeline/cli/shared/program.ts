@@ -1,21 +1,13 @@
-import { type Command, CommanderError, type Help } from "commander";
+import { type Command, CommanderError } from "commander";
 import { errorCode, PipelineError, printable } from "../../util/error.ts";
 import { reasonOf } from "../../util/reason.ts";
 import { OutputError } from "./output.ts";
 import { annotate } from "./progress.ts";
 import { version } from "./version.ts";
 
-/** What a user types before a command's name, and between that and its options. */
-export interface Typed {
-  readonly program: string;
-  /** npm takes what stands before `--` for its own. */
-  readonly separator?: "--";
-}
-
 /** Runs a command line: its commands, their errors in one line each, and the exit code for them. */
 export async function runProgram(
   program: Command,
-  typed: Typed,
   commands: readonly Command[],
   argv: readonly string[],
 ): Promise<void> {
@@ -32,9 +24,9 @@ export async function runProgram(
       // Beside its options and arguments, a description has no room in 80 columns.
       .configureHelp({
         subcommandTerm: (command) => command.name(),
-        commandUsage: (command) => usage(command, typed),
+        commandUsage: (command) => usage(command),
       })
-      .configureOutput({ outputError: (text) => say(misuse(text, each, typed)) });
+      .configureOutput({ outputError: (text) => say(misuse(text, each)) });
   }
   try {
     await program.parseAsync(argv, { from: "user" });
@@ -43,19 +35,18 @@ export async function runProgram(
   }
 }
 
-/** `npm run release -- prune`: what a user types for a command. */
-function typedFor(command: Command, { program, separator }: Typed): string {
+/** `smolvm-images release prune`: what a user types for a command. */
+function typedFor(command: Command): string {
   const names: string[] = [];
-  for (let each = command; each.parent; each = each.parent) names.unshift(each.name());
-  const [verb = "<command>", ...rest] = names;
-  return [program, verb, ...(separator ? [separator] : []), ...rest].join(" ");
+  for (let each: Command | null = command; each; each = each.parent) names.unshift(each.name());
+  return [...names, ...(names.length === 1 ? ["<command>"] : [])].join(" ");
 }
 
-const usage: (...of: [Parameters<Help["commandUsage"]>[0], Typed]) => string = (command, typed) =>
-  `${typedFor(command, typed)} ${command.parent ? command.usage() : "[options]"}`;
+const usage = (command: Command): string =>
+  `${typedFor(command)} ${command.parent ? command.usage() : "[options]"}`;
 
 /** Commander's own words, on one line, with what there is. */
-function misuse(text: string, command: Command, typed: Typed): string {
+function misuse(text: string, command: Command): string {
   const [, said = text, suggestion] = /^error: (.*?)(?:\n\((Did you mean .*\?)\))?\s*$/s.exec(text) ?? [];
   const names = said.startsWith("unknown command")
     ? command.commands.map((each) => each.name())
@@ -63,8 +54,7 @@ function misuse(text: string, command: Command, typed: Typed): string {
       ? command.options.map((each) => each.long ?? each.flags)
       : [];
   const guess = suggestion ? ` (${suggestion.replace("Did", "did")})` : "";
-  const rest =
-    names.length > 0 ? `one of: ${names.join(", ")}` : `see \`${typedFor(command, typed)} --help\``;
+  const rest = names.length > 0 ? `one of: ${names.join(", ")}` : `see \`${typedFor(command)} --help\``;
   return `${said.replace(/\.$/, "")}${guess}; ${rest}`;
 }
 

@@ -12,9 +12,7 @@ import { table } from "../shared/table.ts";
 import { CACHE, type ImageFlags, MANIFEST, pullOptions, withImageOptions } from "./pull-options.ts";
 
 export const pullCommand = withImageOptions(
-  new Command("pull")
-    .description("fetch an image, and print where its kernel and root file system are")
-    .argument("<preset>", "codex, claude-code, pi, …; `base` for the bare base"),
+  new Command("pull").argument("<preset>", "codex, claude-code, pi, …; `base` for the bare base"),
 ).action(async (preset: string, flags: ImageFlags) => {
   await inRun(async (run) => {
     const { arch, flavor, vmm } = flags;
@@ -35,7 +33,6 @@ interface ListFlags {
 }
 
 export const imagesCommand = new Command("images")
-  .description("list what is offered, and what is here")
   .option(...MANIFEST)
   .option(...CACHE)
   .option("--json", "as data")
@@ -106,9 +103,6 @@ interface PruneFlags {
 }
 
 export const pruneCommand = new Command("prune")
-  .description(
-    "remove cached images: of a flavor, long unused, or of other releases; always what is of no use",
-  )
   .option("--flavor <name>", "those of this flavor")
   .option(
     "--older-than <days>",

@@ -42,9 +42,7 @@ const withMachineOptions = (command: Command): Command =>
     .option("--timings", "say how long each part took");
 
 export const createCommand = withMachineOptions(
-  new Command("create")
-    .description("start a machine from the bare base, run a command in it or a shell, and throw it away")
-    .argument("[command...]", "after `--`: what to run (default: a shell)"),
+  new Command("create").argument("[command...]", "after `--`: what to run (default: a shell)"),
 ).action(async (command: string[], flags: Flags) => {
   const { arch, flavor, vmm } = flags;
   await machineOf("base", command, flags, (run) =>
@@ -54,7 +52,6 @@ export const createCommand = withMachineOptions(
 
 export const startCommand = withMachineOptions(
   new Command("start")
-    .description("start a machine with an agent: `smolvm codex start --flavor alpine -- codex --version`")
     .argument("<preset>", "codex, claude-code, pi, …")
     .argument("[command...]", "after `--`: what to run (default: a shell)"),
 ).action(async (preset: string, command: string[], flags: Flags) => {

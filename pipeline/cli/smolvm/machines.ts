@@ -6,7 +6,6 @@ import { table } from "../shared/table.ts";
 import { connectTo } from "./ssh.ts";
 
 export const psCommand = new Command("ps")
-  .description("list the machines that run")
   .option("--json", "as data")
   .action(async ({ json }: { json?: true }) => {
     const all = await machines();
@@ -22,7 +21,6 @@ export const psCommand = new Command("ps")
   });
 
 export const sshCommand = new Command("ssh")
-  .description("run a command in a machine that stays, or a shell")
   .argument("<name>", "the machine, as `smolvm ps` shows it")
   .argument("[command...]", "after `--`: what to run (default: a shell)")
   .action(async (name: string, command: string[]) => {
@@ -30,7 +28,6 @@ export const sshCommand = new Command("ssh")
   });
 
 export const stopCommand = new Command("stop")
-  .description("power machines off that stay, and throw away what they wrote")
   .argument("<name...>", "the machines, as `smolvm ps` shows them")
   .action(async (names: string[]) => {
     await inRun(async (run) => {

@@ -1,25 +1,18 @@
 import { Command } from "commander";
 import { watchOutput } from "../shared/output.ts";
 import { runProgram } from "../shared/program.ts";
-import { imagesCommand, pruneCommand, pullCommand } from "./images.ts";
-import { createCommand, startCommand } from "./machine.ts";
-import { psCommand, sshCommand, stopCommand } from "./machines.ts";
+import { commandsOf } from "../shared/verbs.ts";
+import { VERBS } from "./verbs.ts";
 
 const program = new Command("smolvm").description("Start microVMs for coding agents from ready-made images");
-const commands = [
-  ...[createCommand, startCommand, psCommand, sshCommand, stopCommand],
-  ...[pullCommand, imagesCommand, pruneCommand],
-];
 
 /** `smolvm codex start …` is `smolvm start codex …`: the words are in the order in which one says them. */
-const words = process.argv.slice(2);
-const [preset, verb, ...rest] = words;
-const isPresetFirst =
-  verb === "start" && preset !== undefined && !preset.startsWith("-") && preset !== "start";
+function inOrder(words: readonly string[]): readonly string[] {
+  const [preset, verb, ...rest] = words;
+  if (verb !== "start" || preset === undefined || preset.startsWith("-") || preset === "start") return words;
+  return ["start", preset, ...rest];
+}
+
 watchOutput();
-await runProgram(
-  program,
-  { program: "smolvm" },
-  commands,
-  isPresetFirst ? ["start", preset, ...rest] : words,
-);
+const words = inOrder(process.argv.slice(2));
+await runProgram(program, await commandsOf(VERBS, words), words);

@@ -84,7 +84,7 @@ describe.concurrent("--help", () => {
     ["doctor", "--debug"],
   ])("of %s is data, names its options, and exits 0", async (verb, option) => {
     const { exitCode, stdout, stderr } = await cli(root, [verb, "--help"], { env });
-    expect(stdout).toMatch(new RegExp(`^Usage: npm run ${verb} -- `));
+    expect(stdout).toMatch(new RegExp(`^Usage: smolvm-images ${verb} `));
     expect(stdout).toContain(option);
     expect([exitCode, stderr]).toEqual([0, ""]);
   });

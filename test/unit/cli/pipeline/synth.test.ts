@@ -93,7 +93,7 @@ describe.concurrent("a command that changes nothing", () => {
     for (const verb of VERBS) expect(all.stdout).toMatch(new RegExp(`^  ${verb} .*\\w`, "m"));
     const one = await copy.run(["synth", "--help"]);
     expect(one.exitCode).toBe(0);
-    expect(one.stdout).toMatch(/^Usage: npm run synth -- [\s\S]*--check[\s\S]*--stdout/);
+    expect(one.stdout).toMatch(/^Usage: smolvm-images synth [\s\S]*--check[\s\S]*--stdout/);
   });
 
   it.each([

@@ -7,11 +7,11 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 import { OutputError } from "../../../../pipeline/cli/shared/output.ts";
 import { runProgram } from "../../../../pipeline/cli/shared/program.ts";
 import { PipelineError } from "../../../../pipeline/util/error.ts";
-import { REPOSITORY } from "../../../support/project.ts";
+import { PROGRAM, REPOSITORY, SMOLVM } from "../../../support/project.ts";
 import { tempDirectory } from "../../../support/run.ts";
 
-const PIPELINE = `node --import tsx ${join(REPOSITORY, "pipeline/cli/pipeline/main.ts")}`;
-const SMOLVM = `node ${join(REPOSITORY, "bin/smolvm.js")}`;
+const PIPELINE = PROGRAM.join(" ");
+const CLIENT = SMOLVM.join(" ");
 
 /** Runs a line of the shell in the checkout; the exit code of a pipe is that of its first command that failed. */
 const shell = async (line: string) => {
@@ -26,7 +26,7 @@ const shell = async (line: string) => {
 };
 
 describe("stdout", { timeout: 120_000 }, () => {
-  it.each([`${PIPELINE} list --json`, `${SMOLVM} --help`])(
+  it.each([`${PIPELINE} list --json`, `${CLIENT} --help`])(
     "that nobody reads ends `%s` quietly",
     async (line) => {
       expect(await shell(`${line} | true`)).toEqual({ code: 141, stdout: "", stderr: "" });
@@ -69,8 +69,7 @@ async function said(argv: string[], work: () => unknown = () => {}) {
   const release = new Command("release").addCommand(
     new Command("prune").requiredOption("--keep <n>", "so many"),
   );
-  const typed = { program: "npm run", separator: "--" } as const;
-  await runProgram(new Command("tool"), typed, [list, release], argv);
+  await runProgram(new Command("tool"), [list, release], argv);
   return { text, code: process.exitCode };
 }
 afterEach(() => {
@@ -86,17 +85,11 @@ describe("a command line that is wrong", () => {
     [["list", "--jsn"], "unknown option '--jsn' (did you mean --json?); one of: --json, --debug"],
     [
       ["list", "a\nb"],
-      "too many arguments for 'list'. Expected 0 arguments but got 1; see `npm run list -- --help`",
+      "too many arguments for 'list'. Expected 0 arguments but got 1; see `tool list --help`",
     ],
     [["list", "--a\nb"], "unknown option '--a\\nb'; one of: --json, --debug"],
-    [
-      ["release", "prune"],
-      "required option '--keep <n>' not specified; see `npm run release -- prune --help`",
-    ],
-    [
-      ["release", "prune", "--keep"],
-      "option '--keep <n>' argument missing; see `npm run release -- prune --help`",
-    ],
+    [["release", "prune"], "required option '--keep <n>' not specified; see `tool release prune --help`"],
+    [["release", "prune", "--keep"], "option '--keep <n>' argument missing; see `tool release prune --help`"],
     [["--x"], "unknown option '--x'; one of: --version, --debug"],
   ])("%j gets one line, with what there is", async (argv, message) => {
     expect(await said(argv)).toEqual({ text: `error: ${message}\n`, code: 2 });
@@ -142,7 +135,9 @@ describe("an error of a command", () => {
 
 it("smolvm in a directory that has been removed says so", async () => {
   const gone = join(tempDirectory(), "gone");
-  expect(await shell(`mkdir ${gone}; cd ${gone}; rmdir ${gone}; ${SMOLVM} images`)).toEqual({
+  expect(
+    await shell(`mkdir ${gone}; cd ${gone}; rmdir ${gone}; node ${join(REPOSITORY, "bin/smolvm.js")} images`),
+  ).toEqual({
     code: 2,
     stdout: "",
     stderr: "error: the current directory is not there any more: change to another one\n",
@@ -152,7 +147,7 @@ it("smolvm in a directory that has been removed says so", async () => {
 it("both programs say their version, and the release that they know", async () => {
   const { tag } = JSON.parse(readFileSync(join(REPOSITORY, "out/manifest.json"), "utf8"));
   const { version } = JSON.parse(readFileSync(join(REPOSITORY, "package.json"), "utf8"));
-  expect((await shell(`${PIPELINE} --version; ${SMOLVM} -V`)).stdout).toBe(
+  expect((await shell(`${PIPELINE} --version; ${CLIENT} -V`)).stdout).toBe(
     `smolvm-images ${version} (${tag})\nsmolvm ${version} (${tag})\n`,
   );
 });
