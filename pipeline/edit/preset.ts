@@ -1,12 +1,12 @@
 import { lstatSync, readdirSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { satisfies } from "semver";
 import type { ReadFile } from "../constructs/app.ts";
 import { lockfileOf, nodeRange } from "../constructs/lockfile.ts";
 import type { PresetLayer } from "../constructs/preset-layer.ts";
 import { Listing } from "../schema/listing.ts";
 import { ARCHS, type Arch, cellId, nameError } from "../schema/names.ts";
-import { DECLARATION_PATH } from "../synth/declaration.ts";
+import type { Project } from "../synth/find-project.ts";
 import { type Change, changes, filesIn } from "../synth/project.ts";
 import { synth } from "../synth/synth.ts";
 import { errorCode, PipelineError, unknownName } from "../util/error.ts";
@@ -43,14 +43,15 @@ const manifestOf = (preset: string) => lockfileOf(preset).replace("package-lock.
  * @throws PipelineError for a name that is taken, a package that the registry does not have, or a tree that synth refuses
  */
 export async function addPreset(
-  root: string,
+  project: Project,
   name: string,
   { name: pkg, version: wanted }: Spec,
   options: AddOptions,
   run: Run,
 ): Promise<Edit> {
+  const { root, declaration } = project;
   const files = filesIn(root);
-  const before = await declared(files);
+  const before = await declared(project, files);
   const wrongName = nameError("preset", name);
   if (wrongName) throw new PipelineError(wrongName);
   if (COMMANDS.includes(name)) {
@@ -75,22 +76,22 @@ export async function addPreset(
     check: options.check ?? [programOf(pkg, programs, options.program), "--version"],
     refuses: options.refuses ?? {},
   };
-  const text = files(DECLARATION_PATH) ?? "";
+  const text = files(declaration) ?? "";
   const added = withStatement(text, preset);
   if (added === undefined) {
     throw new PipelineError(
-      `${DECLARATION_PATH} has no statement \`new PresetLayer(release, "…", {\` to put this one after; nothing was changed`,
+      `${declaration} has no statement \`new PresetLayer(release, "…", {\` to put this one after; nothing was changed`,
       { details: [presetStatement(preset)] },
     );
   }
   const own = [
     { path: manifestOf(name), before: files(manifestOf(name)), after: manifest },
     { path: lockfileOf(name), before: files(lockfileOf(name)), after: lockfile },
-    { path: DECLARATION_PATH, before: text, after: added },
+    { path: declaration, before: text, after: added },
   ];
-  const after = await declared(over(files, own));
-  const pending = withDerived(root, own, after, name);
-  expectPresets(after, [...namesOf(before), name], presetStatement(preset));
+  const after = await declared(project, over(files, own));
+  const pending = withDerived(project, own, after, name);
+  expectPresets(declaration, after, [...namesOf(before), name], presetStatement(preset));
   const cell = {
     kind: "preset",
     preset: name,
@@ -111,13 +112,14 @@ export async function addPreset(
  *
  * @throws PipelineError for an unknown preset, one without a lockfile, or a version that the registry does not have
  */
-export async function bumpPreset(root: string, { name, version: wanted }: Spec, run: Run): Promise<Edit> {
+export async function bumpPreset(project: Project, { name, version: wanted }: Spec, run: Run): Promise<Edit> {
+  const { root, declaration } = project;
   const files = filesIn(root);
-  const tree = await declared(files);
+  const tree = await declared(project, files);
   const preset = presetNamed(tree, name);
   if (preset.install.method !== "npm") {
     throw new PipelineError(
-      `preset "${name}" is not an npm package: its version is the commit that its statement in ${DECLARATION_PATH} names; ` +
+      `preset "${name}" is not an npm package: its version is the commit that its statement in ${declaration} names; ` +
         "change it there, then run `npm run synth`",
     );
   }
@@ -132,7 +134,7 @@ export async function bumpPreset(root: string, { name, version: wanted }: Spec, 
     { path: manifestOf(name), before: files(manifestOf(name)), after: manifest },
     { path: lockfileOf(name), before: files(lockfileOf(name)), after: lockfile },
   ];
-  const pending = withDerived(root, own, await declared(over(files, own)), name);
+  const pending = withDerived(project, own, await declared(project, over(files, own)), name);
   return { pending, notes: [`${name}: ${pkg} ${old} -> ${version}`] };
 }
 
@@ -141,15 +143,16 @@ export async function bumpPreset(root: string, { name, version: wanted }: Spec, 
  *
  * @throws PipelineError for an unknown preset, or one whose statement is not found in images.ts
  */
-export async function removePreset(root: string, name: string): Promise<Edit> {
+export async function removePreset(project: Project, name: string): Promise<Edit> {
+  const { root, declaration } = project;
   const files = filesIn(root);
-  const before = await declared(files);
+  const before = await declared(project, files);
   presetNamed(before, name);
-  const text = files(DECLARATION_PATH) ?? "";
+  const text = files(declaration) ?? "";
   const without = withoutStatement(text, name);
   if (without === undefined) {
     throw new PipelineError(
-      `${DECLARATION_PATH} does not declare "${name}" as \`new PresetLayer(release, "${name}", {\` … \`});\` at the start of ` +
+      `${declaration} does not declare "${name}" as \`new PresetLayer(release, "${name}", {\` … \`});\` at the start of ` +
         `a line; nothing was changed. Delete by hand what declares it, dockerfiles/${name} and listings/${name}-*.json, ` +
         "then run `npm run synth`",
     );
@@ -160,11 +163,12 @@ export async function removePreset(root: string, name: string): Promise<Edit> {
   );
   const own: Change[] = [
     ...ours.map((path) => ({ path, before: files(path), after: undefined })),
-    { path: DECLARATION_PATH, before: text, after: without.text },
+    { path: declaration, before: text, after: without.text },
   ];
-  const after = await declared(over(files, own));
-  const pending = withDerived(root, own, after, name);
+  const after = await declared(project, over(files, own));
+  const pending = withDerived(project, own, after, name);
   expectPresets(
+    declaration,
     after,
     namesOf(before).filter((each) => each !== name),
     without.removed,
@@ -180,26 +184,34 @@ export async function removePreset(root: string, name: string): Promise<Edit> {
         (path) =>
           `${path} stays: it is not what this project writes there; delete it by hand if it is of no use`,
       ),
-      ...pins.map((pin) => `pipeline/pins.ts: ${pin} is used by nothing now: delete it there`),
+      ...pins.map(
+        (pin) =>
+          `${dirname(declaration) === "." ? "" : `${dirname(declaration)}/`}pins.ts: ${pin} is used by nothing now: delete it there`,
+      ),
     ],
   };
 }
 
 /** Own changes, and what synth makes of the tree that they lead to. @throws PipelineError where synth refuses it */
-function withDerived(root: string, own: readonly Change[], after: DeclaredImages, preset: string): Change[] {
+function withDerived(
+  project: Project,
+  own: readonly Change[],
+  after: DeclaredImages,
+  preset: string,
+): Change[] {
   try {
-    return [...own, ...changes(root, synth(after.app))];
+    return [...own, ...changes(project.root, synth(after.app))];
   } catch (error) {
     if (!(error instanceof PipelineError)) throw error;
     throw new PipelineError(`${error.message}; nothing was changed`, {
-      details: [...error.details, ...refusalHints(after, preset)],
+      details: [...error.details, ...refusalHints(project, after, preset)],
       cause: error,
     });
   }
 }
 
 /** For a package that wants a newer Node than bases have: how the preset is left out there. */
-function refusalHints({ release }: DeclaredImages, name: string): string[] {
+function refusalHints({ declaration }: Project, { release }: DeclaredImages, name: string): string[] {
   const preset = release.presets.find((each) => each.preset === name);
   if (preset?.install.method !== "npm") return [];
   const range = nodeRange(release.files, lockfileOf(name), preset.install.package);
@@ -211,13 +223,14 @@ function refusalHints({ release }: DeclaredImages, name: string): string[] {
     }));
   if (reasons.length === 0) return [];
   return [
-    `To leave it out there, in ${DECLARATION_PATH}:`,
+    `To leave it out there, in ${declaration}:`,
     `    refuses: { ${reasons.map(({ flavor, why }) => `${flavor}: ${JSON.stringify(why)}`).join(", ")} },`,
     `or with \`preset add\`: ${reasons.map(({ flavor, why }) => `--refuse "${flavor}=${why}"`).join(" ")}`,
   ];
 }
 
-const declared = async (files: ReadFile) => await declareText(files(DECLARATION_PATH) ?? "", files);
+const declared = async (project: Project, files: ReadFile) =>
+  await declareText(project, files(project.declaration) ?? "", files);
 
 /** Files as they will be. */
 function over(files: ReadFile, pending: readonly Change[]): ReadFile {
@@ -240,10 +253,15 @@ function presetNamed(tree: DeclaredImages, name: string): PresetLayer {
 }
 
 /** That an edit of images.ts has changed what it should, and nothing else. @throws PipelineError otherwise */
-function expectPresets(after: DeclaredImages, expected: readonly string[], statement: string): void {
+function expectPresets(
+  declaration: string,
+  after: DeclaredImages,
+  expected: readonly string[],
+  statement: string,
+): void {
   if (namesOf(after).join() === expected.join()) return;
   throw new PipelineError(
-    `${DECLARATION_PATH} would declare ${namesOf(after).join(", ")} and not ${expected.join(", ")}; nothing was changed. ` +
+    `${declaration} would declare ${namesOf(after).join(", ")} and not ${expected.join(", ")}; nothing was changed. ` +
       "Edit it by hand, then run `npm run synth`; the statement is",
     { details: [statement] },
   );

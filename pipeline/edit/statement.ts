@@ -73,20 +73,26 @@ function statements(lines: readonly string[]): Statement[] {
 /** Takes the names out of `import { … } from "…"` that the code uses nowhere else. */
 function withoutUnusedImports(text: string): string {
   const code = text.replaceAll(/\/\*.*?\*\/|\/\/[^\n]*|"[^"\n]*"/gs, "");
-  return text.replaceAll(/^import \{ ([\w, ]+) \} from .*\n/gm, (line, names: string) => {
-    const all = names.split(", ");
-    const uses = (name: string) => code.match(new RegExp(`\\b${name}\\b(?!:)`, "g"))!.length;
-    const used = all.filter((name) => uses(name.replace(/^type /, "")) > 1);
-    if (used.length === 0) return "";
-    return used.length === all.length ? line : line.replace(names, used.join(", "));
-  });
+  const uses = (name: string) => code.match(new RegExp(`\\b${name}\\b(?!:)`, "g"))!.length;
+  return text.replaceAll(
+    /^import \{\s*([\w,\s]+?),?\s*\} from (.*)\n/gm,
+    (line, names: string, from: string) => {
+      const all = names.split(/,\s*/);
+      const used = all.filter((name) => uses(name.replace(/^type /, "")) > 1);
+      if (used.length === 0) return "";
+      return used.length === all.length
+        ? line
+        : `${fitting("import { ", used, ` } from ${from}`).join("\n")}\n`;
+    },
+  );
 }
 
 /** A list on one line where it fits, else one item to a line. */
 function fitting(open: string, items: readonly string[], close: string): string[] {
   const line = `${open}${items.join(", ")}${close}`;
   if (line.length <= LINE) return [line];
-  return [open.trimEnd(), ...items.map((item) => `      ${item},`), `    ${close.trim()}`];
+  const indent = /^ */.exec(open)![0];
+  return [open.trimEnd(), ...items.map((item) => `${indent}  ${item},`), `${indent}${close.trim()}`];
 }
 
 const key = (name: string) => (/^[a-z]\w*$/.test(name) ? name : quote(name));

@@ -3,38 +3,41 @@ import { join, relative, sep } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import type { App } from "../constructs/app.ts";
 import { PipelineError } from "../util/error.ts";
+import type { Project } from "./find-project.ts";
+import { importTypeScript } from "./import-typescript.ts";
 import { typecheck } from "./typecheck.ts";
 
-/** Where a project says what is published, from its root. */
-export const DECLARATION_PATH = "pipeline/images.ts";
-
 /**
- * The function with which the project in `root` declares its tree. It is typechecked before it is run.
+ * The function with which a project declares its tree. It is typechecked before it is run.
  * @throws PipelineError that says what is wrong with it, and in which line
  */
-export async function loadDeclaration(root: string): Promise<(app: App) => Promise<void>> {
-  const file = join(root, DECLARATION_PATH);
+export async function loadDeclaration(project: Project): Promise<(app: App) => Promise<void>> {
+  const { root, declaration } = project;
+  const file = join(root, declaration);
   if (!existsSync(file)) {
-    throw new PipelineError(`${DECLARATION_PATH} is not in ${root}: run this at the root of the project`);
+    throw new PipelineError(
+      `there is no images.ts in ${root} or above: run this in a project, name the file with --app FILE, or make a ` +
+        "project with `npx smolvm-images init`",
+    );
   }
-  await typecheck(root, DECLARATION_PATH);
-  const { declareImages } = await located(root, async () => await import(pathToFileURL(file).href));
+  await typecheck(root, declaration);
+  const { declareImages } = await located(project, () => importTypeScript(pathToFileURL(file).href));
   if (typeof declareImages !== "function") {
-    throw new PipelineError(`${DECLARATION_PATH} exports no function declareImages(app: App)`);
+    throw new PipelineError(`${declaration} exports no function declareImages(app: App)`);
   }
-  return (app) => located(root, async () => await declareImages(app));
+  return (app) => located(project, async () => await declareImages(app));
 }
 
 /** Does `work`; what it throws becomes one line with the place in the project where it was thrown. */
-async function located<T>(root: string, work: () => Promise<T>): Promise<T> {
+async function located<T>(project: Project, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (cause) {
-    if (!(cause instanceof Error)) throw new PipelineError(`${DECLARATION_PATH}: threw ${String(cause)}`);
+    if (!(cause instanceof Error)) throw new PipelineError(`${project.declaration}: threw ${String(cause)}`);
     const plain = cause instanceof PipelineError || cause.name === "Error";
     const reason = plain ? cause.message : `${cause.name}: ${cause.message}`;
     const details = cause instanceof PipelineError ? cause.details : [];
-    const error = new PipelineError(`${placeOf(root, cause)}: ${reason.replaceAll(/\s*\n\s*/g, " ")}`, {
+    const error = new PipelineError(`${placeOf(project, cause)}: ${reason.replaceAll(/\s*\n\s*/g, " ")}`, {
       details,
       cause,
     });
@@ -45,10 +48,10 @@ async function located<T>(root: string, work: () => Promise<T>): Promise<T> {
 }
 
 /**
- * The line of the declaration that an error comes from, `pipeline/images.ts:98:5`; of another file of the project, where
+ * The line of the declaration that an error comes from, `images.ts:98:5`; of another file of the project, where
  * the declaration is not on the stack.
  */
-function placeOf(root: string, error: Error): string {
+function placeOf({ root, declaration }: Project, error: Error): string {
   const places = [...(error.stack ?? "").matchAll(/\(?((?:file:\/\/|\/)[^()\n]+?):(\d+):(\d+)\)?$/gm)].map(
     ([, at = "", line, column]) => {
       const file = at.startsWith("file:") ? fileURLToPath(at.replace(/\?.*$/, "")) : at;
@@ -56,7 +59,7 @@ function placeOf(root: string, error: Error): string {
     },
   );
   const found =
-    places.find(({ path }) => path === DECLARATION_PATH) ??
+    places.find(({ path }) => path === declaration) ??
     places.find(({ path }) => !path.startsWith("..") && !path.includes("node_modules/"));
-  return found ? `${found.path}${found.at}` : DECLARATION_PATH;
+  return found ? `${found.path}${found.at}` : declaration;
 }

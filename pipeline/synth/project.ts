@@ -12,6 +12,7 @@ import {
 import { dirname, join, normalize } from "node:path";
 import { createTwoFilesPatch } from "diff";
 import type { ReadFile } from "../constructs/app.ts";
+import { locate } from "../schema/recipes.ts";
 import { errorCode, PipelineError, systemReason } from "../util/error.ts";
 import { ATTRIBUTES_PATH, generatedPaths } from "./gitattributes.ts";
 import { isGenerated, isMarked } from "./marker.ts";
@@ -25,11 +26,11 @@ export interface Change {
   readonly after: string | undefined;
 }
 
-/** Reads the text files of the project in `root`. */
+/** Reads the text files of the project in `root`, and of this package the recipes that it does not have itself. */
 export function filesIn(root: string): ReadFile {
   return (path) => {
     try {
-      return readFileSync(join(root, path), "utf8");
+      return readFileSync(locate(root, path), "utf8");
     } catch (error) {
       if (errorCode(error) === "ENOENT") return undefined;
       const reason = systemReason(error);

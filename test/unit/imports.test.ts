@@ -46,8 +46,8 @@ function partOf(path: string): string {
   return first === "cli" ? `cli/${second}` : path.includes("/") ? first : path;
 }
 
-/** `from "…"`, `import "…"` and `import("…")`, of types too. */
-const IMPORT = /\b(?:from|import)\s*\(?\s*["'](\.[^"']*)["']/g;
+/** `from "…"`, `import "…"`, `import("…")` and `moduleUrl("…")`, of types too. */
+const IMPORT = /\b(?:from|import|moduleUrl)\s*\(?\s*["'](\.[^"']*)["']/g;
 
 /** The imports of a file that the rule forbids. */
 function forbidden(path: string, text: string): string[] {

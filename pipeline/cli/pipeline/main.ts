@@ -1,7 +1,8 @@
-import { Command } from "commander";
+import { Command, Option } from "commander";
 import { watchOutput } from "../shared/output.ts";
 import { runProgram } from "../shared/program.ts";
 import { commandsOf } from "../shared/verbs.ts";
+import { useApp } from "./tree.ts";
 import { VERBS } from "./verbs.ts";
 
 const program = new Command("smolvm-images").description(
@@ -9,4 +10,12 @@ const program = new Command("smolvm-images").description(
 );
 watchOutput();
 const words = process.argv.slice(2);
-await runProgram(program, await commandsOf(VERBS, words), words);
+await runProgram(program, await commandsOf(VERBS, words), words, {
+  options: [
+    new Option(
+      "--app <file>",
+      "what declares the images (default: images.ts, or pipeline/images.ts, here or above)",
+    ),
+  ],
+  use: ({ app }) => useApp(app as string | undefined),
+});

@@ -2,12 +2,11 @@ import { Command, InvalidArgumentError } from "commander";
 import { type AddOptions, addPreset, bumpPreset, type Edit, removePreset } from "../../edit/preset.ts";
 import { parseSpec } from "../../edit/spec.ts";
 import { apply } from "../../edit/transaction.ts";
-import { DECLARATION_PATH } from "../../synth/declaration.ts";
 import type { Change } from "../../synth/project.ts";
 import { typecheck } from "../../synth/typecheck.ts";
 import type { Run } from "../../util/progress.ts";
 import { inRun } from "../shared/run.ts";
-import { root } from "./tree.ts";
+import { project, root } from "./tree.ts";
 
 interface AddFlags {
   readonly check?: readonly string[];
@@ -16,7 +15,7 @@ interface AddFlags {
 }
 
 const addCommand = new Command("add")
-  .description("make an npm package a preset: its lockfile, its statement in pipeline/images.ts, and synth")
+  .description("make an npm package a preset: its lockfile, its statement in images.ts, and synth")
   .argument("<name>", "what users will type: `smolvm <name> start`")
   .argument("<package[@version]>", "the npm package, in its newest version unless one is named")
   .option("--check <command>", "what proves that it works (default: its program with --version)", parseWords)
@@ -30,7 +29,7 @@ const addCommand = new Command("add")
       ...(refuse && { refuses: refuse }),
     };
     const pkg = parseSpec(spec, "package");
-    await edit((run) => addPreset(root(), name, pkg, options, run));
+    await edit((run) => addPreset(project(), name, pkg, options, run));
   });
 
 const bumpCommand = new Command("bump")
@@ -42,17 +41,15 @@ const bumpCommand = new Command("bump")
   )
   .action(async (text: string) => {
     const spec = parseSpec(text, "preset");
-    await edit((run) => bumpPreset(root(), spec, run));
+    await edit((run) => bumpPreset(project(), spec, run));
   });
 
 const removeCommand = new Command("remove")
-  .description(
-    "remove a preset: its statement in pipeline/images.ts, lockfile, listings and what synth made of it",
-  )
+  .description("remove a preset: its statement in images.ts, lockfile, listings and what synth made of it")
   .argument("<name>", "a preset, as `npm run list` shows them")
   .addHelpText("after", "\nExample: npm run preset -- remove gemini")
   .action(async (name: string) => {
-    await edit(() => removePreset(root(), name));
+    await edit(() => removePreset(project(), name));
   });
 
 export const presetCommand = new Command("preset")
@@ -64,7 +61,7 @@ export const presetCommand = new Command("preset")
 async function edit(work: (run: Run) => Promise<Edit>): Promise<void> {
   const { pending, notes } = await inRun(async (run) => {
     // What synth would refuse now is no ground to build on.
-    await typecheck(root(), DECLARATION_PATH);
+    await typecheck(root(), project().declaration);
     const made = await work(run);
     run.signal.throwIfAborted();
     apply(root(), made.pending);

@@ -1,15 +1,23 @@
-import { type Command, CommanderError } from "commander";
+import { type Command, CommanderError, type Option } from "commander";
 import { errorCode, PipelineError, printable } from "../../util/error.ts";
 import { reasonOf } from "../../util/reason.ts";
 import { OutputError } from "./output.ts";
 import { annotate } from "./progress.ts";
 import { version } from "./version.ts";
 
+/** What all commands of a program have. */
+export interface Common {
+  readonly options?: readonly Option[];
+  /** Told what was given for them, before the command begins. */
+  readonly use?: (options: Readonly<Record<string, unknown>>) => void;
+}
+
 /** Runs a command line: its commands, their errors in one line each, and the exit code for them. */
 export async function runProgram(
   program: Command,
   commands: readonly Command[],
   argv: readonly string[],
+  common: Common = {},
 ): Promise<void> {
   program.version(
     `${program.name()} ${version()}`,
@@ -18,6 +26,7 @@ export async function runProgram(
   );
   for (const command of commands) program.addCommand(command);
   for (const each of [program, ...commands, ...commands.flatMap((command) => command.commands)]) {
+    for (const option of common.options ?? []) each.addOption(option);
     each
       .exitOverride()
       .option("--debug", "show the stack trace of an error")
@@ -28,6 +37,7 @@ export async function runProgram(
       })
       .configureOutput({ outputError: (text) => say(misuse(text, each)) });
   }
+  program.hook("preAction", (_, command) => common.use?.(command.optsWithGlobals()));
   try {
     await program.parseAsync(argv, { from: "user" });
   } catch (error) {

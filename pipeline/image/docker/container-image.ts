@@ -6,13 +6,14 @@ import { pipeline } from "node:stream/promises";
 import type Docker from "dockerode";
 import { extract, pack } from "tar-stream";
 import type { Arch } from "../../schema/names.ts";
+import { locate } from "../../schema/recipes.ts";
 import { PipelineError } from "../../util/error.ts";
 import type { Run } from "../../util/progress.ts";
 import { follow, OWNER_LABEL, removeContainer } from "./engine.ts";
 import type { Network } from "./network.ts";
 
 export interface BuildOptions {
-  /** The project's root, below which all paths lie. */
+  /** The project's root, below which all paths lie; recipes that it does not have are this package's. */
   readonly root: string;
   readonly dockerfile: string;
   readonly files: readonly string[];
@@ -95,7 +96,7 @@ async function sendContext(context: ReturnType<typeof pack>, options: BuildOptio
   const add = (name: string, content: Buffer | string) =>
     context.entry({ name, mode: modeOf(name), mtime: new Date(0) }, content as string);
   for (const file of [options.dockerfile, ...options.files]) {
-    if (!Object.hasOwn(options.network.files, file)) add(file, await readFile(join(options.root, file)));
+    if (!Object.hasOwn(options.network.files, file)) add(file, await readFile(locate(options.root, file)));
   }
   for (const [file, content] of Object.entries(options.network.files)) add(file, content);
   for (const file of options.tree ? await filesBelow(options.tree.from) : []) {

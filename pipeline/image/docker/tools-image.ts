@@ -1,9 +1,10 @@
-import { mkdir, rm } from "node:fs/promises";
+import { copyFile, mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type Docker from "dockerode";
 import { x } from "tinyexec";
 import type { Cells } from "../../schema/cells.ts";
 import { Arch } from "../../schema/names.ts";
+import { locate } from "../../schema/recipes.ts";
 import { PipelineError } from "../../util/error.ts";
 import type { Run } from "../../util/progress.ts";
 import { importRootfs } from "../rootfs/source.ts";
@@ -74,12 +75,11 @@ export async function ensureTools(
 /** The host's npm fetches what the lockfile fixes by hash: a container without npm cannot begin alone. */
 async function npmCi(root: string, prefix: string, arch: Arch, run: Run): Promise<void> {
   await mkdir(prefix, { recursive: true });
-  const source = join(root, "dockerfiles/tools");
   const cpu = arch === "amd64" ? "x64" : "arm64";
   const flags = ["--ignore-scripts", "--no-audit", "--no-fund", "--os=linux", `--cpu=${cpu}`, "--libc=glibc"];
-  await x("cp", [join(source, "package.json"), join(source, "package-lock.json"), prefix], {
-    throwOnError: true,
-  });
+  for (const name of ["package.json", "package-lock.json"]) {
+    await copyFile(locate(root, `dockerfiles/tools/${name}`), join(prefix, name));
+  }
   const { exitCode, stderr } = await x("npm", ["ci", ...flags], {
     signal: run.signal,
     nodeOptions: { cwd: prefix },

@@ -1,10 +1,13 @@
-import type { App } from "../../../pipeline/constructs/app.ts";
-import { BaseRootfs } from "../../../pipeline/constructs/base-rootfs.ts";
-import { Flavor } from "../../../pipeline/constructs/flavor.ts";
-import { npm, uv } from "../../../pipeline/constructs/install.ts";
-import { Kernel } from "../../../pipeline/constructs/kernel.ts";
-import { PresetLayer } from "../../../pipeline/constructs/preset-layer.ts";
-import { Release } from "../../../pipeline/constructs/release.ts";
+import {
+  type App,
+  BaseRootfs,
+  Flavor,
+  Kernel,
+  npm,
+  PresetLayer,
+  Release,
+  uv,
+} from "../../../pipeline/constructs/index.ts";
 
 /**
  * The tree that tests are about: every kind of construct, on three flavors, with refusals. It stays as it is when the

@@ -111,10 +111,11 @@ describe("in a checkout", { timeout: 180_000 }, () => {
     apply(copy.root, made.pending);
     return made;
   }
+  const project = () => ({ root: copy.root, declaration: "pipeline/images.ts" });
   const add = (name: string, pkg: string, options: AddOptions = {}) =>
-    done(addPreset(copy.root, name, parseSpec(pkg, "package"), options, recordedRun()));
-  const bump = (spec: string) => done(bumpPreset(copy.root, parseSpec(spec, "preset"), recordedRun()));
-  const remove = (name: string) => done(removePreset(copy.root, name));
+    done(addPreset(project(), name, parseSpec(pkg, "package"), options, recordedRun()));
+  const bump = (spec: string) => done(bumpPreset(project(), parseSpec(spec, "preset"), recordedRun()));
+  const remove = (name: string) => done(removePreset(project(), name));
   const userConfig = (text: string) =>
     writeFileSync(process.env.npm_config_userconfig!, `registry=${registry.url}\n${text}`);
   const lock = (preset: string) => JSON.parse(copy.read(`dockerfiles/${preset}/package-lock.json`)).packages;
@@ -276,7 +277,7 @@ describe("in a checkout", { timeout: 180_000 }, () => {
       const run = recordedRun();
       const before = copy.files();
       registry.hang();
-      const adding = addPreset(copy.root, "agent", parseSpec("@example/agent", "package"), {}, run);
+      const adding = addPreset(project(), "agent", parseSpec("@example/agent", "package"), {}, run);
       await Promise.all([
         expect(adding).rejects.toThrow("interrupted"),
         vi
@@ -370,7 +371,9 @@ describe("in a checkout", { timeout: 180_000 }, () => {
         "removed hermes",
         "pipeline/pins.ts: HERMES_COMMIT is used by nothing now: delete it there",
       ]);
-      expect(copy.read("pipeline/images.ts")).toContain('import { npm } from "./constructs/install.ts";');
+      expect(copy.read("pipeline/images.ts")).toContain(
+        'import { type App, BaseRootfs, Flavor, Kernel, npm, PresetLayer, Release } from "./constructs/index.ts";',
+      );
     });
 
     it.each([
@@ -401,7 +404,7 @@ describe("in a checkout", { timeout: 180_000 }, () => {
   describe("writing an edit", () => {
     it("puts everything back when one file cannot be written", async () => {
       const edit = await addPreset(
-        copy.root,
+        project(),
         "agent",
         parseSpec("@example/agent", "package"),
         {},
@@ -420,7 +423,7 @@ describe("in a checkout", { timeout: 180_000 }, () => {
 
     it("writes nothing where a file has changed since", async () => {
       const edit = await addPreset(
-        copy.root,
+        project(),
         "agent",
         parseSpec("@example/agent", "package"),
         {},

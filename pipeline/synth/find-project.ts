@@ -1,0 +1,47 @@
+import { existsSync, statSync } from "node:fs";
+import { dirname, join, relative, resolve, sep } from "node:path";
+import { CELLS_PATH } from "../schema/cells.ts";
+import { PipelineError } from "../util/error.ts";
+
+/** A directory with a declaration of images, and what follows from it. */
+export interface Project {
+  /** Absolute. */
+  readonly root: string;
+  /** Where it says what is published, from its root: `images.ts`. */
+  readonly declaration: string;
+}
+
+/** Where a declaration is looked for, from the root of a project. */
+const DECLARATIONS = ["images.ts", "pipeline/images.ts"] as const;
+
+/**
+ * The project of a directory: the nearest one upwards with a package.json and a declaration, or with cells; the directory
+ * itself where there is none.
+ * @param app the declaration that a user names (`--app`); its project is the nearest directory upwards with a package.json
+ * @throws PipelineError when the named file is not there
+ */
+export function findProject(directory: string, app?: string): Project {
+  if (app !== undefined) return projectOf(resolve(directory, app), app);
+  for (const root of upwards(directory)) {
+    if (existsSync(join(root, "package.json"))) {
+      const declaration = DECLARATIONS.find((path) => existsSync(join(root, path)));
+      if (declaration) return { root, declaration };
+    }
+    if (existsSync(join(root, CELLS_PATH))) return { root, declaration: DECLARATIONS[0] };
+  }
+  return { root: directory, declaration: DECLARATIONS[0] };
+}
+
+function projectOf(file: string, app: string): Project {
+  if (!statSync(file, { throwIfNoEntry: false })?.isFile()) {
+    throw new PipelineError(`--app ${app}: there is no such file: name the file that declares the images`);
+  }
+  const root = upwards(dirname(file)).find((each) => existsSync(join(each, "package.json"))) ?? dirname(file);
+  return { root, declaration: relative(root, file).split(sep).join("/") };
+}
+
+/** A directory and those above it, nearest first. */
+function upwards(directory: string): string[] {
+  const above = dirname(directory);
+  return above === directory ? [directory] : [directory, ...upwards(above)];
+}
