@@ -34,6 +34,10 @@ export const VERBS: Readonly<Record<string, Verb>> = {
     description: "add a preset, bring it to another version, or remove it",
     load: async () => (await import("./preset.ts")).presetCommand,
   },
+  setup: {
+    description: "install what building and booting images needs: QEMU, zstd, mmdebstrap, … (Debian, Ubuntu)",
+    load: async () => (await import("./setup.ts")).setupCommand,
+  },
   doctor: {
     description: "look at what building and booting images needs on this machine, and say what to do",
     load: async () => (await import("./doctor.ts")).doctorCommand,

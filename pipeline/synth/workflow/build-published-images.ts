@@ -2,7 +2,7 @@ import { uses } from "./actions.ts";
 import { attest } from "./attest.ts";
 import type { Job, Step, Workflow } from "./model.ts";
 import { publish } from "./publish.ts";
-import { installTools, keep, prepare, token } from "./steps.ts";
+import { installTools, keep, prepare, program, token } from "./steps.ts";
 
 /** Where a base's container image is handed from its job to the jobs of the presets on it. */
 const BASES = "out/cache/bases";
@@ -48,7 +48,7 @@ export function buildPublishedImages(tag: string): Workflow {
         },
         steps: [
           ...prepare,
-          { name: "Refuse a stale tree", run: "npm run -s synth -- --check" },
+          { name: "Refuse a stale tree", run: program("synth --check") },
           {
             name: "Decide what to build",
             id: "plan",
@@ -57,13 +57,13 @@ export function buildPublishedImages(tag: string): Workflow {
               FLAVORS: "${{ inputs.flavors }}",
               ARCHS: "${{ inputs.archs }}",
             },
-            run: 'npm run -s plan -- --presets "$PRESETS" --flavors "$FLAVORS" --archs "$ARCHS"',
+            run: program('plan --presets "$PRESETS" --flavors "$FLAVORS" --archs "$ARCHS"'),
           },
           {
             name: "Find or create the draft",
             id: "draft",
             env: { ...token, EMPTY: "${{ inputs.empty && '--empty' || '' }}" },
-            run: "npm run -s release -- prepare --store github $EMPTY",
+            run: program("release prepare --store github $EMPTY"),
           },
         ],
       },
@@ -112,14 +112,14 @@ const flag = (description: string) => ({ description, type: "boolean", default: 
 const runCell = (flags = ""): Step => ({
   name: "Build, boot and stage",
   env: { CELL: "${{ matrix.cell }}" },
-  run: `npm run -s cell -- "$CELL" --as-declared${flags && ` ${flags}`}`,
+  run: program(`cell "$CELL" --as-declared${flags && ` ${flags}`}`),
 });
 
 /** The one step of a cell that has a token. What is on the draft already, with the same bytes, is not sent again. */
 const upload: Step = {
   name: "Upload to the draft",
   env: { ...token, CELL: "${{ matrix.cell }}", RELEASE_ID: "${{ needs.plan.outputs.release-id }}" },
-  run: 'npm run -s cell -- "$CELL" --stage upload --store github --release-id "$RELEASE_ID"',
+  run: program('cell "$CELL" --stage upload --store github --release-id "$RELEASE_ID"'),
 };
 
 /** What a cell leaves for the jobs after it, as an artifact of the run. */

@@ -2,7 +2,7 @@ import { LOCK_PATH } from "../../schema/lock.ts";
 import { MANIFEST_PATH } from "../../schema/manifest.ts";
 import { uses } from "./actions.ts";
 import type { Job } from "./model.ts";
-import { keep, prepare, token } from "./steps.ts";
+import { keep, prepare, program, token } from "./steps.ts";
 
 /** The gate, once every cell is built, booted, attested and on the draft; then the digests go to the repository. */
 export const publish: Job = {
@@ -28,19 +28,19 @@ export const publish: Job = {
         WITHHELD:
           "${{ needs.attest.result != 'success' && format('attest: {0}', needs.attest.result) || '' }}",
       },
-      run: 'npm run -s release -- publish --store github --release-id "$RELEASE_ID" --withhold "$WITHHELD" $FINAL',
+      run: program('release publish --store github --release-id "$RELEASE_ID" --withhold "$WITHHELD" $FINAL'),
     },
     keep("Keep the recorded digests", "recorded", `${LOCK_PATH}\n${MANIFEST_PATH}`),
     {
       name: "Check what is public",
       if: "${{ inputs.final }}",
       env: token,
-      run: "npm run -s release -- verify --store github",
+      run: program("release verify --store github"),
     },
     {
       name: "Propose the recorded digests",
       env: token,
-      run: "npm run -s release -- propose",
+      run: program("release propose"),
     },
   ],
 };

@@ -8,8 +8,11 @@ export const prepare: readonly Step[] = [
   { run: "npm ci" },
 ];
 
+/** A command of the installed program: `--no` keeps npx from fetching another package of that name. */
+export const program = (words: string): string => `npx --no smolvm-images ${words}`;
+
 /** What a cell needs from the runner's distribution: QEMU, zstd, mmdebstrap. */
-export const installTools: Step = { name: "Install QEMU and other tools", run: "bash scripts/setup.sh" };
+export const installTools: Step = { name: "Install QEMU and other tools", run: program("setup") };
 
 /** For the steps that talk to GitHub, and for no other: what it may do is its job's `permissions`. */
 export const token = { GITHUB_TOKEN: "${{ github.token }}" } as const;
