@@ -1,6 +1,6 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join, posix } from "node:path";
 import { pathToFileURL } from "node:url";
 import { App, type ReadFile } from "../constructs/app.ts";
 import { Release } from "../constructs/release.ts";
@@ -14,49 +14,54 @@ export interface DeclaredImages {
 }
 
 /**
- * Where a module is that a declaration imports. Constructs are those that are loaded here, and no second copy of them:
- * by the package's name, or in a checkout of the package by path.
+ * Declares the tree that images.ts says, as `files` have it and what it imports, which need not be on the disk.
+ *
+ * @throws PipelineError when it cannot be loaded, or declares no release
  */
-function locateImport(from: string, { root, declaration }: Project, files: ReadFile): string {
-  if (from === "smolvm-images/constructs") return moduleUrl("../synth/index.ts", import.meta.url);
-  const isCheckout = JSON.parse(files("package.json") ?? "{}").name === "smolvm-images";
-  if (isCheckout && from.startsWith("./constructs/")) return moduleUrl(`../${from}`, import.meta.url);
-  return new URL(from, pathToFileURL(join(root, declaration))).href;
+export async function declareImagesOf({ declaration }: Project, files: ReadFile): Promise<DeclaredImages> {
+  const directory = mkdtempSync(join(tmpdir(), "smolvm-images-"));
+  try {
+    writeFileSync(join(directory, "package.json"), '{ "type": "module" }');
+    place(declaration, files, directory);
+    const app = new App({ files });
+    const { declareImages } = await importTypeScript(pathToFileURL(join(directory, declaration)).href);
+    if (typeof declareImages === "function") declareImages(app);
+    const release = app.node.findAll().find((construct) => construct instanceof Release);
+    if (release === undefined) throw new PipelineError("declareImages makes no Release");
+    return { app, release };
+  } catch (cause) {
+    throw new PipelineError(`${declaration} cannot be used: ${(cause as Error).message.split("\n")[0]}`, {
+      cause,
+    });
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
 }
 
 /** `from "./pins.ts"`, `from "smolvm-images/constructs"`, at the end of an import statement. */
 const IMPORTED = /^((?:import|export|\}) ?[^"\n]*from )"(smolvm-images\/constructs|\.\.?\/[^"]*)"/gm;
 
 /**
- * Declares the tree that a text of images.ts says, as if it stood in its place, without writing there.
- *
- * @throws PipelineError when the text cannot be loaded, or declares no release
+ * Puts a module below `directory`, with the project's modules that it imports. Constructs are those that are loaded
+ * here, and no second copy of them: by the package's name, or in a checkout of the package by path.
  */
-export async function declareText(project: Project, text: string, files: ReadFile): Promise<DeclaredImages> {
-  const directory = mkdtempSync(join(tmpdir(), "smolvm-images-"));
-  try {
-    const module = join(directory, "images.mts");
-    writeFileSync(
-      module,
-      text.replaceAll(
-        IMPORTED,
-        (_, head: string, from: string) => `${head}"${locateImport(from, project, files)}"`,
-      ),
-    );
-    const app = new App({ files });
-    const { declareImages } = await importTypeScript(pathToFileURL(module).href);
-    if (typeof declareImages === "function") declareImages(app);
-    const release = app.node.findAll().find((construct) => construct instanceof Release);
-    if (release === undefined) throw new PipelineError("declareImages makes no Release");
-    return { app, release };
-  } catch (cause) {
-    throw new PipelineError(
-      `${project.declaration} cannot be used: ${(cause as Error).message.split("\n")[0]}`,
-      {
-        cause,
-      },
-    );
-  } finally {
-    rmSync(directory, { recursive: true, force: true });
-  }
+function place(path: string, files: ReadFile, directory: string): void {
+  const text = files(path) ?? "";
+  const isCheckout = JSON.parse(files("package.json") ?? "{}").name === "smolvm-images";
+  const target = join(directory, path);
+  mkdirSync(dirname(target), { recursive: true });
+  // Where two modules import each other, the second finds the first in its place.
+  writeFileSync(target, "");
+  const placed = text.replaceAll(IMPORTED, (line, head: string, from: string) => {
+    if (from === "smolvm-images/constructs")
+      return `${head}"${moduleUrl("../synth/index.ts", import.meta.url)}"`;
+    const other = posix.join(posix.dirname(path), from);
+    if (isCheckout && from.startsWith("./constructs/")) {
+      return `${head}"${moduleUrl("../constructs/index.ts", import.meta.url)}"`;
+    }
+    const isPlaced = existsSync(join(directory, other));
+    if (!isPlaced && !other.startsWith("..") && files(other) !== undefined) place(other, files, directory);
+    return line;
+  });
+  writeFileSync(target, placed);
 }

@@ -11,7 +11,7 @@ import { type Change, changes, filesIn } from "../synth/project.ts";
 import { synth } from "../synth/synth.ts";
 import { errorCode, PipelineError, unknownName } from "../util/error.ts";
 import type { Run } from "../util/progress.ts";
-import { type DeclaredImages, declareText } from "./declared-images.ts";
+import { type DeclaredImages, declareImagesOf } from "./declared-images.ts";
 import { findVersion, lockPackage } from "./locked-package.ts";
 import type { Spec } from "./spec.ts";
 import { type NewPreset, presetStatement, withoutStatement, withStatement } from "./statement.ts";
@@ -40,6 +40,7 @@ const manifestOf = (preset: string) => lockfileOf(preset).replace("package-lock.
  * What is to be written so that an npm package becomes a preset: its lockfile, its statement in images.ts, and what
  * synth derives from them.
  *
+ * @param files the project's files, where they are not those on the disk
  * @throws PipelineError for a name that is taken, a package that the registry does not have, or a tree that synth refuses
  */
 export async function addPreset(
@@ -48,10 +49,10 @@ export async function addPreset(
   { name: pkg, version: wanted }: Spec,
   options: AddOptions,
   run: Run,
+  files = filesIn(project.root),
 ): Promise<Edit> {
   const { root, declaration } = project;
-  const files = filesIn(root);
-  const before = await declared(project, files);
+  const before = await declareImagesOf(project, files);
   const wrongName = nameError("preset", name);
   if (wrongName) throw new PipelineError(wrongName);
   if (COMMANDS.includes(name)) {
@@ -89,7 +90,7 @@ export async function addPreset(
     { path: lockfileOf(name), before: files(lockfileOf(name)), after: lockfile },
     { path: declaration, before: text, after: added },
   ];
-  const after = await declared(project, over(files, own));
+  const after = await declareImagesOf(project, over(files, own));
   const pending = withDerived(project, own, after, name);
   expectPresets(declaration, after, [...namesOf(before), name], presetStatement(preset));
   const cell = {
@@ -115,7 +116,7 @@ export async function addPreset(
 export async function bumpPreset(project: Project, { name, version: wanted }: Spec, run: Run): Promise<Edit> {
   const { root, declaration } = project;
   const files = filesIn(root);
-  const tree = await declared(project, files);
+  const tree = await declareImagesOf(project, files);
   const preset = presetNamed(tree, name);
   if (preset.install.method !== "npm") {
     throw new PipelineError(
@@ -134,7 +135,7 @@ export async function bumpPreset(project: Project, { name, version: wanted }: Sp
     { path: manifestOf(name), before: files(manifestOf(name)), after: manifest },
     { path: lockfileOf(name), before: files(lockfileOf(name)), after: lockfile },
   ];
-  const pending = withDerived(project, own, await declared(project, over(files, own)), name);
+  const pending = withDerived(project, own, await declareImagesOf(project, over(files, own)), name);
   return { pending, notes: [`${name}: ${pkg} ${old} -> ${version}`] };
 }
 
@@ -146,7 +147,7 @@ export async function bumpPreset(project: Project, { name, version: wanted }: Sp
 export async function removePreset(project: Project, name: string): Promise<Edit> {
   const { root, declaration } = project;
   const files = filesIn(root);
-  const before = await declared(project, files);
+  const before = await declareImagesOf(project, files);
   presetNamed(before, name);
   const text = files(declaration) ?? "";
   const without = withoutStatement(text, name);
@@ -165,7 +166,7 @@ export async function removePreset(project: Project, name: string): Promise<Edit
     ...ours.map((path) => ({ path, before: files(path), after: undefined })),
     { path: declaration, before: text, after: without.text },
   ];
-  const after = await declared(project, over(files, own));
+  const after = await declareImagesOf(project, over(files, own));
   const pending = withDerived(project, own, after, name);
   expectPresets(
     declaration,
@@ -229,11 +230,8 @@ function refusalHints({ declaration }: Project, { release }: DeclaredImages, nam
   ];
 }
 
-const declared = async (project: Project, files: ReadFile) =>
-  await declareText(project, files(project.declaration) ?? "", files);
-
 /** Files as they will be. */
-function over(files: ReadFile, pending: readonly Change[]): ReadFile {
+export function over(files: ReadFile, pending: readonly Change[]): ReadFile {
   const texts = new Map(pending.map(({ path, after }) => [path, after]));
   return (path) => (texts.has(path) ? texts.get(path) : files(path));
 }

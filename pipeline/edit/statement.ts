@@ -34,14 +34,32 @@ export function presetStatement(
   ].join("\n");
 }
 
-/** images.ts with a further preset after the last one; undefined where no preset is found by its statement. */
+/**
+ * images.ts with a further preset after the last one, or after the last base where there is none; undefined where
+ * that is not found by its statement.
+ */
 export function withStatement(text: string, preset: NewPreset): string | undefined {
   const lines = text.split("\n");
-  const last = statements(lines).at(-1);
+  const after = /\bnew PresetLayer\b/.test(text) ? "PresetLayer" : "BaseRootfs";
+  const last = statements(lines, after).at(-1);
   if (last === undefined) return undefined;
   lines.splice(last.last + 1, 0, "", presetStatement(preset, last.release));
-  return lines.join("\n");
+  return withImports(lines.join("\n"), ["npm", "PresetLayer"]);
 }
+
+/** images.ts with names that it does not import yet, beside what it imports BaseRootfs with. */
+function withImports(text: string, names: readonly string[]): string {
+  const imported = [...text.matchAll(IMPORT)].flatMap(([, listed = ""]) => listed.split(/,\s*/));
+  const missing = names.filter((name) => !imported.includes(name));
+  return text.replaceAll(IMPORT, (line, listed: string, from: string) => {
+    const all = listed.split(/,\s*/);
+    if (missing.length === 0 || !all.includes("BaseRootfs")) return line;
+    const sorted = [...all, ...missing].sort((a, b) => (sortKey(a) < sortKey(b) ? -1 : 1));
+    return `${fitting("import { ", sorted, ` } from ${from}`).join("\n")}\n`;
+  });
+}
+
+const sortKey = (name: string) => name.replace(/^type /, "").toLowerCase();
 
 /**
  * images.ts without the statement of a preset, and without the imports that only it used; undefined where there
@@ -61,9 +79,13 @@ export function withoutStatement(text: string, name: string): { text: string; re
   return { text: withoutUnusedImports(rest), removed };
 }
 
-function statements(lines: readonly string[]): Statement[] {
+/** `import { … } from …`, on one line or on several. */
+const IMPORT = /^import \{\s*([\w,\s]+?),?\s*\} from (.*)\n/gm;
+
+function statements(lines: readonly string[], construct = "PresetLayer"): Statement[] {
+  const statement = new RegExp(`^( *)new ${construct}\\((\\w+), "([^"]*)", \\{`);
   return lines.flatMap((line, first) => {
-    const [, indent, release, name] = /^( *)new PresetLayer\((\w+), "([^"]*)", \{/.exec(line) ?? [];
+    const [, indent, release, name] = statement.exec(line) ?? [];
     if (indent === undefined || release === undefined || name === undefined) return [];
     const last = line.endsWith("});") ? first : lines.indexOf(`${indent}});`, first);
     return last < 0 ? [] : [{ name, release, first, last }];
@@ -74,17 +96,14 @@ function statements(lines: readonly string[]): Statement[] {
 function withoutUnusedImports(text: string): string {
   const code = text.replaceAll(/\/\*.*?\*\/|\/\/[^\n]*|"[^"\n]*"/gs, "");
   const uses = (name: string) => code.match(new RegExp(`\\b${name}\\b(?!:)`, "g"))!.length;
-  return text.replaceAll(
-    /^import \{\s*([\w,\s]+?),?\s*\} from (.*)\n/gm,
-    (line, names: string, from: string) => {
-      const all = names.split(/,\s*/);
-      const used = all.filter((name) => uses(name.replace(/^type /, "")) > 1);
-      if (used.length === 0) return "";
-      return used.length === all.length
-        ? line
-        : `${fitting("import { ", used, ` } from ${from}`).join("\n")}\n`;
-    },
-  );
+  return text.replaceAll(IMPORT, (line, names: string, from: string) => {
+    const all = names.split(/,\s*/);
+    const used = all.filter((name) => uses(name.replace(/^type /, "")) > 1);
+    if (used.length === 0) return "";
+    return used.length === all.length
+      ? line
+      : `${fitting("import { ", used, ` } from ${from}`).join("\n")}\n`;
+  });
 }
 
 /** A list on one line where it fits, else one item to a line. */

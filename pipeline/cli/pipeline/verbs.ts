@@ -2,6 +2,10 @@ import type { Verb } from "../shared/verbs.ts";
 
 /** The commands of `smolvm-images`, in the order in which help lists them. */
 export const VERBS: Readonly<Record<string, Verb>> = {
+  init: {
+    description: "make a project of one's own here: a base, an agent, and what follows from them",
+    load: async () => (await import("./init.ts")).initCommand,
+  },
   synth: {
     description: "write the workflows, Dockerfiles, cells and manifest that the tree says",
     load: async () => (await import("./synth.ts")).synthCommand,
