@@ -5,24 +5,27 @@ import type { Cells } from "../schema/cells.ts";
 import { Facts } from "../schema/facts.ts";
 import { MANIFEST_PATH, type Manifest, manifestOf } from "../schema/manifest.ts";
 import { errorCode } from "../util/error.ts";
-import { PACKAGE } from "../util/package.ts";
 import type { Run } from "../util/progress.ts";
 import { readRecord } from "../util/record.ts";
 import { hostArch } from "../vm/accel.ts";
-import { bundledCells, isCheckout } from "./bundled.ts";
+import { buildsCells, bundledCells, offeringRoot } from "./bundled.ts";
 import { loadManifest, NotOffered, type Remote } from "./manifest.ts";
 
 /** Where a file is had from, and what it must be. */
 type Digest = Pick<Remote, "url" | "sha256"> & { readonly size: number };
 
 /**
- * Looks something up in what this package offers: what it was released with and, in a checkout, what that has built,
- * which wins. @param root the package
+ * Looks something up in what is offered here: what was published and, where cells are built, what was built, which
+ * wins. @param root the package, or a project
  * @throws NotOffered when it is not there; in a checkout it says how to build it
  */
-export async function lookUp<T>(find: (manifest: Manifest) => T, run: Run, root = PACKAGE): Promise<T> {
+export async function lookUp<T>(
+  find: (manifest: Manifest) => T,
+  run: Run,
+  root = offeringRoot(),
+): Promise<T> {
   const published = await loadManifest(join(root, MANIFEST_PATH));
-  const cells = isCheckout(root) ? cellsOf(root, run) : undefined;
+  const cells = buildsCells(root) ? cellsOf(root, run) : undefined;
   if (!cells) return find(published);
   try {
     return find(await withBuilt(published, cells, root, run));

@@ -11,13 +11,12 @@ import {
 } from "../schema/names.ts";
 import { PipelineError } from "../util/error.ts";
 import { proxiedFetch } from "../util/http.ts";
-import { PACKAGE } from "../util/package.ts";
 import { placeOf } from "../util/place.ts";
 import { readText, textOf } from "../util/read-text.ts";
 import { reasonOf } from "../util/reason.ts";
 import { unique } from "../util/unique.ts";
 import { hostArch } from "../vm/accel.ts";
-import { bundledCells } from "./bundled.ts";
+import { bundledCells, offeringRoot } from "./bundled.ts";
 
 /** How long a server may be silent that has a manifest, ms. */
 const SILENCE_MS = 20_000;
@@ -46,12 +45,12 @@ const withDefaults = <T extends BaseQuery>(manifest: Manifest, query: T) => ({
 type Image = ReturnType<typeof withDefaults<ImageQuery>>;
 type Base = ReturnType<typeof withDefaults<BaseQuery>>;
 
-/** The flavor whose base has no flavor in its name; where the manifest has no such base, the one that this package declares. */
+/** The flavor whose base has no flavor in its name; where the manifest has no such base, the one that is declared. */
 export function defaultFlavor({ bases }: Manifest): string {
   const found = bases.find(({ flavor, arch, rootfs_url: url }) =>
     assetNames({ kind: "base", arch, flavor }, flavor).includes(url.split("/").at(-1)!),
   );
-  return found?.flavor ?? bundledCells().default_flavor;
+  return found?.flavor ?? bundledCells(offeringRoot()).default_flavor;
 }
 
 /** A file that a manifest names: where it is, and what its bytes on the wire hash to. */
@@ -70,7 +69,7 @@ const MOST = 16 << 20;
  * @throws PipelineError when it cannot be read, or is none: it names the field that is wrong
  */
 export async function loadManifest(from?: string, signal?: AbortSignal): Promise<Manifest> {
-  const source = from ?? join(PACKAGE, MANIFEST_PATH);
+  const source = from ?? join(offeringRoot(), MANIFEST_PATH);
   let text: string;
   try {
     text = await fetchText(source, signal);
@@ -201,7 +200,7 @@ function whyNoImage({ images, tag }: Manifest, { preset, arch, vmm, flavor }: Im
 /** Why presets are refused on flavors, as this package declares them; nothing where that cannot be read. */
 function bundledRefusals(): Cells["refused"] {
   try {
-    return bundledCells().refused;
+    return bundledCells(offeringRoot()).refused;
   } catch {
     return {};
   }

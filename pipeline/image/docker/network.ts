@@ -3,6 +3,9 @@ import { rootCertificates } from "node:tls";
 import { PipelineError } from "../../util/error.ts";
 import { reasonOf } from "../../util/reason.ts";
 
+/** Variables of a process, as process.env has them. */
+export type Environment = Readonly<Record<string, string | undefined>>;
+
 /** What a user behind a company network sets: mirrors, and a CA to trust beside the public ones. */
 export interface NetworkOptions {
   /** Replaces the archive in apt's sources. */
@@ -33,7 +36,7 @@ const isLoopback = (address: string) =>
   URL.canParse(address) && /^(localhost|127\.[\d.]+|\[::1\])$/.test(new URL(address).hostname);
 
 /** The mirrors of the environment; flags win over them, and an empty variable is none. */
-export function networkFromEnvironment(env: NodeJS.ProcessEnv, flags: NetworkOptions): NetworkOptions {
+export function networkFromEnvironment(env: Environment, flags: NetworkOptions): NetworkOptions {
   return {
     aptMirror: flags.aptMirror ?? (env.SMOLVM_APT_MIRROR || undefined),
     apkMirror: flags.apkMirror ?? (env.SMOLVM_APK_MIRROR || undefined),
@@ -43,7 +46,7 @@ export function networkFromEnvironment(env: NodeJS.ProcessEnv, flags: NetworkOpt
 }
 
 /** @throws PipelineError on an address that is none, or a CA file that cannot be read */
-export function buildNetwork(options: NetworkOptions, env: NodeJS.ProcessEnv): Network {
+export function buildNetwork(options: NetworkOptions, env: Environment): Network {
   const mirrors = [options.aptMirror, options.apkMirror, options.npmRegistry].filter(
     (url) => url !== undefined,
   );

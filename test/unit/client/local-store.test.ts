@@ -3,7 +3,7 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { beforeEach, describe, expect, it } from "vitest";
-import { isCheckout } from "../../../pipeline/client/bundled.ts";
+import { buildsCells } from "../../../pipeline/client/bundled.ts";
 import { lookUp } from "../../../pipeline/client/local-store.ts";
 import { findBase, findImage, findKernel } from "../../../pipeline/client/manifest.ts";
 import type { KernelCell, PresetCell } from "../../../pipeline/schema/cells.ts";
@@ -136,7 +136,7 @@ describe("what a checkout has built", () => {
   });
 
   it("is not looked for in a package that was installed", async () => {
-    expect(isCheckout(root)).toBe(true);
+    expect(buildsCells(root)).toBe(true);
     root = makeCheckout("node_modules/smolvm-images");
     stageKernel();
     stageAgent();
