@@ -60,7 +60,7 @@ export const cellCommand = withBuildOptions(
   const { stage, store } = flags;
   checkStageFlags(flags, (name) => command.getOptionValueSource(name) === "cli");
   // What keeps from uploading is said before anything is built.
-  if (store?.kind === "github") openReleases(cells, store, unwatched());
+  if (store?.kind === "github") await openReleases(cells, store, unwatched());
   if (stage !== "upload") {
     const directory = store?.kind === "dir" ? store.path : undefined;
     await checkStaging(stagingDirectory(cells, store));
@@ -79,7 +79,7 @@ export const cellCommand = withBuildOptions(
 /** Sends what is staged to the chosen store; the name of each asset that is there then is data. */
 async function uploadCells(cells: Cells, selected: readonly Cell[], flags: Flags): Promise<void> {
   await inRun(async (run) => {
-    const store = openReleases(cells, flags.store, run);
+    const store = await openReleases(cells, flags.store, run);
     const release =
       store.isPublic || flags.releaseId !== undefined
         ? await theRelease(store, cells, flags)

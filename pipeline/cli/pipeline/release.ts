@@ -12,7 +12,6 @@ import { MANIFEST_PATH, Manifest, manifestOf, manifestText } from "../../schema/
 import { isManifest } from "../../schema/mark.ts";
 import { MANIFEST_ASSET } from "../../schema/names.ts";
 import { DirectoryStore } from "../../stores/directory/store.ts";
-import { propose } from "../../stores/github/propose.ts";
 import type { ReleaseStore, StoredRelease } from "../../stores/store.ts";
 import { PipelineError } from "../../util/error.ts";
 import { reasonOf } from "../../util/reason.ts";
@@ -21,16 +20,8 @@ import { writeWhole } from "../../util/whole-file.ts";
 import { BOUNDS, range, wholeNumber } from "../shared/numbers.ts";
 import { type CliRun, inRun } from "../shared/run.ts";
 import { checkActionsFiles } from "./actions-files.ts";
-import {
-  openGitHub,
-  openReleases,
-  RELEASE_ID,
-  STORE,
-  type StoreFlags,
-  stagingDirectory,
-  theRelease,
-} from "./store.ts";
-import { summariseCommands, summarisePublication } from "./summary.ts";
+import { openReleases, RELEASE_ID, STORE, type StoreFlags, stagingDirectory, theRelease } from "./store.ts";
+import { summarisePublication } from "./summary.ts";
 import { root } from "./tree.ts";
 
 export const releaseCommand = new Command("release")
@@ -59,7 +50,7 @@ export const releaseCommand = new Command("release")
   .addCommand(
     new Command("propose")
       .description("open a pull request with the digests that `publish` has recorded here")
-      .action(proposeDigests),
+      .action(async () => await (await import("./propose.ts")).proposeDigests()),
   )
   .addCommand(
     new Command("verify")
@@ -86,7 +77,7 @@ async function prepareRelease(flags: StoreFlags & { empty?: true }): Promise<voi
   checkActionsFiles();
   const cells = readCells(root());
   await inRun(async (run) => {
-    const store = openReleases(cells, flags.store, run);
+    const store = await openReleases(cells, flags.store, run);
     run.progress.step(`find or create the draft of ${cells.tag} on ${store.name}`);
     const release = await store.prepare(cells.tag);
     if (flags.empty) await empty(store, release, run);
@@ -115,7 +106,7 @@ async function publishRelease(
   checkActionsFiles();
   const cells = readCells(root());
   await inRun(async (run) => {
-    const store = openReleases(cells, flags.store, run);
+    const store = await openReleases(cells, flags.store, run);
     if (flags.partial && store.isPublic) throw partialInPublic();
     const release = await theRelease(store, cells, flags);
     const staged = new DirectoryStore(stagingDirectory(cells, flags.store));
@@ -170,66 +161,13 @@ async function record(cells: Cells, lock: Lock): Promise<void> {
   }
 }
 
-async function proposeDigests(): Promise<void> {
-  checkActionsFiles();
-  const cells = readCells(root());
-  await inRun(async (run) => {
-    const lock = await readCommitted(join(root(), LOCK_PATH), Lock);
-    if (lock?.tag !== cells.tag) {
-      throw new PipelineError(
-        `${LOCK_PATH} has no digests of ${cells.tag}: run \`npm run release -- publish\` first`,
-      );
-    }
-    const files = Object.fromEntries(
-      await Promise.all(
-        [LOCK_PATH, MANIFEST_PATH].map(
-          async (path) => [path, await readFile(join(root(), path), "utf8")] as const,
-        ),
-      ),
-    );
-    const branch = `recorded/${cells.tag}`;
-    const title = `Record the digests of ${cells.tag}`;
-    const body =
-      `Every asset of ${cells.tag} is on the release with these digests. Merge this once the release is public: ` +
-      "clients then find the images.";
-    run.progress.step("open a pull request with the new digests");
-    try {
-      const url = await propose(openGitHub(cells, run), { branch, base: baseBranch(), title, body, files });
-      run.progress.end();
-      process.stdout.write(url ? `${url}\n` : "");
-      if (!url) process.stderr.write("nothing to propose: the branch has these digests\n");
-    } catch (error) {
-      if (!(error instanceof PipelineError)) throw error;
-      run.progress.end();
-      const commands = byHand(branch, title);
-      await summariseCommands(error.message, commands);
-      run.progress.warn(`${error.message}; by hand: ${commands.join(" && ")}`);
-    }
-  });
-}
-
-/** The branch that the workflow runs on; a tag is none. */
-const baseBranch = () => (process.env.GITHUB_REF_TYPE === "branch" ? process.env.GITHUB_REF_NAME : undefined);
-
-function byHand(branch: string, title: string): string[] {
-  const { GITHUB_RUN_ID: run } = process.env;
-  return [
-    `git switch -c ${branch}`,
-    ...(run ? [`gh run download ${run} -n recorded`] : []),
-    `git add ${LOCK_PATH} ${MANIFEST_PATH}`,
-    `git commit -m '${title}'`,
-    `git push -u origin ${branch}`,
-    "gh pr create --fill",
-  ];
-}
-
 async function verify(tag: string | undefined, flags: StoreFlags & { download?: true }): Promise<void> {
   if (tag !== undefined && !/^[A-Za-z0-9][\w.-]*$/.test(tag)) {
     throw new PipelineError(`"${tag}" is no release's tag: letters, digits, ".", "_" and "-"`);
   }
   const cells = readCells(root());
   await inRun(async (run) => {
-    const store = openReleases(cells, flags.store, run, true);
+    const store = await openReleases(cells, flags.store, run, true);
     const wanted = tag ?? cells.tag;
     // A directory has its own: what is in it was never recorded as public.
     const release = store.isPublic ? undefined : await store.find(wanted);
@@ -256,7 +194,7 @@ async function verify(tag: string | undefined, flags: StoreFlags & { download?: 
 async function pruneReleases(flags: StoreFlags & { keep: number; dryRun?: true }): Promise<void> {
   const cells = readCells(root());
   await inRun(async (run) => {
-    const store = openReleases(cells, flags.store, run);
+    const store = await openReleases(cells, flags.store, run);
     const committed = await readCommitted(join(root(), MANIFEST_PATH), Manifest);
     if (!committed) throw new PipelineError(`${MANIFEST_PATH} is missing: run \`npm run synth\``);
     const dryRun = flags.dryRun === true;

@@ -3,12 +3,11 @@ import { InvalidArgumentError } from "commander";
 import type { Cells } from "../../schema/cells.ts";
 import { checkOwnership } from "../../stores/directory/ownership.ts";
 import { DirectoryReleases } from "../../stores/directory/releases.ts";
-import { GitHubClient } from "../../stores/github/client.ts";
-import { GitHubReleases } from "../../stores/github/releases.ts";
 import type { ReleaseStore, StoredRelease } from "../../stores/store.ts";
 import { checkDirectory } from "../../util/directory.ts";
 import { PipelineError } from "../../util/error.ts";
 import type { Run } from "../../util/progress.ts";
+import { loadGitHub } from "./load-github.ts";
 import { root } from "./tree.ts";
 
 /** What `--store` says: GitHub's releases, or a directory. */
@@ -49,14 +48,17 @@ export async function checkStaging(directory: string): Promise<void> {
 }
 
 /** The store of the declared release. Inside Actions it is GitHub's, unless `choice` says otherwise. */
-export function openReleases(
+export async function openReleases(
   cells: Cells,
   choice: StoreChoice | undefined,
   run: Run,
   anonymous = false,
-): ReleaseStore {
+): Promise<ReleaseStore> {
   const { kind } = choice ?? { kind: process.env.GITHUB_ACTIONS ? "github" : "dir" };
-  if (kind === "github") return new GitHubReleases(openGitHub(cells, run, anonymous), process.env.GITHUB_SHA);
+  if (kind === "github") {
+    const { openGitHubReleases } = await loadGitHub();
+    return openGitHubReleases(cells, run, anonymous);
+  }
   return new DirectoryReleases(shown(stagingDirectory(cells, choice)), cells.tag, run);
 }
 
@@ -64,19 +66,6 @@ export function openReleases(
 function shown(path: string): string {
   const short = relative(root(), path) || ".";
   return short.startsWith("..") || isAbsolute(short) ? path : short;
-}
-
-/** GitHub, as the environment says; a fork's workflow works on the fork. */
-export function openGitHub(cells: Cells, run: Run, anonymous = false): GitHubClient {
-  const { GITHUB_TOKEN: token, GITHUB_REPOSITORY: asked, GITHUB_API_URL: apiUrl } = process.env;
-  const repository = asked || cells.repository;
-  if (repository !== cells.repository) {
-    run.progress.warn(
-      `GITHUB_REPOSITORY is ${repository}, and pipeline/images.ts declares ${cells.repository}: the manifest's ` +
-        "addresses are of that one",
-    );
-  }
-  return new GitHubClient({ token, repository, apiUrl: apiUrl || undefined, anonymous }, run);
 }
 
 /** The release that the flags mean. @throws PipelineError when there is none, or it is of another tag */

@@ -3,6 +3,7 @@ import { Octokit } from "@octokit/rest";
 import { PipelineError } from "../../util/error.ts";
 import { proxiedFetch } from "../../util/http.ts";
 import type { Run } from "../../util/progress.ts";
+import { checkApiUrl } from "./api-url.ts";
 import { failureOf, GitHubError } from "./failure.ts";
 
 export interface GitHubOptions {
@@ -74,9 +75,7 @@ export class GitHubClient {
     if (!/^(?!\.+\/)[\w.-]+\/(?!\.+$)[\w.-]+$/.test(repository)) {
       throw new PipelineError(`GITHUB_REPOSITORY "${repository}" is not owner/name`);
     }
-    if (!/^https?:$/.test(URL.canParse(apiUrl) ? new URL(apiUrl).protocol : "")) {
-      throw new PipelineError(`GITHUB_API_URL "${apiUrl}" is not an http(s) address`);
-    }
+    checkApiUrl(apiUrl);
     this.repo = { owner, repo };
     this.repository = repository;
     this.patience = patience;

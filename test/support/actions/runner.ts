@@ -210,7 +210,7 @@ export class WorkflowRun {
           ...this.#options.env,
           ...{ CI: "true", GITHUB_ACTIONS: "true", GITHUB_WORKSPACE: workspace, GITHUB_RUN_ID: "1" },
           ...{ GITHUB_REPOSITORY: this.#options.repository, GITHUB_API_URL: this.#options.apiUrl },
-          ...{ GITHUB_REF_NAME: "main", GITHUB_REF_TYPE: "branch" },
+          ...{ GITHUB_REF: "refs/heads/main", GITHUB_REF_NAME: "main", GITHUB_REF_TYPE: "branch" },
           ...files,
           ...env,
         },

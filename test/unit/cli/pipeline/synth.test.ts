@@ -99,9 +99,9 @@ describe.concurrent("a command that changes nothing", () => {
   it.each([
     [
       ["synth", "--chek"],
-      /^error: unknown option '--chek' \(did you mean --check\?\); one of: --check, --stdout, --debug\n$/,
+      /^error: unknown option '--chek' \(did you mean --check\?\); one of: --check, --stdout, --app, --debug\n$/,
     ],
-    [["nonsense"], /^error: unknown command 'nonsense'; one of: synth, diff, list, .+\n$/],
+    [["nonsense"], /^error: unknown command 'nonsense'; one of: init, synth, diff, list, .+\n$/],
     [["cell", "codx-amd64-debian"], /^error: unknown preset "codx"; one of: codex, .*\n$/],
   ])("%j is an error on stderr without a stack, and exit code 2", async (args, message) => {
     const { exitCode, stdout, stderr } = await copy.run(args);

@@ -1,0 +1,69 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { readCells } from "../../runtime/read-cells.ts";
+import { LOCK_PATH, Lock } from "../../schema/lock.ts";
+import { MANIFEST_PATH } from "../../schema/manifest.ts";
+import { PipelineError } from "../../util/error.ts";
+import { readCommitted } from "../../util/record.ts";
+import { inRun } from "../shared/run.ts";
+import { checkActionsFiles } from "./actions-files.ts";
+import { loadGitHub } from "./load-github.ts";
+import { summariseCommands } from "./summary.ts";
+import { root } from "./tree.ts";
+
+/** Opens a pull request with the digests that were recorded here; says how to do it by hand where that is refused. */
+export async function proposeDigests(): Promise<void> {
+  checkActionsFiles();
+  const cells = readCells(root());
+  const { actionsRun, openGitHub, propose } = await loadGitHub();
+  await inRun(async (run) => {
+    const lock = await readCommitted(join(root(), LOCK_PATH), Lock);
+    if (lock?.tag !== cells.tag) {
+      throw new PipelineError(
+        `${LOCK_PATH} has no digests of ${cells.tag}: run \`npm run release -- publish\` first`,
+      );
+    }
+    const files = Object.fromEntries(
+      await Promise.all(
+        [LOCK_PATH, MANIFEST_PATH].map(
+          async (path) => [path, await readFile(join(root(), path), "utf8")] as const,
+        ),
+      ),
+    );
+    const branch = `recorded/${cells.tag}`;
+    const title = `Record the digests of ${cells.tag}`;
+    const body =
+      `Every asset of ${cells.tag} is on the release with these digests. Merge this once the release is public: ` +
+      "clients then find the images.";
+    run.progress.step("open a pull request with the new digests");
+    try {
+      const url = await propose(openGitHub(cells, run), {
+        branch,
+        base: actionsRun().branch,
+        title,
+        body,
+        files,
+      });
+      run.progress.end();
+      process.stdout.write(url ? `${url}\n` : "");
+      if (!url) process.stderr.write("nothing to propose: the branch has these digests\n");
+    } catch (error) {
+      if (!(error instanceof PipelineError)) throw error;
+      run.progress.end();
+      const commands = byHand(branch, title, actionsRun().id);
+      await summariseCommands(error.message, commands);
+      run.progress.warn(`${error.message}; by hand: ${commands.join(" && ")}`);
+    }
+  });
+}
+
+function byHand(branch: string, title: string, run: number | undefined): string[] {
+  return [
+    `git switch -c ${branch}`,
+    ...(run ? [`gh run download ${run} -n recorded`] : []),
+    `git add ${LOCK_PATH} ${MANIFEST_PATH}`,
+    `git commit -m '${title}'`,
+    `git push -u origin ${branch}`,
+    "gh pr create --fill",
+  ];
+}
