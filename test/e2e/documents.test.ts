@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { EnvHttpProxyAgent, fetch } from "undici";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { commands, type DocumentedCommand, NOT_RUN, textOf } from "../support/documents.ts";
+import { commands, type DocumentedCommand, ELSEWHERE, NOT_RUN, textOf } from "../support/documents.ts";
 import { REPOSITORY } from "../support/project.ts";
 
 /**
@@ -142,7 +142,8 @@ function forward(to: string): Promise<Server> {
 const sections = (document: string) => {
   const byHeading = new Map<string, string[]>();
   for (const { heading, line } of commands(textOf(document)) as DocumentedCommand[]) {
-    if (!Object.hasOwn(NOT_RUN, line)) byHeading.set(heading, [...(byHeading.get(heading) ?? []), line]);
+    if (!Object.hasOwn(NOT_RUN, line) && !Object.hasOwn(ELSEWHERE, heading))
+      byHeading.set(heading, [...(byHeading.get(heading) ?? []), line]);
   }
   return [...byHeading];
 };

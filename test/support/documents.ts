@@ -45,6 +45,11 @@ export function commands(text: string): DocumentedCommand[] {
     .filter(({ line }) => line !== "");
 }
 
+/** Sections that test/e2e/documents.test.ts does not follow, because another test does: in a directory of its own. */
+export const ELSEWHERE: Readonly<Record<string, string>> = {
+  "In your own repository": "test/e2e/package.test.ts",
+};
+
 /** The commands that test/e2e/documents.test.ts does not run, and why. */
 export const NOT_RUN: Readonly<Record<string, string>> = {
   "npm run check": "it runs the test that would run it",

@@ -63,7 +63,7 @@ describe.each(DOCUMENTS)("%s", (document) => {
   it("has its commands in blocks that the test which follows it reads", () => {
     expect(commands(text).length).toBeGreaterThan(2);
     for (const { language, lines, heading } of blocks(text)) {
-      expect(["sh", "ts", ""], heading).toContain(language);
+      expect(["sh", "ts", "js", ""], heading).toContain(language);
       if (language === "")
         expect(lines.filter((line) => /^(\$ )?(npm|npx|bash|git) [^─]*$/.test(line))).toEqual([]);
     }
