@@ -43,7 +43,6 @@ const withDefaults = <T extends BaseQuery>(manifest: Manifest, query: T) => ({
   flavor: query.flavor ?? defaultFlavor(manifest),
 });
 type Image = ReturnType<typeof withDefaults<ImageQuery>>;
-type Base = ReturnType<typeof withDefaults<BaseQuery>>;
 
 /** The flavor whose base has no flavor in its name; where the manifest has no such base, the one that is declared. */
 export function defaultFlavor({ bases }: Manifest): string {
@@ -126,7 +125,6 @@ export function findImage(manifest: Manifest, asked: ImageQuery): Found {
   );
   if (!row) throw noImage(manifest, query);
   const rootfs = { url: row.rootfs_url, sha256: row.rootfs_sha256, size: row.rootfs_size };
-  if (startsImage(query)) return { kernel: findKernel(manifest, arch, "image"), rootfs, flavor };
   const size = manifest.kernels.find(({ sha256 }) => sha256 === row.kernel_sha256)?.size;
   return { kernel: { url: row.kernel_url, sha256: row.kernel_sha256, size }, rootfs, flavor };
 }
@@ -144,16 +142,13 @@ export function findBase(manifest: Manifest, asked: BaseQuery): Found {
       cellsFor(manifest, { kind: "base", arch, flavor }),
     );
   }
-  const kernel = findKernel(manifest, arch, startsImage(query) ? "image" : kernelFormatOf(vmm));
+  const kernel = findKernel(manifest, arch, kernelFormatOf(vmm, arch));
   return {
     kernel,
     rootfs: { url: row.rootfs_url, sha256: row.rootfs_sha256, size: row.rootfs_size },
     flavor,
   };
 }
-
-/** On arm64 Firecracker starts no ELF but an Image (its docs/rootfs-and-kernel-setup.md), as QEMU does everywhere. */
-const startsImage = ({ arch, vmm }: Base) => arch === "arm64" && vmm === "firecracker";
 
 /** The kernel of an arch in a format. @throws NotOffered where there is none */
 export function findKernel({ kernels, tag }: Manifest, arch: Arch, format: string): Remote {

@@ -100,7 +100,7 @@ export function manifestOf(
           presets
             .filter((cell) => cell.preset === preset && cell.arch === arch && cell.vmms.includes(vmm))
             .flatMap(({ flavor, assets }) =>
-              published(kernelAsset(arch, kernelFormatOf(vmm))).flatMap((kernel) =>
+              published(kernelAsset(arch, kernelFormatOf(vmm, arch))).flatMap((kernel) =>
                 rootfs(assets[0]!).map((row) => ({
                   ...{ preset, arch, vmm, flavor },
                   kernel_url: kernel.url,

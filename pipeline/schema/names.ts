@@ -11,8 +11,15 @@ export type Arch = z.infer<typeof Arch>;
 export type Vmm = z.infer<typeof Vmm>;
 export type KernelFormat = z.infer<typeof KernelFormat>;
 
-/** Firecracker and libkrun load an uncompressed ELF; QEMU a bzImage (amd64) or Image (arm64). */
-export const kernelFormatOf = (vmm: Vmm): KernelFormat => (vmm === "qemu" ? "image" : "elf");
+/** On amd64 Firecracker and libkrun load an uncompressed ELF, and QEMU a bzImage; on arm64 all of them load an Image. */
+const KERNEL_FORMAT_OF: Readonly<Record<Vmm, Readonly<Record<Arch, KernelFormat>>>> = {
+  firecracker: { amd64: "elf", arm64: "image" },
+  qemu: { amd64: "image", arm64: "image" },
+  libkrun: { amd64: "elf", arm64: "image" },
+};
+
+/** The format of the kernel that a VMM starts for guests of `arch`. */
+export const kernelFormatOf = (vmm: Vmm, arch: Arch): KernelFormat => KERNEL_FORMAT_OF[vmm][arch];
 
 /** Presets and flavors: lower case, and no word that the ids already use for something else. */
 const NAME = /^[a-z][a-z0-9]*(-[a-z0-9]+)*$/;

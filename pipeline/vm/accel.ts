@@ -56,6 +56,8 @@ export interface AccelOptions {
   readonly arch: Arch;
   /** The accelerator to use, whatever works here. @default SMOLVM_ACCEL, or else KVM where it runs the guest */
   readonly accel?: Accel | undefined;
+  /** Whether the VMM can emulate; otherwise KVM is the only try. @default true */
+  readonly emulates?: boolean;
 }
 
 /**
@@ -65,10 +67,11 @@ export interface AccelOptions {
  * @throws PipelineError what `attempt` throws
  */
 export async function withAccelerator<T>(
-  { arch, accel }: AccelOptions,
+  { arch, accel, emulates = true }: AccelOptions,
   run: Run,
   attempt: (accel: Accel) => Promise<T>,
 ): Promise<T> {
+  if (!emulates) return await attempt("kvm");
   const asked = askedAccel(accel);
   const reason = reasonAgainstKvm(arch, asked);
   if (reason) {

@@ -1,6 +1,7 @@
 import { BOUNDS, type Bounds } from "../../schema/bounds.ts";
 import { PipelineError } from "../../util/error.ts";
 import { askedAccel, reasonAgainstKvm } from "../../vm/accel.ts";
+import { DRIVERS, driverOf, startableVmms } from "../../vm/vmms.ts";
 import { readPublicKey } from "../public-key.ts";
 import { checkMachineName } from "./registry.ts";
 import type { StartOptions } from "./start.ts";
@@ -17,11 +18,10 @@ export async function checkStartOptions(
   options: Omit<StartOptions, "image" | "flavor">,
 ): Promise<string | undefined> {
   const { name, vmm, memoryMib, cpus, diskMib, key } = options;
-  if (vmm === "libkrun")
-    throw new PipelineError("smolvm starts no libkrun machines: use --vmm qemu or firecracker");
-  checkNumber("--memory", memoryMib, BOUNDS.memoryMib, "MiB");
+  const driver = driverOf(vmm);
+  checkNumber("--memory", memoryMib, driver.memoryMib, "MiB");
   checkNumber("--disk", diskMib, BOUNDS.diskMib, "MiB");
-  checkNumber("--cpus", cpus, vmm === "firecracker" ? BOUNDS.firecrackerCpus : BOUNDS.cpus);
+  checkNumber("--cpus", cpus, driver.cpus);
   checkTap(options);
   const text = key === undefined ? undefined : (await readPublicKey(key)).text;
   if (text !== undefined && text.length > LONGEST_KEY) {
@@ -30,9 +30,10 @@ export async function checkStartOptions(
     );
   }
   if (name !== undefined) await checkMachineName(name);
-  if (vmm === "firecracker") {
-    const against = reasonAgainstKvm(options.arch, askedAccel(options.accel));
-    if (against) throw new PipelineError(`Firecracker needs KVM, and ${against}: use --vmm qemu`);
+  const against = driver.emulates ? undefined : reasonAgainstKvm(options.arch, askedAccel(options.accel));
+  if (against) {
+    const others = startableVmms(({ emulates }) => emulates).join(" or ");
+    throw new PipelineError(`${driver.title} needs KVM, and ${against}: use --vmm ${others}`);
   }
   return text;
 }
@@ -46,11 +47,15 @@ function checkNumber(flag: string, value: number | undefined, { least, most }: B
 
 /** The names that Linux gives to network devices. */
 function checkTap({ vmm, tap }: Pick<StartOptions, "vmm" | "tap">): void {
-  if (vmm !== "firecracker") {
+  const { needsTap, title } = driverOf(vmm);
+  if (!needsTap) {
     if (tap === undefined) return;
-    throw new PipelineError(`--tap is for Firecracker, and ${vmm} has a network of its own: leave --tap out`);
+    const others = Object.values(DRIVERS).flatMap((each) => (each?.needsTap ? [each.title] : []));
+    throw new PipelineError(
+      `--tap is for ${others.join(" and ")}, and ${vmm} has a network of its own: leave --tap out`,
+    );
   }
-  if (!tap) throw new PipelineError("Firecracker needs a network: give a tap device with --tap");
+  if (!tap) throw new PipelineError(`${title} needs a network: give a tap device with --tap`);
   if (!/^[^/\s\0]{1,15}$/.test(tap) || tap === "." || tap === "..") {
     throw new PipelineError(
       `--tap "${tap}": a network device's name has 1 to 15 characters, and no "/" or space`,

@@ -6,11 +6,11 @@ import { PipelineError } from "../../util/error.ts";
 import { identityOf } from "../../util/process.ts";
 import { type Run, unwatched } from "../../util/progress.ts";
 import { type Accel, withAccelerator } from "../../vm/accel.ts";
-import { FirecrackerMachine } from "../../vm/firecracker/machine.ts";
+import type { Disk } from "../../vm/driver.ts";
 import type { Machine as Vm } from "../../vm/machine.ts";
-import { QemuMachine } from "../../vm/qemu/machine.ts";
 import { openSession, POWER_OFF_MS, powerOff, type Session } from "../../vm/session.ts";
 import { generateKey, keyParameter } from "../../vm/ssh.ts";
+import { driverOf } from "../../vm/vmms.ts";
 import type { LocalImage } from "../pull.ts";
 import { copyDisk, growDisk } from "./disk.ts";
 import { claim, keyOf, type Machine, register, unregister } from "./registry.ts";
@@ -64,6 +64,7 @@ export async function start(
   run: Run = unwatched(),
 ): Promise<Started> {
   const theirs = await checkStartOptions(options);
+  const { emulates } = driverOf(options.vmm);
   const name = options.name ?? `${options.image}-${randomBytes(2).toString("hex")}`;
   const key = generateKey();
   const authorized = [key.publicKey, ...(theirs === undefined ? [] : [theirs])];
@@ -76,7 +77,7 @@ export async function start(
     const settings = { image, options, directory, disk, cmdline };
     const startedAt = new Date().toISOString();
     run.progress.step("boot");
-    return await accelerated(options, run, async (accel) => {
+    return await withAccelerator({ ...options, emulates }, run, async (accel) => {
       const registered = (vm: Vm): Machine => ({
         ...{ schema_version: 1, name, vmm: options.vmm, image: options.image, flavor: options.flavor },
         ...{ process: identityOf(vm.pid), ...vm.address!, rootfs: image.rootfsPath, started_at: startedAt },
@@ -112,25 +113,13 @@ function started(machine: Machine, session: Session, run: Run): Started {
   };
 }
 
-/** QEMU can emulate where KVM does not work; Firecracker cannot. */
-const accelerated = <T>(
-  options: StartOptions,
-  run: Run,
-  attempt: (accel: Accel) => Promise<T>,
-): Promise<T> => (options.vmm === "qemu" ? withAccelerator(options, run, attempt) : attempt("kvm"));
-
-interface Disk {
-  readonly path: string;
-  readonly writes: "overlay" | "image";
-}
-
-/** The image itself, under an overlay of QEMU's; or a copy of it, as large as it is to be. */
+/** The image itself, where the VMM keeps the guest's writes in an overlay; otherwise a copy of the image, of the size asked for. */
 async function prepareDisk(
   image: LocalImage,
   { diskMib, vmm }: StartOptions,
   directory: string,
 ): Promise<Disk> {
-  if (diskMib === undefined && vmm === "qemu") return { path: image.rootfsPath, writes: "overlay" };
+  if (diskMib === undefined && driverOf(vmm).overlays) return { path: image.rootfsPath, writes: "overlay" };
   const path = join(directory, "rootfs.ext4");
   const nowMib = Math.ceil((await stat(image.rootfsPath)).size / 2 ** 20);
   if (diskMib !== undefined && diskMib < nowMib) {
@@ -152,13 +141,9 @@ interface Settings {
 async function startVmm(settings: Settings, accel: Accel, signal: AbortSignal): Promise<Vm> {
   const { options, directory, disk, cmdline } = settings;
   const { arch, memoryMib = DEFAULTS.memoryMib, cpus = DEFAULTS.cpus } = options;
-  const common = {
-    ...{ arch, memoryMib, cpus, kernel: settings.image.kernelPath, disk: disk.path, cmdline },
-    consoleLog: join(directory, "console.log"),
+  const machine = {
+    ...{ arch, accel, memoryMib, cpus, kernel: settings.image.kernelPath, disk, cmdline },
+    ...{ tap: options.tap, consoleLog: join(directory, "console.log"), directory },
   };
-  if (options.vmm === "firecracker") {
-    return await FirecrackerMachine.start({ ...common, directory, tap: options.tap! }, signal);
-  }
-  const qemu = { ...common, accel, writes: disk.writes, internet: true, outlives: directory };
-  return await QemuMachine.start(qemu, signal);
+  return await driverOf(options.vmm).start(machine, signal);
 }

@@ -1,11 +1,12 @@
 import { readFile } from "node:fs/promises";
 import { setTimeout } from "node:timers/promises";
+import type { Vmm } from "../../schema/names.ts";
 import { PipelineError } from "../../util/error.ts";
 import { isRunning, pidOf } from "../../util/process.ts";
 import type { Run } from "../../util/progress.ts";
-import { QemuControl } from "../../vm/qemu/control.ts";
 import { POWER_OFF_MS, powerOff } from "../../vm/session.ts";
 import { attempt } from "../../vm/ssh.ts";
+import { DRIVERS } from "../../vm/vmms.ts";
 import { directoryOf, keyOf, type Machine, unregister } from "./registry.ts";
 
 const POLL_MS = 50;
@@ -23,9 +24,10 @@ export async function stopMachine(machine: Machine, run: Run): Promise<void> {
 
 /** Whether a machine has powered off by itself; it is not waited for where its VMM has stopped the guest. */
 async function powersOff(machine: Machine, run: Run): Promise<boolean> {
-  const control = await QemuControl.open(directoryOf(machine.name)).catch(() => undefined);
+  const driver = DRIVERS[machine.vmm as Vmm];
+  const attached = await driver?.attach?.(directoryOf(machine.name)).catch(() => undefined);
   const stopped = new AbortController();
-  void control?.failed.then((words) => stopped.abort(new PipelineError(words)));
+  void attached?.failed.then((words) => stopped.abort(new PipelineError(words)));
   const over = new AbortController();
   // Whatever runs on another accelerator is no faster than emulation.
   const limit = POWER_OFF_MS.tcg;
@@ -41,7 +43,7 @@ async function powersOff(machine: Machine, run: Run): Promise<boolean> {
     return false;
   } finally {
     over.abort();
-    control?.close();
+    attached?.close();
   }
 }
 

@@ -51,7 +51,7 @@ function manifest(): Manifest {
     images: offered.flatMap(([preset, flavor]) =>
       ARCHS.flatMap((arch) =>
         VMMS.map((vmm) => {
-          const { url, sha256 } = at(kernelAsset(arch, kernelFormatOf(vmm)));
+          const { url, sha256 } = at(kernelAsset(arch, kernelFormatOf(vmm, arch)));
           return {
             ...{ preset, arch, vmm, flavor, kernel_url: url, kernel_sha256: sha256 },
             ...rootfs(`${preset}-${arch}-${flavor}`),
@@ -82,14 +82,14 @@ describe("what a user asks for", () => {
     expect([image.flavor, base.flavor]).toEqual(["ubuntu", "ubuntu"]);
   });
 
-  it("has the kernel's image for Firecracker on arm64, which starts no ELF there", async () => {
+  it("has the kernel's image for every VMM on arm64, where none of them starts an ELF", async () => {
     const query = { arch: "arm64", vmm: "firecracker", flavor: "ubuntu" } as const;
     expect((await findImage(manifest(), { preset: "pi", ...query })).kernel).toEqual(
       at("vmlinux-arm64.image"),
     );
     expect(findBase(manifest(), query).kernel).toEqual(at("vmlinux-arm64.image"));
     expect(findBase(manifest(), { ...query, arch: "amd64" }).kernel).toEqual(at("vmlinux-amd64.elf"));
-    expect(findBase(manifest(), { ...query, vmm: "libkrun" }).kernel).toEqual(at("vmlinux-arm64.elf"));
+    expect(findBase(manifest(), { ...query, vmm: "libkrun" }).kernel).toEqual(at("vmlinux-arm64.image"));
   });
 
   it("has a kernel of unknown size, where the manifest lists no such kernel", async () => {

@@ -13,6 +13,7 @@ import {
   nameError,
   SUMS_ASSET,
   sbomAsset,
+  VMMS,
 } from "../../../pipeline/schema/names.ts";
 
 /** Whether a preset or flavor may be called that. */
@@ -57,12 +58,11 @@ describe("the names of the contract", () => {
     expect(assetNames(cell, "ubuntu")).toEqual(assets);
   });
 
-  it("give QEMU the image kernel, Firecracker and libkrun the ELF", () => {
-    expect([kernelFormatOf("qemu"), kernelFormatOf("firecracker"), kernelFormatOf("libkrun")]).toEqual([
-      "image",
-      "elf",
-      "elf",
-    ]);
+  it.each([
+    ["amd64", { firecracker: "elf", qemu: "image", libkrun: "elf" }],
+    ["arm64", { firecracker: "image", qemu: "image", libkrun: "image" }],
+  ] as const)("give each VMM the kernel that it starts on %s", (on, formats) => {
+    expect(Object.fromEntries(VMMS.map((vmm) => [vmm, kernelFormatOf(vmm, on)]))).toEqual(formats);
   });
 
   it("are two more for what goes along with the assets", () => {

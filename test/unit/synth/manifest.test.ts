@@ -79,7 +79,7 @@ describe("the manifest", () => {
   it("gives each row the rootfs of its preset, arch and flavor, and the kernel of its arch and vmm", () => {
     for (const { preset, arch, vmm, flavor, ...row } of manifest.images) {
       expect(row.rootfs_url.split("/").at(-1)).toBe(`${preset}-${arch}-${flavor}-rootfs.ext4.zst`);
-      const format = vmm === "qemu" ? "image" : "elf";
+      const format = arch === "arm64" || vmm === "qemu" ? "image" : "elf";
       expect(row.kernel_url.split("/").at(-1)).toBe(`vmlinux-${arch}.${format}`);
     }
   });
@@ -91,7 +91,10 @@ describe("the manifest", () => {
         assets: Object.fromEntries(Object.entries(assets).filter(([asset]) => asset !== name)),
       });
     expect(rowsOf("codex", without("codex-amd64-alpine-rootfs.ext4.zst"))).toHaveLength(9);
-    expect(rowsOf("codex", without("vmlinux-arm64.elf"))).toHaveLength(8);
+    expect(rowsOf("codex", without("vmlinux-amd64.elf"))).toHaveLength(8);
+    // On arm64 every VMM starts the image.
+    expect(rowsOf("codex", without("vmlinux-arm64.elf"))).toHaveLength(12);
+    expect(rowsOf("codex", without("vmlinux-arm64.image"))).toHaveLength(6);
     expect(without("base-amd64-rootfs.ext4.zst").bases).toHaveLength(3);
   });
 
