@@ -19,6 +19,7 @@ import { toTar } from "../image/rootfs/normalise.ts";
 import { withRootfs } from "../image/rootfs/rootfs.ts";
 import { importRootfs } from "../image/rootfs/source.ts";
 import type { RootfsSource } from "../schema/cells.ts";
+import { ofKind } from "../schema/kinds/index.ts";
 import type { Arch } from "../schema/names.ts";
 import { PipelineError } from "../util/error.ts";
 import { PACKAGE } from "../util/package.ts";
@@ -123,8 +124,8 @@ export class ImageBuilder {
     if (this.#options.alpine) return this.#options.alpine;
     const { cells } = bundledCells();
     const arch = hostArch();
-    const cell = cells.find((each) => each.kind === "base" && each.flavor === "alpine" && each.arch === arch);
-    return cell?.kind === "base" ? cell.sources : [];
+    const cell = ofKind(cells, "base").find((each) => each.flavor === "alpine" && each.arch === arch);
+    return cell?.sources ?? [];
   }
 
   async #build(

@@ -3,6 +3,7 @@ import { basename, isAbsolute, join, relative } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import type { Cells } from "../schema/cells.ts";
 import { Facts } from "../schema/facts.ts";
+import { buildsOn } from "../schema/kinds/index.ts";
 import { MANIFEST_PATH, type Manifest, manifestOf } from "../schema/manifest.ts";
 import { errorCode } from "../util/error.ts";
 import type { Run } from "../util/progress.ts";
@@ -111,7 +112,7 @@ async function digestOf(path: string): Promise<Digest | undefined> {
 /** In a checkout, what is missing can be built, as far as this machine can. */
 function withAdvice(error: NotOffered, { cells }: Cells): NotOffered {
   const buildable = error.cells.every((id) =>
-    cells.some((cell) => cell.id === id && (cell.kind === "kernel" || cell.arch === hostArch())),
+    cells.some((cell) => cell.id === id && buildsOn(hostArch(), cell)),
   );
   if (!buildable) return error;
   return new NotOffered(

@@ -1,14 +1,8 @@
 import { join } from "node:path";
 import type { Cells } from "../schema/cells.ts";
+import { assetNames, type Coordinates, cellId } from "../schema/kinds/index.ts";
 import { MANIFEST_PATH, Manifest } from "../schema/manifest.ts";
-import {
-  type Arch,
-  assetNames,
-  type Coordinates,
-  cellId,
-  kernelFormatOf,
-  type Vmm,
-} from "../schema/names.ts";
+import { type Arch, kernelFormatOf, type Vmm } from "../schema/names.ts";
 import { PipelineError } from "../util/error.ts";
 import { proxiedFetch } from "../util/http.ts";
 import { placeOf } from "../util/place.ts";

@@ -1,6 +1,7 @@
-import type { Cell, Cells } from "../schema/cells.ts";
+import type { Cells } from "../schema/cells.ts";
 import type { Facts } from "../schema/facts.ts";
-import { cellId, sbomAsset } from "../schema/names.ts";
+import { idsBelow, type KindName, kindNamed, ofKind } from "../schema/kinds/index.ts";
+import { sbomAsset } from "../schema/names.ts";
 import { type Selection, selectPublished } from "./selection.ts";
 
 /** What is to be done about one published cell, and why. */
@@ -58,19 +59,15 @@ export function attestations(cells: Cells, planned: readonly PlannedCell[]): obj
 }
 
 /** The entries of a workflow's matrix: the cells of one kind that are to be built. */
-export function matrixOf(cells: Cells, planned: readonly PlannedCell[], kind: Cell["kind"]): object[] {
+export function matrixOf(cells: Cells, planned: readonly PlannedCell[], kind: KindName): object[] {
   const build = new Set(planned.filter(({ action }) => action === "build").map(({ id }) => id));
-  return cells.cells.flatMap((cell) => {
-    if (cell.kind !== kind || !build.has(cell.id)) return [];
-    return [
-      {
-        cell: cell.id,
-        runner: RUNNERS[cell.arch],
-        ...(cell.kind === "kernel"
-          ? { inputs: cell.inputs }
-          : { kernel: cellId({ kind: "kernel", arch: cell.arch }) }),
-        ...(cell.kind === "preset" ? { base: cell.base } : {}),
-      },
-    ];
-  });
+  const { handedOn } = kindNamed(kind);
+  return ofKind(cells.cells, kind)
+    .filter(({ id }) => build.has(id))
+    .map((cell) => ({
+      cell: cell.id,
+      runner: RUNNERS[cell.arch],
+      ...(handedOn?.cached ? { inputs: cell.inputs } : {}),
+      ...idsBelow(cell),
+    }));
 }

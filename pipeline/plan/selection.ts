@@ -1,7 +1,7 @@
-import type { Cell, Cells, PresetCell } from "../schema/cells.ts";
+import type { Cell, Cells } from "../schema/cells.ts";
+import { idsBelow, ofKind } from "../schema/kinds/index.ts";
 import { PipelineError, unknownName } from "../util/error.ts";
 import { unique } from "../util/unique.ts";
-import { baseOf } from "./cells.ts";
 
 /** Which of the published cells are asked for: names in any order, separated by commas or spaces; nothing or `all`: all. */
 export interface Selection {
@@ -16,7 +16,7 @@ export interface Selection {
  */
 export function selectPublished(cells: Cells, selection: Selection): Cell[] {
   const published = cells.cells.filter((cell) => cell.published);
-  const offered = published.filter((cell) => cell.kind === "preset");
+  const offered = ofKind(published, "preset");
   const presets = namesIn("preset", selection.presets, unique(offered.map(({ preset }) => preset)));
   const flavors = namesIn("flavor", selection.flavors, unique(offered.map(({ flavor }) => flavor)));
   const archs = namesIn("arch", selection.archs, unique(published.map(({ arch }) => arch)));
@@ -26,13 +26,10 @@ export function selectPublished(cells: Cells, selection: Selection): Cell[] {
       presets.includes(preset) && flavors.includes(flavor) && archs.includes(arch),
   );
   if (chosen.length === 0) throw nothingLeft(cells, presets, flavors);
-  const wanted = new Set<string>([
-    ...chosen.map(({ id }) => id),
-    ...chosen.map((cell: PresetCell) => baseOf(cells, cell).id),
-  ]);
-  return published.filter(
-    (cell) => wanted.has(cell.id) || (cell.kind === "kernel" && archs.includes(cell.arch)),
-  );
+  // A whole release also has what no preset leans on.
+  if (chosen.length === offered.length) return published.filter(({ arch }) => archs.includes(arch));
+  const wanted = new Set<string>(chosen.flatMap((cell) => [cell.id, ...Object.values(idsBelow(cell))]));
+  return published.filter(({ id }) => wanted.has(id));
 }
 
 function namesIn(kind: string, text: string | undefined, known: readonly string[]): readonly string[] {

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { unique } from "../util/unique.ts";
 import type { Cells } from "./cells.ts";
+import { ofKind } from "./kinds/index.ts";
 import { Arch, assetUrl, KERNEL_FORMATS, KernelFormat, kernelAsset, kernelFormatOf, Vmm } from "./names.ts";
 
 const Sha256 = z
@@ -81,7 +82,7 @@ export function manifestOf(
 
   const offered = cells.cells.filter((cell) => cell.published || local);
   const archs = unique(offered.map(({ arch }) => arch));
-  const presets = offered.filter((cell) => cell.kind === "preset");
+  const presets = ofKind(offered, "preset");
   return {
     schema_version: 1,
     tag,
@@ -91,9 +92,9 @@ export function manifestOf(
         published(kernelAsset(arch, format)).map((row) => ({ arch, format, ...row })),
       ),
     ),
-    bases: offered
-      .filter((cell) => cell.kind === "base")
-      .flatMap(({ flavor, arch, assets }) => rootfs(assets[0]!).map((row) => ({ flavor, arch, ...row }))),
+    bases: ofKind(offered, "base").flatMap(({ flavor, arch, assets }) =>
+      rootfs(assets[0]!).map((row) => ({ flavor, arch, ...row })),
+    ),
     images: unique(presets.map(({ preset }) => preset)).flatMap((preset) =>
       archs.flatMap((arch) =>
         vmms.flatMap((vmm) =>

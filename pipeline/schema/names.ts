@@ -31,40 +31,6 @@ export function nameError(kind: "preset" | "flavor", name: string): string | und
   return `${kind} "${name}": a name is lower-case words and digits joined by "-", none of them ${[...RESERVED].join(", ")}`;
 }
 
-/** What a cell builds: the coordinates that its id and its assets' names are made from. */
-export type Coordinates =
-  | { kind: "preset"; preset: string; arch: Arch; flavor: string }
-  | { kind: "base"; arch: Arch; flavor: string }
-  | { kind: "kernel"; arch: Arch };
-
-/** `codex-amd64-ubuntu`, `base-amd64-ubuntu`, `kernel-amd64`. */
-export function cellId(cell: Coordinates): string {
-  switch (cell.kind) {
-    case "preset":
-      return `${cell.preset}-${cell.arch}-${cell.flavor}`;
-    case "base":
-      return `base-${cell.arch}-${cell.flavor}`;
-    case "kernel":
-      return `kernel-${cell.arch}`;
-  }
-}
-
-/** The names of a cell's files on the release. Every asset name in the project is made here. */
-export function assetNames(cell: Coordinates, defaultFlavor: string): string[] {
-  switch (cell.kind) {
-    case "preset":
-      return [`${cellId(cell)}-rootfs.ext4.zst`];
-    case "base":
-      return [
-        cell.flavor === defaultFlavor
-          ? `base-${cell.arch}-rootfs.ext4.zst`
-          : `base-${cell.arch}-${cell.flavor}-rootfs.ext4.zst`,
-      ];
-    case "kernel":
-      return KERNEL_FORMATS.map((format) => kernelAsset(cell.arch, format));
-  }
-}
-
 export const kernelAsset = (arch: Arch, format: KernelFormat): string => `vmlinux-${arch}.${format}`;
 
 /** The name of an asset's inventory; the two formats of a kernel share one. */

@@ -10,8 +10,9 @@ import {
   type PresetCell,
   RECIPE_VERSION,
 } from "../schema/cells.ts";
+import { assetNames, type Coordinates, cellId } from "../schema/kinds/index.ts";
 import { apkVersions, Listing, listingPath } from "../schema/listing.ts";
-import { type Arch, assetNames, type Coordinates, cellId } from "../schema/names.ts";
+import type { Arch } from "../schema/names.ts";
 import { PipelineError } from "../util/error.ts";
 import { baseDockerfile, type Dockerfile, kernelDockerfile, presetDockerfile } from "./dockerfile.ts";
 

@@ -1,4 +1,5 @@
 import type { Cells } from "../schema/cells.ts";
+import { ofKind } from "../schema/kinds/index.ts";
 import { unique } from "../util/unique.ts";
 
 export const README_PATH = "README.md";
@@ -16,8 +17,8 @@ export function withTable(readme: string, cells: Cells): string | undefined {
 
 /** A Markdown table: a row for the presets that are offered in the same way, a column for each flavor. */
 function offers(cells: Cells): string {
-  const presets = cells.cells.filter((cell) => cell.kind === "preset");
-  const bases = cells.cells.filter((cell) => cell.kind === "base");
+  const presets = ofKind(cells.cells, "preset");
+  const bases = ofKind(cells.cells, "base");
   const archs = unique(bases.map(({ arch }) => arch));
   const flavors = unique(bases.map(({ flavor }) => flavor));
 

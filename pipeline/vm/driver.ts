@@ -10,7 +10,7 @@ export interface Disk {
 }
 
 /** What every VMM is told of a machine that a user starts. */
-export interface MachineOptions {
+interface MachineOptions {
   readonly arch: Arch;
   readonly accel: Accel;
   readonly kernel: string;
@@ -28,7 +28,7 @@ export interface MachineOptions {
 }
 
 /** A machine that another process has started, as far as its VMM tells about it. */
-export interface Attached {
+interface Attached {
   /** Resolves, in the VMM's own words, when the VMM has stopped the guest for a reason of its own. */
   readonly failed: Promise<string>;
   close(): void;

@@ -24,8 +24,12 @@ export const GROUPS: Readonly<Record<string, Group>> = {
   },
   // What it is made from, and called.
   inputs: {
-    mutate: ["pipeline/schema/names.ts", "pipeline/synth/cells.ts", "pipeline/constructs/lockfile.ts"],
-    tests: ["schema/names", "constructs/lockfile", "synth/render-cells"],
+    mutate: [
+      "pipeline/schema/{names,kinds/*}.ts",
+      "pipeline/synth/cells.ts",
+      "pipeline/constructs/lockfile.ts",
+    ],
+    tests: ["schema/names", "schema/kinds", "constructs/lockfile", "synth/render-cells"],
   },
   // What is on a release.
   answers: {

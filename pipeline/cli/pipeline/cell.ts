@@ -6,12 +6,12 @@ import { readCells } from "../../runtime/read-cells.ts";
 import { type Outcome, runCells, STAGES, type Stage } from "../../runtime/run-cells.ts";
 import type { Cell, Cells } from "../../schema/cells.ts";
 import { DEFAULT_LEVEL } from "../../schema/defaults.ts";
-import type { KernelFacts, RootfsFacts } from "../../schema/facts.ts";
+import { summaryOf } from "../../schema/kinds/index.ts";
 import { DirectoryStore } from "../../stores/directory/store.ts";
+import { humanBytes } from "../../util/human-bytes.ts";
 import { unwatched } from "../../util/progress.ts";
 import { accelOption } from "../shared/accel-option.ts";
 import { BOUNDS, range, wholeNumber } from "../shared/numbers.ts";
-import { humanBytes } from "../shared/progress.ts";
 import { inRun } from "../shared/run.ts";
 import { checkStageFlags } from "./stage-flags.ts";
 import {
@@ -105,31 +105,10 @@ function report({ id, result, facts }: Outcome, store: string): void {
   const how = result === "kept" ? "staged before, from the same inputs" : "verified and staged";
   process.stderr.write(`${id}: ${how}\n`);
   for (const each of facts) {
-    for (const line of each.kind === "kernel" ? kernelLines(each) : rootfsLines(each)) {
-      process.stderr.write(`  ${line}\n`);
-    }
+    for (const line of summaryOf(each)) process.stderr.write(`  ${line}\n`);
     process.stderr.write(`  sha256 ${each.sha256}\n`);
   }
   const overrides = facts[0]?.overrides ?? [];
   if (overrides.length > 0) process.stderr.write(`  not as declared: ${overrides.join(", ")}\n`);
   for (const { asset } of facts) process.stdout.write(`${relative(root(), `${store}/${asset}`)}\n`);
-}
-
-function rootfsLines({ boot, size, image_size: raw }: RootfsFacts): string[] {
-  return [
-    `${humanBytes(size)}, of a ${humanBytes(raw)} image; SSH login after ${(boot.ms / 1000).toFixed(1)} s ` +
-      `(${boot.accel}), init ready at ${boot.ready_uptime_s.toFixed(1)} s`,
-    ...(boot.check ? [`${boot.check.command.join(" ")}: ${boot.check.output.split("\n")[0]}`] : []),
-  ];
-}
-
-function kernelLines({ asset, size, source, boot }: KernelFacts): string[] {
-  return [
-    `${asset}: ${humanBytes(size)}, from ${source}`,
-    ...boot.map(
-      ({ rootfs, machine, accel, init_uptime_s: init }) =>
-        `PID 1 at ${init.toFixed(1)} s on ${machine} (${accel})` +
-        `${rootfs ? `, SSH login after ${(rootfs.ms / 1000).toFixed(1)} s: ${rootfs.id}` : ", no further"}`,
-    ),
-  ];
 }

@@ -1,6 +1,7 @@
 import { Command } from "commander";
 import { readCells } from "../../runtime/read-cells.ts";
 import type { Cell } from "../../schema/cells.ts";
+import { flavorOf, presetOf } from "../../schema/kinds/index.ts";
 import { table } from "../shared/table.ts";
 import { root } from "./tree.ts";
 
@@ -27,8 +28,8 @@ function row(cell: Cell) {
     id: cell.id,
     kind: cell.kind,
     arch: cell.arch,
-    flavor: cell.kind === "kernel" ? null : cell.flavor,
-    preset: cell.kind === "preset" ? cell.preset : null,
+    flavor: flavorOf(cell),
+    preset: presetOf(cell),
     assets: cell.assets,
     inputs: cell.inputs,
     published: cell.published,

@@ -3,6 +3,7 @@ import { Command } from "commander";
 import { attestations, isComplete, matrixOf, type PlannedCell, plan } from "../../plan/plan.ts";
 import type { Selection } from "../../plan/selection.ts";
 import { readCells } from "../../runtime/read-cells.ts";
+import { KIND_NAMES, kindNamed } from "../../schema/kinds/index.ts";
 import { DirectoryStore } from "../../stores/directory/store.ts";
 import { table } from "../shared/table.ts";
 import { checkActionsFiles } from "./actions-files.ts";
@@ -21,9 +22,8 @@ export const planCommand = new Command("plan")
     if (process.env.GITHUB_OUTPUT) {
       actions.setOutput("complete", isComplete(planned));
       actions.setOutput("attestations", attestations(cells, planned));
-      actions.setOutput("kernels", matrixOf(cells, planned, "kernel"));
-      actions.setOutput("bases", matrixOf(cells, planned, "base"));
-      actions.setOutput("presets", matrixOf(cells, planned, "preset"));
+      for (const kind of KIND_NAMES)
+        actions.setOutput(kindNamed(kind).matrix, matrixOf(cells, planned, kind));
     }
     process.stdout.write(
       options.json

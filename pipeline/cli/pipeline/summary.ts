@@ -1,8 +1,8 @@
 import * as actions from "@actions/core";
 import type { Publication } from "../../release/publish.ts";
-import type { Facts } from "../../schema/facts.ts";
+import { loginMsOf } from "../../schema/kinds/index.ts";
 import type { Lock } from "../../schema/lock.ts";
-import { humanBytes } from "../shared/progress.ts";
+import { humanBytes } from "../../util/human-bytes.ts";
 
 /** Whether this run of a workflow shows a summary. */
 const shown = () => Boolean(process.env.GITHUB_STEP_SUMMARY);
@@ -26,7 +26,7 @@ export async function summarisePublication(
     each.asset,
     humanBytes(each.size),
     `${((100 * each.size) / each.image_size).toFixed(1)} %`,
-    bootMs(each),
+    String(loginMsOf(each) ?? "-"),
     each.sha256,
     before?.assets[each.asset]?.sha256 === each.sha256 ? `carried from ${before.tag}` : "built",
   ]);
@@ -51,10 +51,3 @@ const verdict = (state: "draft" | "published", problems: readonly string[]) =>
     : state === "published"
       ? "published"
       : "complete, and a draft until a human publishes it";
-
-/** From the start of QEMU to a login; of a kernel, the slowest of its boots. */
-function bootMs(facts: Facts): string {
-  if (facts.kind !== "kernel") return String(facts.boot.ms);
-  const logins = facts.boot.flatMap(({ rootfs }) => (rootfs ? [rootfs.ms] : []));
-  return logins.length > 0 ? String(Math.max(...logins)) : "-";
-}

@@ -8,9 +8,9 @@ import { type CellOptions, openWorkshop, type Workshop } from "../../runtime/wor
 import { BOUNDS } from "../../schema/bounds.ts";
 import type { Cells } from "../../schema/cells.ts";
 import { DEFAULT_LEVEL } from "../../schema/defaults.ts";
+import { flavorsOf } from "../../schema/kinds/index.ts";
 import { PipelineError, unknownName } from "../../util/error.ts";
 import { placeOf } from "../../util/place.ts";
-import { unique } from "../../util/unique.ts";
 import { type Accel, askedAccel } from "../../vm/accel.ts";
 import type { CliProgress } from "../shared/progress.ts";
 import { inRun } from "../shared/run.ts";
@@ -118,7 +118,7 @@ function epochFromEnvironment(): number | undefined {
 
 /** The root file systems of the user's own. @throws PipelineError at flavors, files and hashes that are not right */
 function rootfsOverrides(cells: Cells, { rootfs = [], rootfsSha256 = [] }: BuildFlags): RootfsOverride[] {
-  const known = unique(cells.cells.flatMap((cell) => (cell.kind === "kernel" ? [] : [cell.flavor])));
+  const known = flavorsOf(cells.cells);
   for (const { flavor } of [...rootfs, ...rootfsSha256]) {
     if (flavor !== undefined && !known.includes(flavor)) throw unknownName("flavor", flavor, known);
   }

@@ -1,4 +1,5 @@
 import { clearLine, cursorTo } from "node:readline";
+import { humanBytes } from "../../util/human-bytes.ts";
 import type { Progress } from "../../util/progress.ts";
 
 /** How often a bar is drawn anew, ms. */
@@ -231,10 +232,3 @@ const counted = (done: number, total: number, unit: string) =>
   `${done} of about ${Math.max(done, total)} ${unit}`;
 
 const seconds = (started: number) => Math.round((performance.now() - started) / 1000);
-
-/** `1.2 GB`, `345 MB`, `12 kB`: decimal units, as disks and downloads are counted. */
-export function humanBytes(bytes: number): string {
-  if (bytes >= 1e9) return `${(bytes / 1e9).toFixed(1)} GB`;
-  if (bytes >= 1e6) return `${Math.round(bytes / 1e6)} MB`;
-  return `${Math.ceil(bytes / 1e3)} kB`;
-}

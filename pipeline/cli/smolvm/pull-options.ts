@@ -1,9 +1,9 @@
 import { type Command, Option } from "commander";
 import { bundledCells } from "../../client/bundled.ts";
 import type { PullOptions } from "../../client/pull.ts";
+import { flavorsOf, ofKind } from "../../schema/kinds/index.ts";
 import { ARCHS, type Arch, VMMS, type Vmm } from "../../schema/names.ts";
 import type { Run } from "../../util/progress.ts";
-import { unique } from "../../util/unique.ts";
 import { hostArch } from "../../vm/accel.ts";
 
 /** What says which image is meant, and where it may come from. */
@@ -43,8 +43,7 @@ export const withImageOptions = (command: Command): Command =>
 function offeredFlavors(): string {
   try {
     const { tag, cells, default_flavor: byDefault } = bundledCells();
-    const bases = cells.filter((cell) => cell.kind === "base" && cell.published);
-    const names = unique(bases.flatMap((cell) => (cell.kind === "base" ? [cell.flavor] : [])));
+    const names = flavorsOf(ofKind(cells, "base").filter((cell) => cell.published));
     const list = names.map((name) => (name === byDefault ? `${name} (default)` : name)).join(", ");
     return `\nFlavors of ${tag}: ${list}; \`smolvm images\` lists what is offered.`;
   } catch {

@@ -1,3 +1,4 @@
+import { KIND_NAMES } from "../../schema/kinds/index.ts";
 import { uses } from "./actions.ts";
 import type { Job } from "./model.ts";
 
@@ -7,7 +8,7 @@ import type { Job } from "./model.ts";
  */
 export const attest: Job = {
   name: "attest ${{ matrix.cell }}",
-  needs: ["plan", "kernel", "base", "preset"],
+  needs: ["plan", ...KIND_NAMES],
   // A job that was skipped, because nothing of its kind is to be built, stops nobody; one that failed does.
   if: "${{ !failure() && !cancelled() && needs.plan.outputs.attestations != '[]' }}",
   "runs-on": "ubuntu-24.04",

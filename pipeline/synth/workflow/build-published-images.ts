@@ -1,13 +1,9 @@
+import { type HandedOn, KIND_NAMES, KINDS, type KindName, kindNamed } from "../../schema/kinds/index.ts";
 import { uses } from "./actions.ts";
 import { attest } from "./attest.ts";
 import type { Job, Step, Workflow } from "./model.ts";
 import { publish } from "./publish.ts";
 import { installTools, keep, prepare, program, token } from "./steps.ts";
-
-/** Where a base's container image is handed from its job to the jobs of the presets on it. */
-const BASES = "out/cache/bases";
-/** Where a kernel is handed from its job to those that boot with it, and from one run to the next. */
-const KERNELS = "out/cache/kernels";
 
 /** Downloads are bounded by the artifacts' size; an emulated boot on arm64 takes the longest. */
 const CELL_MINUTES = 90;
@@ -42,9 +38,9 @@ export function buildPublishedImages(tag: string): Workflow {
           "release-id": "${{ steps.draft.outputs.release-id }}",
           complete: "${{ steps.plan.outputs.complete }}",
           attestations: "${{ steps.plan.outputs.attestations }}",
-          kernels: "${{ steps.plan.outputs.kernels }}",
-          bases: "${{ steps.plan.outputs.bases }}",
-          presets: "${{ steps.plan.outputs.presets }}",
+          ...Object.fromEntries(
+            Object.values(KINDS).map(({ matrix }) => [matrix, `\${{ steps.plan.outputs.${matrix} }}`]),
+          ),
         },
         steps: [
           ...prepare,
@@ -67,37 +63,7 @@ export function buildPublishedImages(tag: string): Workflow {
           },
         ],
       },
-      kernel: cellJob(
-        "kernels",
-        ["plan"],
-        [
-          {
-            name: "Take the kernel of these inputs, if one was ever compiled",
-            uses: uses("actions/cache"),
-            with: { path: KERNELS, key: "${{ matrix.cell }}-${{ matrix.inputs }}" },
-          },
-          runCell(),
-          handOver("kernel", "${{ matrix.cell }}", KERNELS),
-        ],
-      ),
-      base: cellJob(
-        "bases",
-        ["plan", "kernel"],
-        [
-          takeOver("kernel", "${{ matrix.kernel }}", KERNELS),
-          runCell(`--bases ${BASES}`),
-          handOver("container image", "${{ matrix.cell }}", BASES),
-        ],
-      ),
-      preset: cellJob(
-        "presets",
-        ["plan", "kernel", "base"],
-        [
-          takeOver("kernel", "${{ matrix.kernel }}", KERNELS),
-          takeOver("base's container image", "${{ matrix.base }}", BASES),
-          runCell(`--bases ${BASES}`),
-        ],
-      ),
+      ...Object.fromEntries(KIND_NAMES.map((kind) => [kind, cellJob(kind)])),
       attest,
       publish,
     },
@@ -123,25 +89,44 @@ const upload: Step = {
 };
 
 /** What a cell leaves for the jobs after it, as an artifact of the run. */
-const handOver = (what: string, cell: string, path: string): Step =>
-  keep(`Hand over the ${what}`, `for-others-${cell}`, path, { "retention-days": 1 });
+const handOver = ({ made, directory }: HandedOn): Step =>
+  keep(`Hand over the ${made}`, "for-others-${{ matrix.cell }}", directory, { "retention-days": 1 });
 
-const takeOver = (what: string, cell: string, path: string): Step => ({
-  name: `Take over the ${what}`,
+/** What the job of a cell of another kind has left for this one. */
+const takeOver = (kind: KindName, { taken, directory }: HandedOn): Step => ({
+  name: `Take over the ${taken}`,
   uses: uses("actions/download-artifact"),
-  with: { name: `for-others-${cell}`, path },
+  with: { name: `for-others-\${{ matrix.${kind} }}`, path: directory },
 });
 
-/** One job per entry of a matrix that `plan` put out. A failed cell keeps the others' work. */
-function cellJob(
-  matrix: "kernels" | "bases" | "presets",
-  needs: readonly string[],
-  steps: readonly Step[],
-): Job {
+/** What an earlier run has made from the same inputs. */
+const takeCached = ({ made, directory }: HandedOn): Step => ({
+  name: `Take the ${made} of these inputs, if one was ever compiled`,
+  uses: uses("actions/cache"),
+  with: { path: directory, key: "${{ matrix.cell }}-${{ matrix.inputs }}" },
+});
+
+/** What a cell of a kind is run with: what others hand to it, and what it hands on itself. */
+function cellSteps(kind: KindName, below: readonly KindName[]): Step[] {
+  const { handedOn: own } = kindNamed(kind);
+  const taken = below.map((each) => [each, kindNamed(each).handedOn!] as const);
+  const flags = [...taken.map(([, { flags }]) => flags), own?.flags].filter((each) => each !== undefined);
+  return [
+    ...(own?.cached ? [takeCached(own)] : []),
+    ...taken.map(([each, handedOn]) => takeOver(each, handedOn)),
+    runCell(flags.join(" ")),
+    ...(own ? [handOver(own)] : []),
+  ];
+}
+
+/** One job per cell of a kind that `plan` wants built. A failed cell keeps the others' work. */
+function cellJob(kind: KindName): Job {
+  const { matrix, leansOn } = kindNamed(kind);
+  const below = KIND_NAMES.filter((each) => Object.hasOwn(leansOn, each));
   const output = `needs.plan.outputs.${matrix}`;
   return {
     name: "${{ matrix.cell }}",
-    needs,
+    needs: ["plan", ...below],
     // A failed cell takes with it those that lean on it, and no others: they miss what it would have handed over.
     if: `\${{ !cancelled() && needs.plan.result == 'success' && ${output} != '[]' }}`,
     "runs-on": "${{ matrix.runner }}",
@@ -151,7 +136,7 @@ function cellJob(
     steps: [
       ...prepare,
       installTools,
-      ...steps,
+      ...cellSteps(kind, below),
       keep("Keep the staged asset and its facts", "cell-${{ matrix.cell }}", "out/release", {
         "compression-level": 0,
       }),

@@ -1,3 +1,4 @@
+import { KIND_NAMES } from "../../schema/kinds/index.ts";
 import { LOCK_PATH } from "../../schema/lock.ts";
 import { MANIFEST_PATH } from "../../schema/manifest.ts";
 import { uses } from "./actions.ts";
@@ -6,7 +7,7 @@ import { keep, prepare, program, token } from "./steps.ts";
 
 /** The gate, once every cell is built, booted, attested and on the draft; then the digests go to the repository. */
 export const publish: Job = {
-  needs: ["plan", "kernel", "base", "preset", "attest"],
+  needs: ["plan", ...KIND_NAMES, "attest"],
   // It also runs where something has failed: then it says what there is and what is missing, and refuses.
   if: "${{ !cancelled() && needs.plan.outputs.complete == 'true' }}",
   "runs-on": "ubuntu-24.04",

@@ -12,10 +12,10 @@ import {
 } from "../../../pipeline/client/manifest.ts";
 import { fileOf, mirrorsOf } from "../../../pipeline/client/mirrors.ts";
 import { readPublicKey } from "../../../pipeline/client/public-key.ts";
+import { assetNames } from "../../../pipeline/schema/kinds/index.ts";
 import type { Manifest } from "../../../pipeline/schema/manifest.ts";
 import {
   ARCHS,
-  assetNames,
   assetUrl,
   KERNEL_FORMATS,
   kernelAsset,

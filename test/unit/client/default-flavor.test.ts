@@ -1,8 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { bundledCells } from "../../../pipeline/client/bundled.ts";
 import { defaultFlavor, findBase, findImage } from "../../../pipeline/client/manifest.ts";
+import { assetNames } from "../../../pipeline/schema/kinds/index.ts";
 import type { Manifest } from "../../../pipeline/schema/manifest.ts";
-import { assetNames, assetUrl } from "../../../pipeline/schema/names.ts";
+import { assetUrl } from "../../../pipeline/schema/names.ts";
 
 /** A manifest with a base of each flavor, the first of them the default, and one preset on all. */
 function manifestOf(flavors: readonly string[], byDefault = flavors[0]!): Manifest {

@@ -24,6 +24,18 @@ describe("what a person selects when they start the workflow", () => {
     ]);
   });
 
+  it("everything has also what no preset leans on", () => {
+    const bare = {
+      ...cells,
+      cells: cells.cells.filter(({ id }) => !/^[a-z-]+-arm64-alpine$/.test(id) || id.startsWith("base-")),
+    };
+    expect(selectPublished(bare, {}).map(({ id }) => id)).toContain("base-arm64-alpine");
+    expect(selectPublished(bare, { archs: "arm64" }).map(({ id }) => id)).not.toContain("base-arm64-alpine");
+    expect(selectPublished(bare, { presets: "codex", archs: "amd64" }).map(({ arch }) => arch)).not.toContain(
+      "arm64",
+    );
+  });
+
   it("names may be apart by commas, spaces or lines, in any order, and twice", () => {
     const selection = { presets: " pi,\tcodex , pi\n", flavors: "ubuntu", archs: " arm64 " };
     expect(ids(selection)).toEqual([

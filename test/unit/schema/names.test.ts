@@ -1,11 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { assetNames, type Coordinates, cellId } from "../../../pipeline/schema/kinds/index.ts";
 import {
   ARCHS,
-  assetNames,
   assetUrl,
-  type Coordinates,
-  cellId,
   KERNEL_FORMATS,
   kernelAsset,
   kernelFormatOf,

@@ -1,7 +1,8 @@
 import { Writable } from "node:stream";
 import { stripVTControlCharacters } from "node:util";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { createProgress, humanBytes } from "../../../../pipeline/cli/shared/progress.ts";
+import { createProgress } from "../../../../pipeline/cli/shared/progress.ts";
+import { humanBytes } from "../../../../pipeline/util/human-bytes.ts";
 
 /** What stderr is given, write by write. */
 function stderr(terminal: { isTTY?: boolean; columns?: number } = {}) {

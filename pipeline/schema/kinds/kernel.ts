@@ -1,0 +1,29 @@
+import { humanBytes } from "../../util/human-bytes.ts";
+import type { KernelCell } from "../cells.ts";
+import { type Arch, KERNEL_FORMATS, kernelAsset } from "../names.ts";
+import type { Kind } from "./kind.ts";
+
+/** The id of the kernel that the images of an arch are booted with. */
+export const kernelId = ({ arch }: { readonly arch: Arch }): string => `kernel-${arch}`;
+
+export const kernel: Kind<KernelCell> = {
+  idForm: "kernel-<arch>",
+  id: kernelId,
+  assets: ({ arch }) => KERNEL_FORMATS.map((format) => kernelAsset(arch, format)),
+  anyArch: true,
+  leansOn: {},
+  matrix: "kernels",
+  handedOn: { made: "kernel", taken: "kernel", directory: "out/cache/kernels", cached: true },
+  summary: ({ asset, size, source, boot }) => [
+    `${asset}: ${humanBytes(size)}, from ${source}`,
+    ...boot.map(
+      ({ rootfs, machine, accel, init_uptime_s: init }) =>
+        `PID 1 at ${init.toFixed(1)} s on ${machine} (${accel})` +
+        `${rootfs ? `, SSH login after ${(rootfs.ms / 1000).toFixed(1)} s: ${rootfs.id}` : ", no further"}`,
+    ),
+  ],
+  loginMs: ({ boot }) => {
+    const logins = boot.flatMap(({ rootfs }) => (rootfs ? [rootfs.ms] : []));
+    return logins.length > 0 ? Math.max(...logins) : undefined;
+  },
+};

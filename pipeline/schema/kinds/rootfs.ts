@@ -1,0 +1,16 @@
+import { humanBytes } from "../../util/human-bytes.ts";
+import type { BaseCell, PresetCell } from "../cells.ts";
+import type { Kind } from "./kind.ts";
+
+/** The asset of a root file system, by what it is called. */
+export const rootfsAsset = (name: string): string => `${name}-rootfs.ext4.zst`;
+
+/** What is told of every root file system, whatever it is made from. */
+export const rootfsReport: Pick<Kind<BaseCell | PresetCell>, "summary" | "loginMs"> = {
+  summary: ({ boot, size, image_size: raw }) => [
+    `${humanBytes(size)}, of a ${humanBytes(raw)} image; SSH login after ${(boot.ms / 1000).toFixed(1)} s ` +
+      `(${boot.accel}), init ready at ${boot.ready_uptime_s.toFixed(1)} s`,
+    ...(boot.check ? [`${boot.check.command.join(" ")}: ${boot.check.output.split("\n")[0]}`] : []),
+  ],
+  loginMs: ({ boot }) => boot.ms,
+};
