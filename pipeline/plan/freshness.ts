@@ -66,7 +66,7 @@ export function inputsWith(cell: Cell, overrides: readonly string[]): string {
 }
 
 /** What was overridden, beside what the tree accepts. */
-export const unaccepted = ({ accepts }: Cells, overrides: readonly string[]): string[] =>
+export const unaccepted = ({ accepts }: Pick<Cells, "accepts">, overrides: readonly string[]): string[] =>
   overrides.filter((override) => !accepts.includes(override));
 
 /** @throws PipelineError when something was overridden, and that was not to be */
@@ -84,20 +84,42 @@ export const notDeclared = (overrides: readonly string[]) =>
       "where that can be had, or let the Release in pipeline/images.ts accept it",
   );
 
-/** Whether facts are of the cell's present inputs, with whatever was overridden. */
-export const isOfInputs = ({ inputs, overrides }: Facts, cell: Cell): boolean =>
-  inputs === inputsWith(cell, overrides);
+/**
+ * What is staged of an asset, compared with what its cell would be made into now:
+ * - `missing`: nothing is staged
+ * - `stale`: made from other inputs than the cell's present ones
+ * - `other-options`: made from these inputs, with other options (level, root file system, epoch) than are asked for now
+ * - `undeclared`: as it is asked for, but not as the tree declares or accepts it
+ * - `fresh`: as the tree declares or accepts it
+ */
+export type Freshness =
+  | { readonly state: "missing" }
+  | { readonly state: "stale" | "other-options" | "fresh"; readonly facts: Facts }
+  /** `refused` is what was overridden and is not accepted. */
+  | { readonly state: "undeclared"; readonly facts: Facts; readonly refused: readonly string[] };
+
+/** From what is of no use to what is of most. */
+const STATES: readonly Freshness["state"][] = ["missing", "stale", "other-options", "undeclared", "fresh"];
 
 /**
- * Whether facts are of what a cell would be made into now: from its present inputs, and with what the user has
- * overridden. What the network has overridden (a source that cannot be reached) is as it was.
+ * How fresh an asset is. What the network has overridden (a source that cannot be reached) counts as it was then.
+ * @param facts those that are staged of the asset, if any
+ * @param asked what the user overrides now, sorted (`overridesOf`). @default whatever was overridden then
  */
-export function isCurrent(
-  facts: Facts | undefined,
+export function freshnessOf(
+  cells: Pick<Cells, "accepts">,
   cell: Cell,
-  overrides: readonly string[],
-): facts is Facts {
-  if (!facts || !isOfInputs(facts, cell)) return false;
-  const asked = facts.overrides.filter((override) => /^(level|rootfs|SOURCE_DATE_EPOCH)=/.test(override));
-  return asked.join("\n") === overrides.join("\n");
+  facts: Facts | undefined,
+  asked?: readonly string[],
+): Freshness {
+  if (!facts) return { state: "missing" };
+  if (facts.inputs !== inputsWith(cell, facts.overrides)) return { state: "stale", facts };
+  const then = facts.overrides.filter((override) => /^(level|rootfs|SOURCE_DATE_EPOCH)=/.test(override));
+  if (asked && then.join("\n") !== asked.join("\n")) return { state: "other-options", facts };
+  const refused = unaccepted(cells, facts.overrides);
+  return refused.length > 0 ? { state: "undeclared", facts, refused } : { state: "fresh", facts };
 }
+
+/** How fresh a cell is: as its asset that is of least use. */
+export const leastFresh = (assets: readonly Freshness[]): Freshness =>
+  assets.reduce((least, each) => (STATES.indexOf(each.state) < STATES.indexOf(least.state) ? each : least));

@@ -2,6 +2,7 @@ import type { Cells } from "../schema/cells.ts";
 import type { Facts } from "../schema/facts.ts";
 import { idsBelow, type KindName, kindNamed, ofKind } from "../schema/kinds/index.ts";
 import { sbomAsset } from "../schema/names.ts";
+import { type Freshness, freshnessOf, leastFresh } from "./freshness.ts";
 import { type Selection, selectPublished } from "./selection.ts";
 
 /** What is to be done about one published cell, and why. */
@@ -26,23 +27,29 @@ export interface Staged {
 const RUNNERS = { amd64: "ubuntu-24.04", arm64: "ubuntu-24.04-arm" } as const;
 
 /**
- * Decides about every published cell, by what is staged: one that is not selected, or staged with its present inputs, is not built.
+ * Decides about every published cell, by what is staged: one that is not selected, or staged as it would be made now, is not built.
  * @throws PipelineError at a selection of unknown names
  */
 export async function plan(cells: Cells, staged: Staged, selection: Selection = {}): Promise<PlannedCell[]> {
   const published = cells.cells.filter((cell) => cell.published);
   const selected = new Set(selectPublished(cells, selection));
   return await Promise.all(
-    published.map(async (cell) => {
-      const { id, assets, inputs } = cell;
-      if (!selected.has(cell)) return { id, action: "skip" as const, why: NOT_SELECTED };
+    published.map(async (cell): Promise<PlannedCell> => {
+      const { id, assets } = cell;
+      if (!selected.has(cell)) return { id, action: "skip", why: NOT_SELECTED };
       const facts = await Promise.all(assets.map((asset) => staged.facts(asset)));
-      if (facts.includes(undefined)) return { id, action: "build" as const, why: "not staged" };
-      return facts.every((each) => each?.inputs === inputs)
-        ? { id, action: "skip" as const, why: "staged with these inputs" }
-        : { id, action: "build" as const, why: "staged with other inputs" };
+      const found = leastFresh(facts.map((each) => freshnessOf(cells, cell, each)));
+      return { id, action: found.state === "fresh" ? "skip" : "build", why: whyOf(found) };
     }),
   );
+}
+
+function whyOf(found: Freshness): string {
+  if (found.state === "missing") return "not staged";
+  if (found.state === "fresh") return "staged with these inputs";
+  return found.state === "undeclared"
+    ? `staged, and not as declared (${found.refused.join(", ")})`
+    : "staged with other inputs";
 }
 
 /** The entries of the matrix that attests: what each built cell has staged, below the directory `staged`. */

@@ -1,4 +1,4 @@
-import { isOfInputs, unaccepted } from "../plan/freshness.ts";
+import { freshnessOf, unaccepted } from "../plan/freshness.ts";
 import type { Cells } from "../schema/cells.ts";
 import type { Facts } from "../schema/facts.ts";
 import type { DirectoryStore } from "../stores/directory/store.ts";
@@ -24,17 +24,12 @@ export async function expectedAssets(
   for (const cell of cells.cells) {
     if (!cell.published && !partial) continue;
     for (const asset of cell.assets) {
-      const found = await staged.facts(asset);
-      if (!found && partial) continue;
-      if (!found) {
-        problems.push(`${asset}: its facts are not in ${staged.directory} (\`npm run cell -- ${cell.id}\`)`);
-        continue;
-      }
-      facts.push(found);
-      if (!isOfInputs(found, cell)) {
-        problems.push(
-          `${asset}: was made from other inputs than the tree's (\`npm run cell -- ${cell.id}\`)`,
-        );
+      const found = freshnessOf(cells, cell, await staged.facts(asset));
+      const command = `\`npm run cell -- ${cell.id}\``;
+      if (found.state !== "missing") facts.push(found.facts);
+      else if (!partial) problems.push(`${asset}: its facts are not in ${staged.directory} (${command})`);
+      if (found.state === "stale") {
+        problems.push(`${asset}: was made from other inputs than the tree's (${command})`);
       }
     }
   }

@@ -1,4 +1,4 @@
-import { isOfInputs, notDeclared, unaccepted } from "../plan/freshness.ts";
+import { freshnessOf, notDeclared } from "../plan/freshness.ts";
 import type { Cell, Cells } from "../schema/cells.ts";
 import type { Facts } from "../schema/facts.ts";
 import type { DirectoryStore } from "../stores/directory/store.ts";
@@ -26,16 +26,15 @@ export async function uploadCell(
   }
   const facts = [];
   for (const asset of cell.assets) {
-    const found = await staged.facts(asset);
-    if (!found || !isOfInputs(found, cell)) {
+    const found = freshnessOf(cells, cell, await staged.facts(asset));
+    if (found.state === "missing" || found.state === "stale") {
       throw new PipelineError(
-        `${asset} is not ${found ? "of the tree's present inputs" : "staged"} in ${staged.directory}: run ` +
+        `${asset} is not ${found.state === "stale" ? "of the tree's present inputs" : "staged"} in ${staged.directory}: run ` +
           `\`npm run cell -- ${cell.id}\` first`,
       );
     }
-    const refused = store.isPublic ? unaccepted(cells, found.overrides) : [];
-    if (refused.length > 0) throw notDeclared(refused);
-    facts.push(found);
+    if (found.state === "undeclared" && store.isPublic) throw notDeclared(found.refused);
+    facts.push(found.facts);
   }
   const done = [];
   for (const each of facts) {

@@ -1,5 +1,5 @@
 import { noSpace } from "../image/formats/ext4.ts";
-import { checkDeclared, isCurrent, overridesOf, unproven } from "../plan/freshness.ts";
+import { checkDeclared, freshnessOf, overridesOf, unproven } from "../plan/freshness.ts";
 import type { Cell, KernelCell } from "../schema/cells.ts";
 import type { Facts } from "../schema/facts.ts";
 import { errorCode, PipelineError } from "../util/error.ts";
@@ -86,6 +86,11 @@ async function runKernel(
 /** The facts of all of a cell's assets, where each is staged and made from the present inputs. */
 async function stagedBefore(workshop: Workshop, cell: Cell): Promise<Facts[] | undefined> {
   const overrides = cell.kind === "kernel" ? [] : overridesOf(workshop.cells, workshop.options, cell.flavor);
-  const facts = await Promise.all(cell.assets.map((asset) => workshop.store.facts(asset)));
-  return facts.every((each): each is Facts => isCurrent(each, cell, overrides)) ? facts : undefined;
+  const facts: Facts[] = [];
+  for (const asset of cell.assets) {
+    const found = freshnessOf(workshop.cells, cell, await workshop.store.facts(asset), overrides);
+    if (found.state !== "fresh" && found.state !== "undeclared") return undefined;
+    facts.push(found.facts);
+  }
+  return facts;
 }

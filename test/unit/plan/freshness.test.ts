@@ -4,9 +4,10 @@ import {
   bootsNotReached,
   bootsOther,
   checkDeclared,
+  type Freshness,
+  freshnessOf,
   inputsWith,
-  isCurrent,
-  isOfInputs,
+  leastFresh,
   notDeclared,
   overridesOf,
   unproven,
@@ -99,34 +100,55 @@ it("facts name what was not as declared in words that older ones have, too", () 
   expect(notDeclared(["level=3"])).toBeInstanceOf(PipelineError);
 });
 
-describe("what was made before", () => {
-  it("is of the cell's inputs with what was overridden, or of others", () => {
-    expect(isOfInputs(facts(), cell)).toBe(true);
-    expect(isOfInputs(facts("level=3"), cell)).toBe(true);
-    expect(isOfInputs({ ...facts(), overrides: ["level=3"] }, cell)).toBe(false);
-    expect(isOfInputs(facts(), other)).toBe(false);
-  });
+describe("what is staged", () => {
+  const state = (of: Facts | undefined, asked?: readonly string[], which = cell) =>
+    freshnessOf(cells, which, of, asked).state;
 
-  it("is current when the user asks for the same again", () => {
-    expect(isCurrent(facts(), cell, [])).toBe(true);
-    expect(isCurrent(facts("level=3", "rootfs=x"), cell, ["level=3", "rootfs=x"])).toBe(true);
-    expect(isCurrent(facts("SOURCE_DATE_EPOCH=7"), cell, ["SOURCE_DATE_EPOCH=7"])).toBe(true);
-  });
-
-  it("is current whatever the network did then", () => {
-    expect(isCurrent(facts(APT_LIVE, "level=3"), cell, ["level=3"])).toBe(true);
-    expect(isCurrent(facts(APT_LIVE), cell, [])).toBe(true);
-    expect(isCurrent(facts("my-level=3"), cell, [])).toBe(true);
-  });
-
-  it("is not current when there is nothing, of other inputs, or of other wishes", () => {
-    expect(isCurrent(undefined, cell, [])).toBe(false);
-    expect(isCurrent(facts(), other, [])).toBe(false);
-    expect(isCurrent(facts(), cell, ["level=3"])).toBe(false);
-    expect(isCurrent(facts("level=3"), cell, [])).toBe(false);
-    expect(isCurrent(facts("level=3"), cell, ["level=4"])).toBe(false);
-    expect(isCurrent(facts("rootfs=a", "level=3"), cell, ["level=3"])).toBe(false);
+  // The tree accepts apt=live, and nothing else.
+  it.each<[string, Facts | undefined, readonly string[] | undefined, Freshness["state"]]>([
+    ["nothing", undefined, undefined, "missing"],
+    ["nothing, whatever is asked for", undefined, ["level=3"], "missing"],
+    ["what is declared", facts(), undefined, "fresh"],
+    ["what is declared, asked for as declared", facts(), [], "fresh"],
+    ["with what the tree accepts", facts(APT_LIVE), undefined, "fresh"],
+    ["with what the network has overridden and the tree accepts", facts(APT_LIVE), [], "fresh"],
+    ["with what the network has overridden", facts("my-level=3"), [], "undeclared"],
+    ["with an option", facts("level=3"), undefined, "undeclared"],
+    ["with the option that is asked for again", facts("level=3"), ["level=3"], "undeclared"],
+    ["with both of two", facts("level=3", "rootfs=x"), ["level=3", "rootfs=x"], "undeclared"],
+    [
+      ...(["with another instant", facts("SOURCE_DATE_EPOCH=7"), ["SOURCE_DATE_EPOCH=7"]] as const),
+      "undeclared",
+    ],
+    ["with an option, and what the network did", facts(APT_LIVE, "level=3"), ["level=3"], "undeclared"],
+    ["with an option that is not asked for", facts("level=3"), [], "other-options"],
+    ["without the option that is asked for", facts(), ["level=3"], "other-options"],
+    ["with another level", facts("level=3"), ["level=4"], "other-options"],
+    ["with one option too many", facts("rootfs=a", "level=3"), ["level=3"], "other-options"],
     // Two wishes are not one that is written alike.
-    expect(isCurrent(facts("level=3", "rootfs=x"), cell, ["level=3rootfs=x"])).toBe(false);
+    ["with two in place of one", facts("level=3", "rootfs=x"), ["level=3rootfs=x"], "other-options"],
+    ["of other overrides than it says", { ...facts(), overrides: ["level=3"] }, undefined, "stale"],
+    ["of other overrides, asked for so", { ...facts(), overrides: ["level=3"] }, ["level=3"], "stale"],
+    ["of other inputs, which the tree accepts", { ...facts(), overrides: [APT_LIVE] }, undefined, "stale"],
+  ])("%s: %j, asked for %j, is %s", (_, of, asked, expected) => {
+    expect(state(of, asked)).toBe(expected);
+  });
+
+  it("is stale for another cell, whatever is asked for", () => {
+    expect([state(facts(), undefined, other), state(facts(), [], other)]).toEqual(["stale", "stale"]);
+  });
+
+  it("says with what it is not as declared", () => {
+    const found = freshnessOf(cells, cell, facts(APT_LIVE, "level=3", "boots=alpine: not reached"));
+    expect(found).toMatchObject({ refused: ["level=3", "boots=alpine: not reached"] });
+  });
+
+  it("of a cell with several assets is as fresh as the worst of them", () => {
+    const all = [facts(), facts("level=3"), { ...facts(), inputs: "0".repeat(64) }, undefined].map((each) =>
+      freshnessOf(cells, cell, each),
+    );
+    const worst = (count: number) => leastFresh(all.slice(0, count)).state;
+    expect([1, 2, 3, 4].map(worst)).toEqual(["fresh", "undeclared", "stale", "missing"]);
+    expect(leastFresh([...all].reverse()).state).toBe("missing");
   });
 });

@@ -1,6 +1,8 @@
 import { describe, expect, it } from "vitest";
+import { inputsWith } from "../../../pipeline/plan/freshness.ts";
 import { isComplete, matrixOf, plan } from "../../../pipeline/plan/plan.ts";
 import { type Selection, selectPublished } from "../../../pipeline/plan/selection.ts";
+import type { Facts } from "../../../pipeline/schema/facts.ts";
 import { sampleCells } from "../../support/tree.ts";
 
 const NOTHING_STAGED = { facts: async () => undefined };
@@ -88,6 +90,37 @@ describe("the plan of a selection", () => {
         kernel: "kernel-amd64",
         base: "base-amd64-ubuntu",
       },
+    ]);
+  });
+
+  it.each<[string, readonly string[], string | undefined, "build" | "skip", string]>([
+    ["as declared", [], undefined, "skip", "staged with these inputs"],
+    ["with what the tree accepts", ["apk=unrecorded"], undefined, "skip", "staged with these inputs"],
+    ["of other inputs", [], "0".repeat(64), "build", "staged with other inputs"],
+    ["with an option", ["level=3"], undefined, "build", "staged, and not as declared (level=3)"],
+  ])("builds what is staged %s, or not, and says why", async (_, overrides, inputs, action, why) => {
+    const staged = {
+      facts: async (asset: string) => {
+        const cell = cells.cells.find(({ assets }) => assets.includes(asset))!;
+        return { asset, overrides, inputs: inputs ?? inputsWith(cell, overrides) } as unknown as Facts;
+      },
+    };
+    for (const planned of await plan(cells, staged)) expect(planned).toMatchObject({ action, why });
+  });
+
+  it("builds a cell one of whose assets is not staged", async () => {
+    const staged = {
+      facts: async (asset: string) => {
+        const cell = cells.cells.find(({ assets }) => assets.includes(asset))!;
+        return asset.endsWith(".elf")
+          ? undefined
+          : ({ overrides: [], inputs: cell.inputs } as unknown as Facts);
+      },
+    };
+    const planned = await plan(cells, staged);
+    expect(planned.filter(({ action }) => action === "build")).toEqual([
+      { id: "kernel-amd64", action: "build", why: "not staged" },
+      { id: "kernel-arm64", action: "build", why: "not staged" },
     ]);
   });
 
