@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { type BaseRootfs, type Budget, TOOLS_LOCK } from "../constructs/base-rootfs.ts";
-import type { Kernel } from "../constructs/kernel.ts";
+import { type Kernel, kernelFragments } from "../constructs/kernel.ts";
 import type { PresetLayer } from "../constructs/preset-layer.ts";
 import type { Release } from "../constructs/release.ts";
 import {
@@ -24,25 +24,39 @@ const TOOLS_FILES = [
   TOOLS_LOCK,
 ];
 
-/** The content of `out/cells.json`, bases before the presets on them, in the order of declaration. */
-export function renderCells(release: Release): Omit<Cells, "$comment"> {
+/** The cells of a release, and the Dockerfiles that they are made with. */
+export interface Rendered {
+  /** The content of `out/cells.json`, bases before the presets on them, in the order of declaration. */
+  readonly cells: Omit<Cells, "$comment">;
+  readonly dockerfiles: readonly Dockerfile[];
+}
+
+export function renderCells(release: Release): Rendered {
   const tools = renderTools(release);
-  const bases = release.bases.flatMap((base) =>
-    base.archs.map((arch) => baseCell(release, base, arch, tools.inputs)),
-  );
+  const dockerfiles: Dockerfile[] = [];
+  const rendered = (dockerfile: Dockerfile) => {
+    dockerfiles.push(dockerfile);
+    return dockerfile;
+  };
+  const kernels = release.kernels.flatMap((kernel) => {
+    const dockerfile = rendered(kernelDockerfile(kernel));
+    return release.archs.map((arch) => kernelCell(release, kernel, dockerfile, arch));
+  });
+  const bases = release.bases.flatMap((base) => {
+    const dockerfile = rendered(baseDockerfile(base));
+    return base.archs.map((arch) => baseCell(release, base, dockerfile, arch, tools.inputs));
+  });
   const presets = release.presets.flatMap((preset) =>
-    preset.bases.flatMap((base) =>
-      preset.archsOn(base).map((arch) => {
+    preset.bases.flatMap((base) => {
+      const dockerfile = rendered(presetDockerfile(preset, base));
+      return preset.archsOn(base).map((arch) => {
         const below = bases.find((cell) => cell.arch === arch && cell.flavor === base.flavor.name)!;
-        return presetCell(release, preset, base, below);
-      }),
-    ),
+        return presetCell(release, preset, base, dockerfile, below);
+      });
+    }),
   );
-  const kernels = release.kernels.flatMap((kernel) =>
-    release.archs.map((arch) => kernelCell(release, kernel, arch)),
-  );
-  return {
-    schema_version: 1,
+  const cells = {
+    schema_version: 1 as const,
     tag: release.tag,
     repository: release.repository,
     vmms: [...release.vmms],
@@ -57,6 +71,7 @@ export function renderCells(release: Release): Omit<Cells, "$comment"> {
     ),
     cells: [...kernels, ...bases, ...presets],
   };
+  return { cells, dockerfiles };
 }
 
 /** Tools are Debian: the flavor's own sources where it is declared, so that both are bootstrapped alike. */
@@ -75,10 +90,16 @@ function renderTools(release: Release): Cells["tools"] {
   return { ...recipe, inputs: hashInputs(release, recipe, text) };
 }
 
-function baseCell(release: Release, base: BaseRootfs, arch: Arch, tools: string): BaseCell {
+function baseCell(
+  release: Release,
+  base: BaseRootfs,
+  dockerfile: Dockerfile,
+  arch: Arch,
+  tools: string,
+): BaseCell {
   const coordinates = { kind: "base", arch, flavor: base.flavor.name } as const;
   const below = [tools, ...recordedVersions(release, base, cellId(coordinates))].join();
-  const cell = finish(release, coordinates, baseDockerfile(base), below, {
+  const cell = finish(release, coordinates, dockerfile, below, {
     kind: "base" as const,
     published: base.published,
     flavor: base.flavor.name,
@@ -107,14 +128,20 @@ function bytesOf(...budgets: readonly (Budget | undefined)[]): BaseCell["budget"
   return { content: sum(({ contentMb }) => contentMb), asset: sum(({ assetMb }) => assetMb) };
 }
 
-function presetCell(release: Release, preset: PresetLayer, base: BaseRootfs, below: BaseCell): PresetCell {
+function presetCell(
+  release: Release,
+  preset: PresetLayer,
+  base: BaseRootfs,
+  dockerfile: Dockerfile,
+  below: BaseCell,
+): PresetCell {
   const coordinates = {
     kind: "preset",
     preset: preset.preset,
     arch: below.arch,
     flavor: below.flavor,
   } as const;
-  const cell = finish(release, coordinates, presetDockerfile(preset, base), below.inputs, {
+  const cell = finish(release, coordinates, dockerfile, below.inputs, {
     kind: "preset" as const,
     published: base.published,
     preset: preset.preset,
@@ -130,8 +157,9 @@ function presetCell(release: Release, preset: PresetLayer, base: BaseRootfs, bel
  * A kernel is made from its recipe alone: neither the release's instant nor what it is booted with is
  * part of its inputs, so that neither makes anyone compile it again.
  */
-function kernelCell(release: Release, kernel: Kernel, arch: Arch): KernelCell {
-  const { path, text, files } = kernelDockerfile(kernel, arch);
+function kernelCell(release: Release, kernel: Kernel, dockerfile: Dockerfile, arch: Arch): KernelCell {
+  const { path, text } = dockerfile;
+  const files = [...dockerfile.files, ...kernelFragments(arch)];
   const cell = {
     ...identity(release, { kind: "kernel", arch }),
     kind: "kernel" as const,
@@ -139,7 +167,7 @@ function kernelCell(release: Release, kernel: Kernel, arch: Arch): KernelCell {
     source: { ...kernel.source },
     sources: kernel.containerSources,
     dockerfile: path,
-    files: [...files],
+    files,
   };
   const inputs = digest(JSON.stringify([cell, contentsOf(release, files), text]));
   const boots = kernel

@@ -1,8 +1,7 @@
 import type { BaseRootfs } from "../constructs/base-rootfs.ts";
 import type { NpmInstall, UvInstall } from "../constructs/install.ts";
-import { type Kernel, kernelFragments } from "../constructs/kernel.ts";
+import type { Kernel } from "../constructs/kernel.ts";
 import type { PresetLayer } from "../constructs/preset-layer.ts";
-import type { Arch } from "../schema/names.ts";
 import { marker } from "./marker.ts";
 
 /** A Dockerfile and the project files that it copies in. */
@@ -68,8 +67,11 @@ export function baseDockerfile(base: BaseRootfs): Dockerfile {
   };
 }
 
-/** One Dockerfile for the kernels of all archs: each is compiled on machines of any arch. */
-export function kernelDockerfile(kernel: Kernel, arch: Arch): Dockerfile {
+/**
+ * One Dockerfile for the kernels of all archs: each is compiled on machines of any arch. What the kernel of an arch is
+ * configured by (`kernelFragments`) is copied in as well.
+ */
+export function kernelDockerfile(kernel: Kernel): Dockerfile {
   const { source } = kernel;
   const { snapshot = "" } = kernel.buildOn;
   const image = kernel.containerSources.find(({ from }) => from === "image");
@@ -92,7 +94,7 @@ export function kernelDockerfile(kernel: Kernel, arch: Arch): Dockerfile {
   return {
     path: "dockerfiles/kernel.Dockerfile",
     text: `${lines.join("\n")}\n`,
-    files: [NETWORK, SNAPSHOT, ...KERNEL_RECIPE, ...kernelFragments(arch)],
+    files: [NETWORK, SNAPSHOT, ...KERNEL_RECIPE],
   };
 }
 

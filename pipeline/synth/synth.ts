@@ -4,7 +4,6 @@ import { CELLS_PATH, Cells } from "../schema/cells.ts";
 import { MANIFEST_PATH, MANIFEST_SCHEMA_PATH, manifestText } from "../schema/manifest.ts";
 import { PipelineError } from "../util/error.ts";
 import { renderCells } from "./cells.ts";
-import { baseDockerfile, kernelDockerfile, presetDockerfile } from "./dockerfile.ts";
 import { ATTRIBUTES_PATH, renderAttributes } from "./gitattributes.ts";
 import { manifestSchema, renderManifest } from "./manifest.ts";
 import { markedJson } from "./marker.ts";
@@ -25,7 +24,7 @@ export function synth(app: App): Output {
   app.node.lock();
 
   const release = theRelease(app);
-  const cells = renderCells(release);
+  const { cells, dockerfiles } = renderCells(release);
   const output = new Map<string, string>();
 
   output.set(
@@ -33,22 +32,7 @@ export function synth(app: App): Output {
     renderWorkflow(buildPublishedImages(release.tag)),
   );
   output.set(".github/workflows/pull-request.yml", renderWorkflow(pullRequest()));
-  for (const kernel of release.kernels) {
-    for (const arch of release.archs) {
-      const { path, text } = kernelDockerfile(kernel, arch);
-      output.set(path, text);
-    }
-  }
-  for (const base of release.bases) {
-    const { path, text } = baseDockerfile(base);
-    output.set(path, text);
-  }
-  for (const preset of release.presets) {
-    for (const base of preset.bases) {
-      const { path, text } = presetDockerfile(preset, base);
-      output.set(path, text);
-    }
-  }
+  for (const { path, text } of dockerfiles) output.set(path, text);
   output.set(CELLS_PATH, markedJson(cells));
   output.set(MANIFEST_PATH, manifestText(renderManifest(release, cells)));
   output.set(MANIFEST_SCHEMA_PATH, markedJson(manifestSchema()));

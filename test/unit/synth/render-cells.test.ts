@@ -22,8 +22,10 @@ interface Tree {
   readonly release?: Partial<ReleaseProps>;
 }
 
-/** What is rendered of a release with two bases, two presets, and a kernel. */
-function rendered({ files = {}, release: props = {} }: Tree = {}) {
+/** What is rendered of a release with two bases, two presets, and a kernel: its cells. */
+const rendered = (tree?: Tree) => everything(tree).cells;
+
+function everything({ files = {}, release: props = {} }: Tree = {}) {
   const app = testApp({
     "dockerfiles/tool/package-lock.json": lockfile("tool", {}),
     "dockerfiles/tool/package.json": "{}",
@@ -72,6 +74,13 @@ const IMAGES = [
 describe("the cells of a tree", () => {
   it("are kernels, bases, and presets, in the order of their declaration", () => {
     expect(asDeclared().cells.map(({ id }) => id)).toEqual(["kernel-amd64", "kernel-arm64", ...IMAGES]);
+  });
+
+  it("name Dockerfiles that come with them, each once", () => {
+    const { cells, dockerfiles } = everything();
+    const paths = dockerfiles.map(({ path }) => path);
+    expect(new Set(paths).size).toBe(paths.length);
+    expect(new Set(cells.cells.map(({ dockerfile }) => dockerfile))).toEqual(new Set(paths));
   });
 
   it("come with what the release says of them all", () => {
