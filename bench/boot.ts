@@ -7,10 +7,11 @@ import { connect } from "node:net";
 import { join } from "node:path";
 import { buildImage, copyOut } from "../pipeline/image/docker/container-image.ts";
 import { buildNetwork, networkFromEnvironment } from "../pipeline/image/docker/network.ts";
-import { ensureKernel, kernelOf } from "../pipeline/runtime/kernel.ts";
+import { handoverOf } from "../pipeline/runtime/kinds/index.ts";
+import { ensureKernel, kernelOf } from "../pipeline/runtime/kinds/kernel/cache.ts";
 import { readCells } from "../pipeline/runtime/read-cells.ts";
-import { withBaseImage } from "../pipeline/runtime/rootfs-image.ts";
-import { openWorkshop, type Workshop } from "../pipeline/runtime/workshop.ts";
+import { IMAGE, makeRootfs } from "../pipeline/runtime/rootfs/image.ts";
+import { inWorkDirectory, openWorkshop, type Workshop } from "../pipeline/runtime/workshop.ts";
 import type { BaseCell } from "../pipeline/schema/cells.ts";
 import { type Accel, withAccelerator } from "../pipeline/vm/accel.ts";
 import type { Bus } from "../pipeline/vm/qemu/arguments.ts";
@@ -56,7 +57,10 @@ const contenders: Contender[] = [
 ];
 const base = cells.cells.find((cell) => cell.id === `base-${workshop.arch}-debian`) as BaseCell;
 const times = new Map(contenders.map(({ name }): [string, Times[]] => [name, []]));
-await withBaseImage(workshop, base, async (disk) => {
+const { image } = await handoverOf(workshop).ensure(base);
+await inWorkDirectory(workshop, base, async (directory) => {
+  await makeRootfs(workshop, base, { image, order: [] }, directory);
+  const disk = join(directory, IMAGE);
   // A first boot that does not count shows what works here.
   const accel = await withAccelerator({ arch: workshop.arch }, run, async (tried) => {
     await measure(contenders[0]!, disk, tried);

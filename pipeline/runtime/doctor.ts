@@ -6,12 +6,12 @@ import { satisfies } from "semver";
 import { x } from "tinyexec";
 import { connect, hasImage, onPath } from "../image/docker/engine.ts";
 import { dockerArch, toolsImage } from "../image/docker/tools-image.ts";
-import type { KernelCell } from "../schema/cells.ts";
+import { ofKind } from "../schema/kinds/index.ts";
 import { PipelineError } from "../util/error.ts";
 import { unwatched } from "../util/progress.ts";
 import { EMULATORS, hostArch, vcpuFailure } from "../vm/accel.ts";
 import { probeKernel } from "../vm/proof/probe.ts";
-import { kernelDirectory } from "./kernel.ts";
+import { kernelDirectory } from "./kinds/kernel/cache.ts";
 import { readCells } from "./read-cells.ts";
 
 export interface Finding {
@@ -126,9 +126,7 @@ async function kvm({ root }: Surroundings): Promise<Finding> {
 /** The kernel of this machine's arch with its probe, where it has been compiled. */
 function kernelAtHand(root: string): { kernel: string; initrd: string } | undefined {
   try {
-    const cell = readCells(root).cells.find(
-      (each): each is KernelCell => each.kind === "kernel" && each.arch === hostArch(),
-    );
+    const cell = ofKind(readCells(root).cells, "kernel").find(({ arch }) => arch === hostArch());
     if (!cell) return undefined;
     const directory = kernelDirectory({ cache: join(root, "out/cache") }, cell);
     const [kernel, initrd] = [join(directory, "image"), join(directory, "probe.cpio")] as const;

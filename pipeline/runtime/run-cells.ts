@@ -1,12 +1,10 @@
 import { noSpace } from "../image/formats/ext4.ts";
-import { checkDeclared, freshnessOf, overridesOf, unproven } from "../plan/freshness.ts";
-import type { Cell, KernelCell } from "../schema/cells.ts";
+import { checkDeclared, freshnessOf, unproven } from "../plan/freshness.ts";
+import type { Cell } from "../schema/cells.ts";
 import type { Facts } from "../schema/facts.ts";
 import { errorCode, PipelineError } from "../util/error.ts";
-import { buildStage, readBuildFacts } from "./build-stage.ts";
-import { builtKernel, ensureKernel } from "./kernel.ts";
-import { bringsMore, prepareBoots, verifyKernel } from "./kernel-stage.ts";
-import { verifyStage } from "./verify-stage.ts";
+import { handoverOf, stepsOf } from "./kinds/index.ts";
+import type { Handover } from "./kinds/steps.ts";
 import { checkArch, type Workshop } from "./workshop.ts";
 
 export const STAGES = ["build", "verify"] as const;
@@ -21,7 +19,7 @@ export interface Outcome {
   readonly facts: readonly Facts[];
 }
 
-/** Runs cells one after the other; bases come first, and are shared. @throws PipelineError at the first that fails */
+/** Runs cells one after the other; what they need of others is made once. @throws PipelineError at the first that fails */
 export async function runCells(
   workshop: Workshop,
   cells: readonly Cell[],
@@ -29,9 +27,10 @@ export async function runCells(
   onOutcome: (outcome: Outcome) => void,
 ): Promise<void> {
   for (const cell of cells) checkArch(workshop, cell);
+  const handover = handoverOf(workshop);
   for (const cell of cells) {
     try {
-      onOutcome(await runCell(workshop, cell, stages));
+      onOutcome(await runCell(workshop, handover, cell, stages));
     } catch (error) {
       workshop.run.signal.throwIfAborted();
       if (errorCode(error) === "ENOSPC") throw noSpace(workshop.options.root);
@@ -43,49 +42,36 @@ export async function runCells(
   }
 }
 
-async function runCell(workshop: Workshop, cell: Cell, stages: readonly Stage[]): Promise<Outcome> {
+async function runCell(
+  workshop: Workshop,
+  handover: Handover,
+  cell: Cell,
+  stages: readonly Stage[],
+): Promise<Outcome> {
   const { id } = cell;
   const { noCache, record } = workshop.options;
+  const steps = stepsOf(cell);
+  const [build, verify] = [stages.includes("build"), stages.includes("verify")];
   const kept = noCache || record ? undefined : await stagedBefore(workshop, cell);
   // What could not be proven then may be proven now.
-  if (kept && !(stages.includes("verify") && kept.some((each) => unproven(each).length > 0))) {
+  if (kept && !(verify && kept.some((each) => unproven(each).length > 0))) {
     for (const { overrides } of kept) checkDeclared(workshop, overrides);
     return { id, result: "kept", facts: kept };
   }
-  if (cell.kind === "kernel") return await runKernel(workshop, cell, stages, kept);
-
-  const built = stages.includes("build")
-    ? await buildStage(workshop, cell)
-    : await readBuildFacts(workshop, cell);
+  const left = build ? undefined : await steps.built(workshop, cell);
+  // Whoever asks for this stage alone wants to see it done; what is built anew is not proven yet.
+  const proof = verify ? await steps.prepare(workshop, handover, cell, !build || noCache) : undefined;
+  if (kept && proof && !proof.bringsMore(kept)) return { id, result: "kept", facts: kept };
+  const built = left ?? (await steps.build(workshop, handover, cell));
   checkDeclared(workshop, built.overrides);
-  if (!stages.includes("verify")) return { id, result: "built", facts: [] };
-  return { id, result: "staged", facts: [await verifyStage(workshop, cell, built)] };
+  return proof
+    ? { id, result: "staged", facts: await proof.prove(built) }
+    : { id, result: "built", facts: [] };
 }
 
-async function runKernel(
-  workshop: Workshop,
-  cell: KernelCell,
-  stages: readonly Stage[],
-  kept: readonly Facts[] | undefined,
-): Promise<Outcome> {
-  const { id } = cell;
-  const [build, verify] = [stages.includes("build"), stages.includes("verify")];
-  if (!build) await builtKernel(workshop, cell);
-  // Whoever asks for this stage alone wants to see it done; what is compiled anew is not proven yet.
-  const again = !build || workshop.options.noCache;
-  const boots = verify ? await prepareBoots(workshop, cell, again) : undefined;
-  if (kept && boots && !bringsMore(boots, kept)) return { id, result: "kept", facts: kept };
-  const kernel = build
-    ? await ensureKernel(workshop, cell, workshop.options.noCache)
-    : await builtKernel(workshop, cell);
-  checkDeclared(workshop, kernel.facts[0]!.overrides);
-  if (!boots) return { id, result: "built", facts: [] };
-  return { id, result: "staged", facts: await verifyKernel(workshop, cell, kernel, boots) };
-}
-
-/** The facts of all of a cell's assets, where each is staged and made from the present inputs. */
+/** The facts of all of a cell's assets, where each is staged and is as it would be made now. */
 async function stagedBefore(workshop: Workshop, cell: Cell): Promise<Facts[] | undefined> {
-  const overrides = cell.kind === "kernel" ? [] : overridesOf(workshop.cells, workshop.options, cell.flavor);
+  const overrides = stepsOf(cell).overrides(workshop, cell);
   const facts: Facts[] = [];
   for (const asset of cell.assets) {
     const found = freshnessOf(workshop.cells, cell, await workshop.store.facts(asset), overrides);

@@ -7,6 +7,7 @@ import type { Network } from "../image/docker/network.ts";
 import { dockerArch, ensureTools } from "../image/docker/tools-image.ts";
 import type { Overridable } from "../plan/freshness.ts";
 import type { BaseCell, Cell, Cells, PresetCell } from "../schema/cells.ts";
+import { buildsOn } from "../schema/kinds/index.ts";
 import type { Arch } from "../schema/names.ts";
 import { DirectoryStore } from "../stores/directory/store.ts";
 import { PipelineError } from "../util/error.ts";
@@ -14,7 +15,6 @@ import { isAlive } from "../util/process.ts";
 import type { Run } from "../util/progress.ts";
 import type { Accel } from "../vm/accel.ts";
 import type { Kernel } from "../vm/proof/verify.ts";
-import type { Base } from "./base.ts";
 
 /** What a user may set when cells are run; everything else is in `out/cells.json`. */
 export interface CellOptions extends Overridable {
@@ -55,8 +55,6 @@ export interface Workshop {
   readonly cache: string;
   readonly epoch: number;
   readonly store: DirectoryStore;
-  /** The bases that this run has made or found, by cell id: cells share them, also when nothing is cached. */
-  readonly bases: Map<string, Base>;
 }
 
 export async function openWorkshop(cells: Cells, options: CellOptions, run: Run): Promise<Workshop> {
@@ -78,7 +76,6 @@ export async function openWorkshop(cells: Cells, options: CellOptions, run: Run)
     arch: await dockerArch(docker),
     tools,
     toolsLive: await hasFile(docker, tools, LIVE),
-    bases: new Map(),
     store: new DirectoryStore(options.store ?? join(out, "release", cells.tag)),
   };
 }
@@ -137,8 +134,7 @@ export const notBuilt = ({ id }: Cell, cause?: unknown) =>
 
 /** @throws PipelineError when the machine's Docker cannot build for the cell's arch */
 export function checkArch(workshop: Workshop, cell: Cell): void {
-  // A kernel is compiled on machines of any arch.
-  if (cell.arch === workshop.arch || cell.kind === "kernel") return;
+  if (buildsOn(workshop.arch, cell)) return;
   throw new PipelineError(
     `${cell.id} is built on ${cell.arch}, and this machine's Docker runs on ${workshop.arch}: ` +
       "run it on a machine of that arch (the workflow does)",

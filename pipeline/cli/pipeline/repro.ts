@@ -1,7 +1,7 @@
 import { Command } from "commander";
 import { selectCells } from "../../plan/cells.ts";
 import { readCells } from "../../runtime/read-cells.ts";
-import { type Reproduction, reproduce } from "../../runtime/repro.ts";
+import { type Reproduction, reproduce } from "../../runtime/reproduce.ts";
 import { checkArch } from "../../runtime/workshop.ts";
 import { root } from "./tree.ts";
 import { type BuildFlags, inWorkshop, toOptions, withBuildOptions } from "./workshop.ts";

@@ -7,7 +7,7 @@ import { connect } from "../../../pipeline/image/docker/engine.ts";
 import { buildNetwork } from "../../../pipeline/image/docker/network.ts";
 import { notAsDeclared } from "../../../pipeline/release/expected.ts";
 import { uploadCell } from "../../../pipeline/release/upload.ts";
-import { kernelDirectory } from "../../../pipeline/runtime/kernel.ts";
+import { kernelDirectory } from "../../../pipeline/runtime/kinds/kernel/cache.ts";
 import { type Outcome, runCells, STAGES, type Stage } from "../../../pipeline/runtime/run-cells.ts";
 import type { CellOptions, Workshop } from "../../../pipeline/runtime/workshop.ts";
 import type { BaseCell, Cells, KernelCell } from "../../../pipeline/schema/cells.ts";
@@ -64,7 +64,7 @@ async function workshopWith(
   }
   return {
     ...{ cells, cache, run: recordedRun(), docker: await connect(), arch: "amd64", tools: "tools" },
-    ...{ toolsLive: false, epoch: cells.source_date_epoch, bases: new Map() },
+    ...{ toolsLive: false, epoch: cells.source_date_epoch },
     options: { root, network: buildNetwork({}, {}), level: 19, noCache: false, secrets: [], ...options },
     store: new DirectoryStore(join(root, "store")),
   };

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { checkBudget } from "../../../pipeline/image/rootfs/budget.ts";
 import type { LicensedPackage } from "../../../pipeline/image/rootfs/packages.ts";
-import { checkVersions, readListing, recordListing } from "../../../pipeline/runtime/listing.ts";
+import { checkVersions, readListing, recordListing } from "../../../pipeline/runtime/rootfs/listing.ts";
 import type { BaseCell } from "../../../pipeline/schema/cells.ts";
 import type { Listing } from "../../../pipeline/schema/listing.ts";
 import { PipelineError } from "../../../pipeline/util/error.ts";

@@ -1,21 +1,24 @@
-import { join } from "node:path";
-import { makeExt4 } from "../image/formats/ext4.ts";
-import { Audit, type Finding } from "../image/rootfs/audit.ts";
-import { type Rootfs, toTar } from "../image/rootfs/normalise.ts";
-import { type LicensedPackage, listPackages } from "../image/rootfs/packages.ts";
-import { withRootfs } from "../image/rootfs/rootfs.ts";
-import { sbom } from "../image/rootfs/sbom.ts";
-import type { BaseCell, PresetCell } from "../schema/cells.ts";
-import { LISTED } from "../schema/listing.ts";
-import { PipelineError } from "../util/error.ts";
-import { type Base, ensureBase } from "./base.ts";
-import { inWorkDirectory, type Workshop } from "./workshop.ts";
+import { makeExt4 } from "../../image/formats/ext4.ts";
+import { Audit, type Finding } from "../../image/rootfs/audit.ts";
+import { type Rootfs, toTar } from "../../image/rootfs/normalise.ts";
+import { type LicensedPackage, listPackages } from "../../image/rootfs/packages.ts";
+import { withRootfs } from "../../image/rootfs/rootfs.ts";
+import { sbom } from "../../image/rootfs/sbom.ts";
+import type { BaseCell, PresetCell } from "../../schema/cells.ts";
+import { LISTED } from "../../schema/listing.ts";
+import { PipelineError } from "../../util/error.ts";
+import type { Workshop } from "../workshop.ts";
+import type { Layer } from "./build.ts";
 
 /** The name of the ext4 image in a cell's directory. */
 export const IMAGE = "rootfs.ext4";
 
 /** Findings shown when an audit refuses a cell. */
 const SHOWN_FINDINGS = 20;
+
+/** The command that proves a root file system, beside a login; null where there is none. */
+export const checkOf = (cell: BaseCell | PresetCell): PresetCell["check"] | null =>
+  "check" in cell ? cell.check : null;
 
 /** What is in a finished root file system. */
 export interface Contents {
@@ -36,14 +39,12 @@ export interface Contents {
 export async function makeRootfs(
   workshop: Workshop,
   cell: BaseCell | PresetCell,
-  base: Base,
-  image: string,
+  { image, order }: Pick<Layer, "image" | "order">,
   directory: string,
   look: (rootfs: Rootfs) => Promise<void> = async () => {},
 ): Promise<Contents> {
   const { docker, run, epoch } = workshop;
-  const baseOrder = cell.kind === "base" ? [] : base.paths;
-  const options = { arch: cell.arch, directory, baseOrder, epoch };
+  const options = { arch: cell.arch, directory, baseOrder: order, epoch };
   return await withRootfs(docker, image, options, run, async (rootfs) => {
     const packages = await listPackages(rootfs);
     await makeImage(workshop, cell, rootfs, directory);
@@ -78,19 +79,6 @@ function distributionOf(osRelease = ""): { id: string; version: string } {
   return { id: field("ID") ?? "linux", version: field("VERSION_ID") ?? "" };
 }
 
-/** A base's ext4 image, not compressed, for as long as `use` takes. */
-export async function withBaseImage<T>(
-  workshop: Workshop,
-  cell: BaseCell,
-  use: (disk: string, base: Base) => Promise<T>,
-): Promise<T> {
-  const base = await ensureBase(workshop, cell);
-  return await inWorkDirectory(workshop, cell, async (directory) => {
-    await makeRootfs(workshop, cell, base, base.image, directory);
-    return await use(join(directory, IMAGE), base);
-  });
-}
-
 /** tar -> ext4, with the audit looking at every byte on its way. */
 async function makeImage(
   workshop: Workshop,
@@ -102,7 +90,7 @@ async function makeImage(
   run.progress.step("make the ext4 image");
   const audit = new Audit({
     arch: cell.arch,
-    program: cell.kind === "preset" ? cell.check.command[0]! : null,
+    program: checkOf(cell)?.command[0] ?? null,
     secrets: options.secrets,
   });
   const total = rootfs.entries.reduce((sum, entry) => sum + rootfs.sizeOf(entry), 0);

@@ -1,10 +1,10 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import type { BaseCell, PresetCell } from "../schema/cells.ts";
-import { apkVersions, Listing, listingPath } from "../schema/listing.ts";
-import { errorCode, PipelineError } from "../util/error.ts";
-import { reasonOf } from "../util/reason.ts";
-import type { Contents } from "./rootfs-image.ts";
+import type { BaseCell, PresetCell } from "../../schema/cells.ts";
+import { apkVersions, Listing, listingPath } from "../../schema/listing.ts";
+import { errorCode, PipelineError } from "../../util/error.ts";
+import { reasonOf } from "../../util/reason.ts";
+import type { Contents } from "./image.ts";
 
 /** What was last recorded of a cell; undefined where nothing was. @throws PipelineError when it is damaged */
 export async function readListing(root: string, id: string): Promise<Listing | undefined> {

@@ -1,19 +1,19 @@
 import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { z } from "zod";
-import { compress } from "../image/formats/zstd.ts";
-import { checkBudget } from "../image/rootfs/budget.ts";
-import { sbomFacts } from "../image/rootfs/sbom.ts";
-import { baseOf } from "../plan/cells.ts";
-import { APT_LIVE, inputsWith, overridesOf } from "../plan/freshness.ts";
-import type { BaseCell, PresetCell } from "../schema/cells.ts";
-import { DEFAULT_LEVEL } from "../schema/defaults.ts";
-import { RootfsFacts } from "../schema/facts.ts";
-import { errorCode } from "../util/error.ts";
-import { type Base, ensureBase } from "./base.ts";
+import { compress } from "../../image/formats/zstd.ts";
+import { checkBudget } from "../../image/rootfs/budget.ts";
+import { sbomFacts } from "../../image/rootfs/sbom.ts";
+import { APT_LIVE, inputsWith, overridesOf } from "../../plan/freshness.ts";
+import type { BaseCell, PresetCell } from "../../schema/cells.ts";
+import { DEFAULT_LEVEL } from "../../schema/defaults.ts";
+import { RootfsFacts } from "../../schema/facts.ts";
+import { presetOf } from "../../schema/kinds/index.ts";
+import { errorCode } from "../../util/error.ts";
+import type { Base } from "../kinds/base/container.ts";
+import { cellDirectory, inWorkDirectory, notBuilt, type Workshop } from "../workshop.ts";
+import { IMAGE, makeRootfs } from "./image.ts";
 import { checkVersions, readListing, recordListing } from "./listing.ts";
-import { IMAGE, makeRootfs } from "./rootfs-image.ts";
-import { buildRecipe, cellDirectory, inWorkDirectory, notBuilt, type Workshop } from "./workshop.ts";
 
 /** What the build stage leaves for the verify stage, in `out/images/<id>/build.json`. */
 export const BuildFacts = RootfsFacts.omit({ boot: true });
@@ -22,12 +22,26 @@ export type BuildFacts = z.infer<typeof BuildFacts>;
 export const SBOM = "sbom.cdx.json";
 export const BUILD_FACTS = "build.json";
 
-/** docker build -> tar -> ext4 -> zst, into `out/images/<id>/`. @throws PipelineError */
-export async function buildStage(workshop: Workshop, cell: BaseCell | PresetCell): Promise<BuildFacts> {
-  const base = await ensureBase(workshop, cell.kind === "base" ? cell : baseOf(workshop.cells, cell));
-  const image = await containerImage(workshop, cell, base);
+/** What a root file system is made from. */
+export interface Layer {
+  /** The container image with its files. */
+  readonly image: string;
+  /** The base that it is, or that is below it. */
+  readonly base: Base;
+  /** Paths that come first, in this order: those of the base below it. */
+  readonly order: readonly string[];
+  /** Whether the versions of its packages are those that were recorded, where no archive keeps its old days (apk). */
+  readonly recorded: boolean;
+}
+
+/** container image -> tar -> ext4 -> zst, into `out/images/<id>/`. @throws PipelineError */
+export async function buildRootfs(
+  workshop: Workshop,
+  cell: BaseCell | PresetCell,
+  layer: Layer,
+): Promise<BuildFacts> {
   return await inWorkDirectory(workshop, cell, async (directory) => {
-    const facts = await pack(workshop, cell, base, image, directory);
+    const facts = await pack(workshop, cell, layer, directory);
     await writeFile(join(directory, BUILD_FACTS), JSON.stringify(facts));
     const target = cellDirectory(workshop, cell);
     await mkdir(target, { recursive: true });
@@ -50,32 +64,20 @@ export async function readBuildFacts(workshop: Workshop, cell: BaseCell | Preset
   }
 }
 
-/** The container image of a cell on its base: the base's own, or a preset's, which is built. */
-export async function containerImage(
-  workshop: Workshop,
-  cell: BaseCell | PresetCell,
-  base: Base,
-): Promise<string> {
-  if (cell.kind === "base") return base.image;
-  const image = `smolvm/${cell.id}:${cell.inputs.slice(0, 12)}`;
-  await buildRecipe(workshop, cell, image, { BASE: base.image });
-  return image;
-}
-
 async function pack(
   workshop: Workshop,
   cell: BaseCell | PresetCell,
-  base: Base,
-  image: string,
+  layer: Layer,
   directory: string,
 ): Promise<BuildFacts> {
   const { docker, options, run, tools } = workshop;
-  const contents = await makeRootfs(workshop, cell, base, image, directory);
+  const { base } = layer;
+  const contents = await makeRootfs(workshop, cell, layer, directory);
   const { packages, sbom, size, files } = contents;
   await writeFile(join(directory, SBOM), sbom);
   if (options.record) await recordListing(options.root, cell.id, contents);
   const listing = await readListing(options.root, cell.id);
-  const recorded = cell.kind === "preset" || checkVersions(cell, contents, listing);
+  const recorded = !layer.recorded || checkVersions(cell, contents, listing);
   const { budget } = cell;
   if (budget) checkBudget({ what: "its files", bytes: size, limit: budget.content, files }, listing);
   run.progress.step(`compress (zstd -${options.level} --long=27)`);
@@ -95,7 +97,7 @@ async function pack(
     kind: cell.kind,
     arch: cell.arch,
     flavor: cell.flavor,
-    preset: cell.kind === "preset" ? cell.preset : null,
+    preset: presetOf(cell),
     asset: cell.assets[0]!,
     sha256: result.sha256,
     size: result.size,

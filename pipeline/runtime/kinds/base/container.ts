@@ -4,18 +4,18 @@ import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { z } from "zod";
-import { exportImage, hasFile } from "../image/docker/container-image.ts";
-import { follow, hasImage } from "../image/docker/engine.ts";
-import { order } from "../image/rootfs/normalise.ts";
-import { importRootfs } from "../image/rootfs/source.ts";
-import { indexTar } from "../image/rootfs/tar-index.ts";
-import { inputsWith, overridesOf, rootfsFor } from "../plan/freshness.ts";
-import type { BaseCell, RootfsSource } from "../schema/cells.ts";
-import { DEFAULT_LEVEL } from "../schema/defaults.ts";
-import { PipelineError } from "../util/error.ts";
-import { readRecord } from "../util/record.ts";
-import { writeWhole } from "../util/whole-file.ts";
-import { buildRecipe, LIVE, type Workshop } from "./workshop.ts";
+import { exportImage, hasFile } from "../../../image/docker/container-image.ts";
+import { follow, hasImage } from "../../../image/docker/engine.ts";
+import { order } from "../../../image/rootfs/normalise.ts";
+import { importRootfs } from "../../../image/rootfs/source.ts";
+import { indexTar } from "../../../image/rootfs/tar-index.ts";
+import { inputsWith, overridesOf, rootfsFor } from "../../../plan/freshness.ts";
+import type { BaseCell, RootfsSource } from "../../../schema/cells.ts";
+import { DEFAULT_LEVEL } from "../../../schema/defaults.ts";
+import { PipelineError } from "../../../util/error.ts";
+import { readRecord } from "../../../util/record.ts";
+import { writeWhole } from "../../../util/whole-file.ts";
+import { buildRecipe, LIVE, type Workshop } from "../../workshop.ts";
 
 /** What is kept of a base beside its container image. */
 const BaseRecord = z.strictObject({
@@ -35,18 +35,12 @@ export interface Base extends z.infer<typeof BaseRecord> {
   readonly image: string;
 }
 
-/** A base's container image: the one that this run has, or has found for the same inputs, or a new one. */
-export async function ensureBase(workshop: Workshop, cell: BaseCell): Promise<Base> {
-  const base = workshop.bases.get(cell.id) ?? (await findOrBuild(workshop, cell));
-  workshop.bases.set(cell.id, base);
-  return base;
-}
-
 /** What a base is made from here: its declared inputs, with what the user has overridden. */
 export const baseInputs = ({ cells, options }: Workshop, cell: BaseCell): string =>
   inputsWith(cell, overridesOf(cells, { ...options, level: DEFAULT_LEVEL }, cell.flavor));
 
-async function findOrBuild(workshop: Workshop, cell: BaseCell): Promise<Base> {
+/** A base's container image: one that was made from the same inputs, or a new one. */
+export async function ensureContainer(workshop: Workshop, cell: BaseCell): Promise<Base> {
   const { docker, options } = workshop;
   const inputs = baseInputs(workshop, cell).slice(0, 12);
   const image = `smolvm/${cell.id}:${inputs}`;

@@ -1,0 +1,13 @@
+import type { BaseCell } from "../../../schema/cells.ts";
+import { rootfsSteps } from "../../rootfs/steps.ts";
+import type { Steps } from "../steps.ts";
+import { ensureContainer } from "./container.ts";
+
+/** A flavor's root file system without an agent. It hands on the container image that presets are layered on. */
+export const base: Steps<BaseCell> = {
+  ...rootfsSteps<BaseCell>(async (_, handover, cell) => {
+    const made = await handover.ensure(cell);
+    return { image: made.image, base: made, order: [], recorded: true };
+  }),
+  handOver: (workshop, _, cell) => ensureContainer(workshop, cell),
+};

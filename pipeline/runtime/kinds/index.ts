@@ -1,0 +1,26 @@
+import type { Cell } from "../../schema/cells.ts";
+import type { CellOf, KindName } from "../../schema/kinds/index.ts";
+import type { Workshop } from "../workshop.ts";
+import { base } from "./base/index.ts";
+import { kernel } from "./kernel/index.ts";
+import { preset } from "./preset/index.ts";
+import type { HandedOver, Handover, Steps } from "./steps.ts";
+
+/** How each kind of cell is made. What is known of kinds without making any is in `schema/kinds/`. */
+export const STEPS: { readonly [K in KindName]: Steps<CellOf<K>> } = { kernel, base, preset };
+
+/** How a cell is made. */
+export const stepsOf = (cell: Cell): Steps => STEPS[cell.kind] as Steps;
+
+/** What cells need of others, made in a workshop: each once, also when nothing is cached. */
+export function handoverOf(workshop: Workshop): Handover {
+  const made = new Map<string, HandedOver[keyof HandedOver]>();
+  const handover: Handover = {
+    async ensure(cell) {
+      const ready = made.get(cell.id) ?? (await stepsOf(cell).handOver!(workshop, handover, cell));
+      made.set(cell.id, ready);
+      return ready as HandedOver[(typeof cell)["kind"]];
+    },
+  };
+  return handover;
+}

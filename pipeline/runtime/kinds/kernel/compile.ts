@@ -1,0 +1,65 @@
+import { existsSync } from "node:fs";
+import { mkdir, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { buildKernel, sourceVersion } from "../../../image/kernel.ts";
+import { APT_LIVE, inputsWith } from "../../../plan/freshness.ts";
+import type { KernelCell } from "../../../schema/cells.ts";
+import type { KernelFacts } from "../../../schema/facts.ts";
+import { KERNEL_FORMATS, kernelAsset } from "../../../schema/names.ts";
+import { sha256File } from "../../../util/hash.ts";
+import type { Workshop } from "../../workshop.ts";
+
+/** What is known of one format of a kernel before it is booted. */
+type CompiledFacts = Omit<KernelFacts, "boot" | "sbom">;
+
+/** Compiles a kernel into `directory`. Returns what is known of each of its formats. */
+export async function compileKernel(
+  workshop: Workshop,
+  cell: KernelCell,
+  directory: string,
+  noCache: boolean,
+): Promise<CompiledFacts[]> {
+  const { docker, options, run, epoch, cache, arch } = workshop;
+  await mkdir(directory, { recursive: true });
+  const packages = await buildKernel(
+    docker,
+    cell,
+    directory,
+    {
+      ...{ root: options.root, network: options.network, noCache },
+      ...{ dockerArch: arch, sourceDateEpoch: epoch, cache: join(cache, "rootfs") },
+    },
+    run,
+  );
+  const { package: name, version: meant } = cell.source;
+  const version = sourceVersion(cell, packages);
+  const overrides = [
+    ...(existsSync(join(directory, "live")) ? [APT_LIVE] : []),
+    ...(version === meant ? [] : [`${name}=${version}`]),
+  ];
+  if (version !== meant) {
+    run.progress.warn(`Debian's archive has no ${name} ${meant} now; ${cell.id} is made from ${version}`);
+  }
+  return await Promise.all(
+    KERNEL_FORMATS.map(async (format) => {
+      const path = join(directory, format);
+      const [sha256, { size }] = await Promise.all([sha256File(path, run.signal), stat(path)]);
+      return {
+        schema_version: 1 as const,
+        id: cell.id,
+        kind: "kernel" as const,
+        arch: cell.arch,
+        asset: kernelAsset(cell.arch, format),
+        format,
+        sha256,
+        size,
+        image_sha256: sha256,
+        image_size: size,
+        inputs: inputsWith(cell, overrides),
+        overrides,
+        source: `${name} ${version}`,
+        packages,
+      };
+    }),
+  );
+}

@@ -1,0 +1,163 @@
+import { copyFile, mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { sbom, sbomFacts } from "../../../image/rootfs/sbom.ts";
+import { inputsWith } from "../../../plan/freshness.ts";
+import type { BaseCell, KernelCell } from "../../../schema/cells.ts";
+import type { KernelFacts } from "../../../schema/facts.ts";
+import { KERNEL_FORMATS, type KernelFormat } from "../../../schema/names.ts";
+import { PipelineError } from "../../../util/error.ts";
+import { probeKernel } from "../../../vm/proof/probe.ts";
+import { verifyBoot } from "../../../vm/proof/verify.ts";
+import type { Bus } from "../../../vm/qemu/arguments.ts";
+import { IMAGE, makeRootfs } from "../../rootfs/image.ts";
+import { cellDirectory, inWorkDirectory, type Workshop } from "../../workshop.ts";
+import { baseInputs } from "../base/container.ts";
+import type { Handover } from "../steps.ts";
+import {
+  type Boots,
+  basesFor,
+  isBootOf,
+  isNative,
+  isProven,
+  type Proof,
+  proofPath,
+  readProof,
+} from "./boots.ts";
+import type { BuiltKernel } from "./cache.ts";
+
+/** What each format is booted on: an image as QEMU's users do, an ELF as near to Firecracker as QEMU can. */
+const BUSES: Record<KernelFormat, Bus> = { image: "pci", elf: "mmio" };
+
+/**
+ * Boots a kernel in every format with every base that is left, and hands its assets with their facts to the
+ * store. @throws PipelineError
+ */
+export async function proveKernel(
+  workshop: Workshop,
+  handover: Handover,
+  cell: KernelCell,
+  kernel: BuiltKernel,
+  { again, left, missed, overrides: ofBoots }: Boots,
+): Promise<KernelFacts[]> {
+  const known = await readProof(kernel.directory);
+  const bases = basesFor(workshop, cell);
+  const others = bases.filter((base) => ![...left, ...missed].includes(base));
+  const todo = [...left, ...others.filter((base) => !isProven(workshop, known, base))];
+  const isDone = known && todo.length === 0 && (isNative(workshop, cell) || !again);
+  const proof = isDone ? known : await boot(workshop, handover, cell, kernel, todo, known);
+  await writeFile(proofPath(kernel.directory), JSON.stringify(proof));
+
+  const facts: KernelFacts[] = [];
+  await inWorkDirectory(workshop, cell, async (directory) => {
+    for (const built of kernel.facts) {
+      const { asset, format, packages } = built;
+      const text = inventory(cell, packages);
+      const overrides = [...built.overrides, ...ofBoots];
+      // With a base that was made in another way since, no boot proves anything.
+      const proven = proof[format].filter(
+        (each) => !each.rootfs || bases.some((base) => isBootOf(workshop, each, base)),
+      );
+      const each = {
+        ...{ ...built, overrides, inputs: inputsWith(cell, overrides) },
+        ...{ boot: proven, sbom: sbomFacts(asset, text, packages) },
+      };
+      const copy = join(directory, asset);
+      await copyFile(join(kernel.directory, format), copy);
+      await workshop.store.put(copy, each, text);
+      facts.push(each);
+    }
+  });
+  const config = join(workshop.store.directory, `vmlinux-${cell.arch}.config`);
+  await copyFile(join(kernel.directory, "config"), config);
+  return facts;
+}
+
+/** What a kernel was made with: its source and its toolchain, which are Debian's. */
+const inventory = (cell: KernelCell, packages: BuiltKernel["facts"][0]["packages"]): string =>
+  sbom(
+    { name: cell.id, type: "kernel", arch: cell.arch, distribution: { id: "debian", version: "" } },
+    packages.map((each) => ({ ...each, license: undefined })),
+  );
+
+/** Boots the kernel with `bases`; what is known of the other ones that it is meant for stays. */
+async function boot(
+  workshop: Workshop,
+  handover: Handover,
+  cell: KernelCell,
+  kernel: BuiltKernel,
+  bases: readonly BaseCell[],
+  known: Proof | undefined,
+): Promise<Proof> {
+  await mkdir(cellDirectory(workshop, cell), { recursive: true });
+  const proof: Proof = { elf: [], image: [] };
+  if (!isNative(workshop, cell)) {
+    workshop.run.progress.warn(
+      `this machine's Docker cannot build for ${cell.arch}: ${cell.id} is booted up to its PID 1, not with a root file system`,
+    );
+    for (const format of KERNEL_FORMATS) proof[format].push(await probe(workshop, cell, kernel, format));
+    return proof;
+  }
+  const others = basesFor(workshop, cell).filter((base) => !bases.includes(base));
+  for (const format of KERNEL_FORMATS) {
+    const kept = known?.[format].filter((each) => others.some((base) => isBootOf(workshop, each, base)));
+    proof[format].push(...(kept ?? []));
+  }
+  for (const base of bases) {
+    const { image, source } = await handover.ensure(base);
+    await inWorkDirectory(workshop, base, async (directory) => {
+      await makeRootfs(workshop, base, { image, order: [] }, directory);
+      for (const format of KERNEL_FORMATS) {
+        const disk = join(directory, IMAGE);
+        const { rootfs, ...booted } = await bootWith(workshop, cell, kernel, format, { id: base.id, disk });
+        proof[format].push({ ...booted, rootfs: { ...rootfs, source, inputs: baseInputs(workshop, base) } });
+      }
+    });
+  }
+  return proof;
+}
+
+/** How a kernel is started in a format. QEMU starts nothing but `Image` on arm64: it stands for the ELF of the same build. */
+function start(workshop: Workshop, cell: KernelCell, kernel: BuiltKernel, format: KernelFormat) {
+  const started: KernelFormat = cell.arch === "arm64" ? "image" : format;
+  const machine = BUSES[format];
+  return {
+    ...{ started, machine, kernel: join(kernel.directory, started) },
+    // Beside the cell's other leavings, where a failed boot is looked for.
+    consoleLog: join(cellDirectory(workshop, cell), `console-${format}.log`),
+    accel: workshop.options.accel,
+  };
+}
+
+/** Boots a root file system up to an SSH login. @throws PipelineError that says with what */
+async function bootWith(
+  workshop: Workshop,
+  cell: KernelCell,
+  kernel: BuiltKernel,
+  format: KernelFormat,
+  { id, disk }: { id: string; disk: string },
+) {
+  const { run, options } = workshop;
+  const { started, machine, kernel: path, ...common } = start(workshop, cell, kernel, format);
+  const title = `${id} with the kernel's ${started}, devices on ${machine}`;
+  run.progress.step(`boot ${title}`);
+  const machineOptions = {
+    ...{ ...common, arch: cell.arch, disk, bus: machine, check: null },
+    ...{ kernel: { kernel: path }, timeoutMs: options.bootTimeoutMs },
+  };
+  try {
+    const { check: _, ms, ready_uptime_s, ...booted } = await verifyBoot(machineOptions, run);
+    return { ...booted, started, machine, rootfs: { id, ms, ready_uptime_s } };
+  } catch (error) {
+    if (!(error instanceof PipelineError)) throw error;
+    throw new PipelineError(`${title}: ${error.message}`, { details: error.details, cause: error });
+  }
+}
+
+/** Boots a kernel up to its PID 1, without a root file system. */
+async function probe(workshop: Workshop, cell: KernelCell, kernel: BuiltKernel, format: KernelFormat) {
+  const { started, machine, ...common } = start(workshop, cell, kernel, format);
+  workshop.run.progress.step(`boot the kernel's ${started} up to its PID 1, devices on ${machine}`);
+  const initrd = join(kernel.directory, "probe.cpio");
+  const options = { ...common, arch: cell.arch, bus: machine, initrd };
+  return { ...(await probeKernel(options, workshop.run)), started, machine, rootfs: null };
+}

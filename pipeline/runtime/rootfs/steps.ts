@@ -1,0 +1,23 @@
+import { overridesOf } from "../../plan/freshness.ts";
+import type { BaseCell, PresetCell } from "../../schema/cells.ts";
+import type { Handover, Steps } from "../kinds/steps.ts";
+import type { Workshop } from "../workshop.ts";
+import { type BuildFacts, buildRootfs, type Layer, readBuildFacts } from "./build.ts";
+import { reproduceRootfs } from "./reproduce.ts";
+import { verifyRootfs } from "./verify.ts";
+
+/** The steps of a kind whose cells are root file systems: `layerOf` makes the container image of one. */
+export const rootfsSteps = <C extends BaseCell | PresetCell>(
+  layerOf: (workshop: Workshop, handover: Handover, cell: C) => Promise<Layer>,
+): Steps<C, BuildFacts> => ({
+  overrides: ({ cells, options }, { flavor }) => overridesOf(cells, options, flavor),
+  build: async (workshop, handover, cell) =>
+    await buildRootfs(workshop, cell, await layerOf(workshop, handover, cell)),
+  built: readBuildFacts,
+  prepare: async (workshop, handover, cell) => ({
+    bringsMore: () => true,
+    prove: async (built) => [await verifyRootfs(workshop, handover, cell, built)],
+  }),
+  reproduce: (workshop, cell, handoverOf) =>
+    reproduceRootfs(workshop, cell, (anew) => layerOf(anew, handoverOf(anew), cell)),
+});
