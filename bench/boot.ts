@@ -8,11 +8,12 @@ import { join } from "node:path";
 import { buildImage, copyOut } from "../pipeline/image/docker/container-image.ts";
 import { buildNetwork, networkFromEnvironment } from "../pipeline/image/docker/network.ts";
 import { handoverOf } from "../pipeline/runtime/kinds/index.ts";
-import { ensureKernel, kernelOf } from "../pipeline/runtime/kinds/kernel/cache.ts";
+import { ensureKernel } from "../pipeline/runtime/kinds/kernel/cache.ts";
 import { readCells } from "../pipeline/runtime/read-cells.ts";
 import { IMAGE, makeRootfs } from "../pipeline/runtime/rootfs/image.ts";
 import { inWorkDirectory, openWorkshop, type Workshop } from "../pipeline/runtime/workshop.ts";
 import type { BaseCell } from "../pipeline/schema/cells.ts";
+import { ofKind } from "../pipeline/schema/kinds/index.ts";
 import { type Accel, withAccelerator } from "../pipeline/vm/accel.ts";
 import type { Bus } from "../pipeline/vm/qemu/arguments.ts";
 import { QemuMachine } from "../pipeline/vm/qemu/machine.ts";
@@ -47,7 +48,8 @@ const run = { progress, signal: new AbortController().signal };
 const network = buildNetwork(networkFromEnvironment(process.env, {}), process.env);
 const options = { root, network, level: 1, noCache: false, secrets: [] };
 const workshop = await openWorkshop(cells, options, run);
-const ours = await ensureKernel(workshop, kernelOf(workshop, workshop.arch));
+const kernel = ofKind(cells.cells, "kernel").find(({ arch }) => arch === workshop.arch)!;
+const ours = await ensureKernel(workshop, kernel);
 const contenders: Contender[] = [
   { name: "ours, image on PCI", kernel: join(ours.directory, "image"), bus: "pci" },
   ...(workshop.arch === "amd64"

@@ -1,4 +1,4 @@
-import type { BaseCell, Cell, Cells, PresetCell } from "../schema/cells.ts";
+import type { Cell, Cells } from "../schema/cells.ts";
 import { flavorsOf, inBuildOrder, KINDS, ofKind } from "../schema/kinds/index.ts";
 import { PipelineError, unknownName } from "../util/error.ts";
 import { unique } from "../util/unique.ts";
@@ -13,11 +13,6 @@ export function selectCells(all: Cells, ids: readonly string[]): Cell[] {
     selected.add(cell);
   }
   return inBuildOrder([...selected]);
-}
-
-/** The base that a preset's cell is layered on. */
-export function baseOf(all: Cells, cell: PresetCell): BaseCell {
-  return ofKind(all.cells, "base").find(({ id }) => id === cell.base)!;
 }
 
 /** Says which part of an id is unknown, or why a preset is refused on a flavor. */

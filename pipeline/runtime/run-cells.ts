@@ -30,7 +30,7 @@ export async function runCells(
   const handover = handoverOf(workshop);
   for (const cell of cells) {
     try {
-      onOutcome(await runCell(workshop, handover, cell, stages));
+      onOutcome(await runCell(workshop, cell, stages, handover));
     } catch (error) {
       workshop.run.signal.throwIfAborted();
       if (errorCode(error) === "ENOSPC") throw noSpace(workshop.options.root);
@@ -44,9 +44,9 @@ export async function runCells(
 
 async function runCell(
   workshop: Workshop,
-  handover: Handover,
   cell: Cell,
   stages: readonly Stage[],
+  handover: Handover,
 ): Promise<Outcome> {
   const { id } = cell;
   const { noCache, record } = workshop.options;
@@ -60,9 +60,9 @@ async function runCell(
   }
   const left = build ? undefined : await steps.built(workshop, cell);
   // Whoever asks for this stage alone wants to see it done; what is built anew is not proven yet.
-  const proof = verify ? await steps.prepare(workshop, handover, cell, !build || noCache) : undefined;
+  const proof = verify ? await steps.prepare(workshop, cell, handover, !build || noCache) : undefined;
   if (kept && proof && !proof.bringsMore(kept)) return { id, result: "kept", facts: kept };
-  const built = left ?? (await steps.build(workshop, handover, cell));
+  const built = left ?? (await steps.build(workshop, cell, handover));
   checkDeclared(workshop, built.overrides);
   return proof
     ? { id, result: "staged", facts: await proof.prove(built) }

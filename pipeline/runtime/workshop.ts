@@ -129,8 +129,8 @@ const WORK_DIRECTORY = /^[a-z][a-z0-9-]*-(?:amd64|arm64)(?:-[a-z0-9-]+)?\.(\d+)$
 export const LIVE = "/tmp/network/live";
 
 /** For a stage that finds nothing of the stage before it. */
-export const notBuilt = ({ id }: Cell, cause?: unknown) =>
-  new PipelineError(`${id} is not built: run \`npm run cell -- ${id} --stage build\` first`, { cause });
+export const notBuilt = ({ id }: Cell) =>
+  new PipelineError(`${id} is not built: run \`npm run cell -- ${id} --stage build\` first`);
 
 /** @throws PipelineError when the machine's Docker cannot build for the cell's arch */
 export function checkArch(workshop: Workshop, cell: Cell): void {

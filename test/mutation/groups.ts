@@ -20,7 +20,7 @@ export const GROUPS: Readonly<Record<string, Group>> = {
   normalise: { mutate: ["pipeline/image/rootfs/normalise.ts"], tests: ["image/rootfs/normalise"] },
   reports: {
     mutate: ["pipeline/image/rootfs/{budget,fingerprint}.ts"],
-    tests: ["runtime/listing", "image/rootfs/fingerprint"],
+    tests: ["image/rootfs/listing", "image/rootfs/fingerprint"],
   },
   // What it is made from, and called.
   inputs: {

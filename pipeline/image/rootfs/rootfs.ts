@@ -7,7 +7,7 @@ import type { Arch } from "../../schema/names.ts";
 import type { Run } from "../../util/progress.ts";
 import { exportImage } from "../docker/container-image.ts";
 import { foreignPrebuilts } from "./binaries.ts";
-import { type NormaliseOptions, normalise, type Rootfs } from "./normalise.ts";
+import { type NormaliseOptions, normalise, order, type Rootfs } from "./normalise.ts";
 import { indexTar, type TarIndex } from "./tar-index.ts";
 
 export interface RootfsOptions extends NormaliseOptions {
@@ -57,4 +57,10 @@ async function spool(tar: Readable, path: string, signal: AbortSignal): Promise<
     tar.destroy();
     file.destroy();
   }
+}
+
+/** The paths of a container image, in the order in which an image has them that is made of it alone. */
+export async function listPaths(docker: Docker, image: string, run: Run): Promise<string[]> {
+  const index = await indexTar(await exportImage(docker, image, run), run.signal);
+  return order(index, []).map(({ path }) => path);
 }

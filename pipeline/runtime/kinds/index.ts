@@ -1,5 +1,6 @@
-import type { Cell } from "../../schema/cells.ts";
-import type { CellOf, KindName } from "../../schema/kinds/index.ts";
+import { CELLS_PATH, type Cell } from "../../schema/cells.ts";
+import { type CellOf, idsBelow, type KindName, ofKind } from "../../schema/kinds/index.ts";
+import { PipelineError } from "../../util/error.ts";
 import type { Workshop } from "../workshop.ts";
 import { base } from "./base/index.ts";
 import { kernel } from "./kernel/index.ts";
@@ -15,12 +16,19 @@ export const stepsOf = (cell: Cell): Steps => STEPS[cell.kind] as Steps;
 /** What cells need of others, made in a workshop: each once, also when nothing is cached. */
 export function handoverOf(workshop: Workshop): Handover {
   const made = new Map<string, HandedOver[keyof HandedOver]>();
-  const handover: Handover = {
-    async ensure(cell) {
-      const ready = made.get(cell.id) ?? (await stepsOf(cell).handOver!(workshop, handover, cell));
-      made.set(cell.id, ready);
-      return ready as HandedOver[(typeof cell)["kind"]];
-    },
+  const ensure: Handover["ensure"] = async (cell) => {
+    const ready = made.get(cell.id) ?? (await stepsOf(cell).handOver!(workshop, cell));
+    made.set(cell.id, ready);
+    return ready as HandedOver[(typeof cell)["kind"]];
   };
-  return handover;
+  const below = async (cell: Cell, kind: keyof HandedOver) => {
+    const id = idsBelow(cell)[kind];
+    const other = ofKind(workshop.cells.cells, kind).find((each) => each.id === id);
+    if (other) return await ensure(other);
+    throw new PipelineError(
+      `there is no cell ${id ?? `of the kind ${kind}`} for ${cell.id} in ${CELLS_PATH}: declare it in ` +
+        "pipeline/images.ts, and run `npm run synth`",
+    );
+  };
+  return { ensure, below: below as Handover["below"] };
 }

@@ -13,17 +13,20 @@ export interface HandedOver {
 
 /** Gives cells what they need of others: it is made once, or taken from a cache, and shared. */
 export interface Handover {
+  /** What a cell hands on. */
   ensure<C extends CellOf<keyof HandedOver>>(cell: C): Promise<HandedOver[C["kind"]]>;
+  /** What the cell of a kind that `cell` leans on hands on. @throws PipelineError where there is no such cell */
+  below<K extends keyof HandedOver>(cell: Cell, kind: K): Promise<HandedOver[K]>;
 }
 
 /** What the build stage has made. */
-export interface Built {
+interface Built {
   /** What was not as declared. */
   readonly overrides: readonly string[];
 }
 
 /** How a cell is proven, once what that takes is at hand. */
-export interface Proof<B extends Built> {
+interface Proof<B extends Built> {
   /** Whether it can prove more than the facts that are staged already say. */
   bringsMore(staged: readonly Facts[]): boolean;
   /** Boots what was built, and hands the assets with their facts to the store. @throws PipelineError */
@@ -45,7 +48,7 @@ export interface Steps<C extends Cell = Cell, B extends Built = Built> {
   /** What the user has asked for that changes the bytes of a cell; sorted. */
   overrides(workshop: Workshop, cell: C): readonly string[];
   /** Builds it, or finds what was built from the same inputs. @throws PipelineError */
-  build(workshop: Workshop, handover: Handover, cell: C): Promise<B>;
+  build(workshop: Workshop, cell: C, handover: Handover): Promise<B>;
   /** What an earlier build stage has left. @throws PipelineError where there is nothing */
   built(workshop: Workshop, cell: C): Promise<B>;
   /**
@@ -53,12 +56,12 @@ export interface Steps<C extends Cell = Cell, B extends Built = Built> {
    * @param again whether it is booted even if it has been proven
    * @throws PipelineError
    */
-  prepare(workshop: Workshop, handover: Handover, cell: C, again: boolean): Promise<Proof<B>>;
+  prepare(workshop: Workshop, cell: C, handover: Handover, again: boolean): Promise<Proof<B>>;
   /**
    * Builds a cell twice, from nothing but what was downloaded. @throws PipelineError
    * @param handoverOf gives what cells need of others, made in a workshop
    */
   reproduce(workshop: Workshop, cell: C, handoverOf: (workshop: Workshop) => Handover): Promise<Twice>;
   /** What other cells need of this one. @default nothing */
-  handOver?(workshop: Workshop, handover: Handover, cell: C): Promise<HandedOver[keyof HandedOver]>;
+  handOver?(workshop: Workshop, cell: C): Promise<HandedOver[keyof HandedOver]>;
 }

@@ -1,19 +1,19 @@
-import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { z } from "zod";
 import { compress } from "../../image/formats/zstd.ts";
 import { checkBudget } from "../../image/rootfs/budget.ts";
+import { checkVersions, readListing, recordListing } from "../../image/rootfs/listing.ts";
 import { sbomFacts } from "../../image/rootfs/sbom.ts";
 import { APT_LIVE, inputsWith, overridesOf } from "../../plan/freshness.ts";
 import type { BaseCell, PresetCell } from "../../schema/cells.ts";
 import { DEFAULT_LEVEL } from "../../schema/defaults.ts";
 import { RootfsFacts } from "../../schema/facts.ts";
 import { presetOf } from "../../schema/kinds/index.ts";
-import { errorCode } from "../../util/error.ts";
+import { readRecord } from "../../util/record.ts";
 import type { Base } from "../kinds/base/container.ts";
 import { cellDirectory, inWorkDirectory, notBuilt, type Workshop } from "../workshop.ts";
 import { IMAGE, makeRootfs } from "./image.ts";
-import { checkVersions, readListing, recordListing } from "./listing.ts";
 
 /** What the build stage leaves for the verify stage, in `out/images/<id>/build.json`. */
 export const BuildFacts = RootfsFacts.omit({ boot: true });
@@ -55,13 +55,9 @@ export async function buildRootfs(
 
 /** What an earlier build stage left. @throws PipelineError when there is nothing, or something else */
 export async function readBuildFacts(workshop: Workshop, cell: BaseCell | PresetCell): Promise<BuildFacts> {
-  const path = join(cellDirectory(workshop, cell), BUILD_FACTS);
-  try {
-    return BuildFacts.parse(JSON.parse(await readFile(path, "utf8")));
-  } catch (cause) {
-    if (errorCode(cause) !== "ENOENT") throw cause;
-    throw notBuilt(cell, cause);
-  }
+  const found = await readRecord(join(cellDirectory(workshop, cell), BUILD_FACTS), BuildFacts);
+  if (found) return found;
+  throw notBuilt(cell);
 }
 
 async function pack(

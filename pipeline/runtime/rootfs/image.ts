@@ -1,11 +1,9 @@
 import { makeExt4 } from "../../image/formats/ext4.ts";
 import { Audit, type Finding } from "../../image/rootfs/audit.ts";
+import { type Contents, contentsOf } from "../../image/rootfs/contents.ts";
 import { type Rootfs, toTar } from "../../image/rootfs/normalise.ts";
-import { type LicensedPackage, listPackages } from "../../image/rootfs/packages.ts";
 import { withRootfs } from "../../image/rootfs/rootfs.ts";
-import { sbom } from "../../image/rootfs/sbom.ts";
 import type { BaseCell, PresetCell } from "../../schema/cells.ts";
-import { LISTED } from "../../schema/listing.ts";
 import { PipelineError } from "../../util/error.ts";
 import type { Workshop } from "../workshop.ts";
 import type { Layer } from "./build.ts";
@@ -19,17 +17,6 @@ const SHOWN_FINDINGS = 20;
 /** The command that proves a root file system, beside a login; null where there is none. */
 export const checkOf = (cell: BaseCell | PresetCell): PresetCell["check"] | null =>
   "check" in cell ? cell.check : null;
-
-/** What is in a finished root file system. */
-export interface Contents {
-  readonly packages: readonly LicensedPackage[];
-  /** Its inventory, CycloneDX JSON. */
-  readonly sbom: string;
-  /** The bytes of all files. */
-  readonly size: number;
-  /** The larger files, bytes by path. */
-  readonly files: Readonly<Record<string, number>>;
-}
 
 /**
  * container image -> tar, normalised and audited -> `rootfs.ext4` in `directory`. Returns what is in it; `look`
@@ -46,37 +33,11 @@ export async function makeRootfs(
   const { docker, run, epoch } = workshop;
   const options = { arch: cell.arch, directory, baseOrder: order, epoch };
   return await withRootfs(docker, image, options, run, async (rootfs) => {
-    const packages = await listPackages(rootfs);
+    const contents = await contentsOf(rootfs, { name: cell.id, arch: cell.arch });
     await makeImage(workshop, cell, rootfs, directory);
     await look(rootfs);
-    const distribution = distributionOf(
-      (await rootfs.read("etc/os-release")) ?? (await rootfs.read("usr/lib/os-release")),
-    );
-    const subject = { name: cell.id, type: "rootfs", arch: cell.arch, distribution } as const;
-    const { size, files } = sizesOf(rootfs);
-    return { packages, sbom: sbom(subject, packages), size, files };
+    return contents;
   });
-}
-
-/** A hard link takes nothing that its file has not taken. */
-function sizesOf(rootfs: Rootfs): Pick<Contents, "size" | "files"> {
-  const files: Record<string, number> = {};
-  const seen = new Set<object>();
-  let size = 0;
-  for (const entry of rootfs.entries) {
-    if (!entry.content || seen.has(entry.content)) continue;
-    seen.add(entry.content);
-    const bytes = rootfs.sizeOf(entry);
-    size += bytes;
-    if (bytes >= LISTED) files[entry.path] = bytes;
-  }
-  return { size, files };
-}
-
-/** What a distribution calls itself, and its release. */
-function distributionOf(osRelease = ""): { id: string; version: string } {
-  const field = (name: string) => new RegExp(`^${name}="?([^"\n]+)"?$`, "m").exec(osRelease)?.[1];
-  return { id: field("ID") ?? "linux", version: field("VERSION_ID") ?? "" };
 }
 
 /** tar -> ext4, with the audit looking at every byte on its way. */

@@ -8,16 +8,16 @@ import { verifyRootfs } from "./verify.ts";
 
 /** The steps of a kind whose cells are root file systems: `layerOf` makes the container image of one. */
 export const rootfsSteps = <C extends BaseCell | PresetCell>(
-  layerOf: (workshop: Workshop, handover: Handover, cell: C) => Promise<Layer>,
+  layerOf: (workshop: Workshop, cell: C, handover: Handover) => Promise<Layer>,
 ): Steps<C, BuildFacts> => ({
   overrides: ({ cells, options }, { flavor }) => overridesOf(cells, options, flavor),
-  build: async (workshop, handover, cell) =>
-    await buildRootfs(workshop, cell, await layerOf(workshop, handover, cell)),
+  build: async (workshop, cell, handover) =>
+    await buildRootfs(workshop, cell, await layerOf(workshop, cell, handover)),
   built: readBuildFacts,
-  prepare: async (workshop, handover, cell) => ({
+  prepare: async (workshop, cell, handover) => ({
     bringsMore: () => true,
-    prove: async (built) => [await verifyRootfs(workshop, handover, cell, built)],
+    prove: async (built) => [await verifyRootfs(workshop, cell, built, handover)],
   }),
   reproduce: (workshop, cell, handoverOf) =>
-    reproduceRootfs(workshop, cell, (anew) => layerOf(anew, handoverOf(anew), cell)),
+    reproduceRootfs(workshop, cell, (anew) => layerOf(anew, cell, handoverOf(anew))),
 });

@@ -3,7 +3,6 @@ import { join } from "node:path";
 import type { BaseCell, PresetCell } from "../../schema/cells.ts";
 import type { RootfsFacts } from "../../schema/facts.ts";
 import { verifyBoot } from "../../vm/proof/verify.ts";
-import { kernelOf } from "../kinds/kernel/cache.ts";
 import type { Handover } from "../kinds/steps.ts";
 import { cellDirectory, type Workshop } from "../workshop.ts";
 import { BUILD_FACTS, type BuildFacts, SBOM } from "./build.ts";
@@ -12,14 +11,14 @@ import { checkOf, IMAGE } from "./image.ts";
 /** Boots what the build stage left, and hands the asset with its facts to the store. @throws PipelineError */
 export async function verifyRootfs(
   workshop: Workshop,
-  handover: Handover,
   cell: BaseCell | PresetCell,
   built: BuildFacts,
+  handover: Handover,
 ): Promise<RootfsFacts> {
   const { options, run } = workshop;
   const directory = cellDirectory(workshop, cell);
   const check = checkOf(cell);
-  const { sha256, ...kernel } = await handover.ensure(kernelOf(workshop, cell.arch));
+  const { sha256, ...kernel } = await handover.below(cell, "kernel");
   run.progress.step(check ? `boot, log in, ${check.command.join(" ")}` : "boot and log in");
   const boot = await verifyBoot(
     {

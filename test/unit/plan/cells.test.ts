@@ -2,10 +2,11 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { baseOf, selectCells } from "../../../pipeline/plan/cells.ts";
+import { selectCells } from "../../../pipeline/plan/cells.ts";
 import { attestations, matrixOf, plan } from "../../../pipeline/plan/plan.ts";
 import { readCells } from "../../../pipeline/runtime/read-cells.ts";
 import { CELLS_PATH } from "../../../pipeline/schema/cells.ts";
+import { idsBelow } from "../../../pipeline/schema/kinds/index.ts";
 import { cellsOf, synth } from "../../../pipeline/synth/synth.ts";
 import { PipelineError } from "../../../pipeline/util/error.ts";
 import { sampleApp } from "../../support/tree.ts";
@@ -46,7 +47,7 @@ describe("selecting cells", () => {
   it("finds every cell by its id, and a preset's base", () => {
     expect(select(...cells.cells.map(({ id }) => id)).sort()).toEqual(cells.cells.map(({ id }) => id).sort());
     const [preset] = selectCells(cells, ["claude-code-arm64-alpine"]);
-    expect(preset?.kind === "preset" && baseOf(cells, preset).id).toBe("base-arm64-alpine");
+    expect(idsBelow(preset!).base).toBe("base-arm64-alpine");
   });
 
   it.each([

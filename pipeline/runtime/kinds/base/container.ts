@@ -1,14 +1,11 @@
-import { createReadStream, createWriteStream } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { Readable } from "node:stream";
-import { pipeline } from "node:stream/promises";
 import { z } from "zod";
-import { exportImage, hasFile } from "../../../image/docker/container-image.ts";
-import { follow, hasImage } from "../../../image/docker/engine.ts";
-import { order } from "../../../image/rootfs/normalise.ts";
+import { hasFile } from "../../../image/docker/container-image.ts";
+import { hasImage } from "../../../image/docker/engine.ts";
+import { loadImage, saveImage } from "../../../image/docker/saved-image.ts";
+import { listPaths } from "../../../image/rootfs/rootfs.ts";
 import { importRootfs } from "../../../image/rootfs/source.ts";
-import { indexTar } from "../../../image/rootfs/tar-index.ts";
 import { inputsWith, overridesOf, rootfsFor } from "../../../plan/freshness.ts";
 import type { BaseCell, RootfsSource } from "../../../schema/cells.ts";
 import { DEFAULT_LEVEL } from "../../../schema/defaults.ts";
@@ -16,6 +13,8 @@ import { PipelineError } from "../../../util/error.ts";
 import { readRecord } from "../../../util/record.ts";
 import { writeWhole } from "../../../util/whole-file.ts";
 import { buildRecipe, LIVE, type Workshop } from "../../workshop.ts";
+
+const WHAT = "the base's container image";
 
 /** What is kept of a base beside its container image. */
 const BaseRecord = z.strictObject({
@@ -41,7 +40,7 @@ export const baseInputs = ({ cells, options }: Workshop, cell: BaseCell): string
 
 /** A base's container image: one that was made from the same inputs, or a new one. */
 export async function ensureContainer(workshop: Workshop, cell: BaseCell): Promise<Base> {
-  const { docker, options } = workshop;
+  const { docker, options, run } = workshop;
   const inputs = baseInputs(workshop, cell).slice(0, 12);
   const image = `smolvm/${cell.id}:${inputs}`;
   const directory = options.bases ?? join(workshop.cache, "bases");
@@ -50,7 +49,7 @@ export async function ensureContainer(workshop: Workshop, cell: BaseCell): Promi
 
   if (!options.noCache) {
     const known = await readRecord(record, BaseRecord);
-    const there = known && ((await hasImage(docker, image)) || (await load(workshop, saved)));
+    const there = known && ((await hasImage(docker, image)) || (await loadImage(docker, saved, WHAT, run)));
     if (there) return { image, ...known };
   }
 
@@ -58,12 +57,7 @@ export async function ensureContainer(workshop: Workshop, cell: BaseCell): Promi
   const { image: _, ...known } = base;
   await mkdir(directory, { recursive: true });
   await writeWhole(record, (partial) => writeFile(partial, JSON.stringify(known)));
-  if (options.bases) {
-    workshop.run.progress.step("save the base's container image");
-    await writeWhole(saved, async (partial) => {
-      await pipeline((await docker.getImage(image).get()) as Readable, createWriteStream(partial));
-    });
-  }
+  if (options.bases) await saveImage(docker, image, saved, WHAT, run);
   return base;
 }
 
@@ -79,10 +73,9 @@ async function build(workshop: Workshop, cell: BaseCell, image: string): Promise
   );
   await buildRecipe(workshop, cell, image, { ROOTFS: imported.image });
   run.progress.step("list the base's paths");
-  const index = await indexTar(await exportImage(docker, image, run), run.signal);
   return {
     image,
-    paths: order(index, []).map(({ path }) => path),
+    paths: await listPaths(docker, image, run),
     source: imported.source,
     fallback: imported.from !== sources[0],
     live: await hasFile(docker, image, LIVE),
@@ -101,18 +94,4 @@ function sourcesOf(workshop: Workshop, cell: BaseCell): readonly RootfsSource[] 
     );
   }
   return [{ from: "tarball", url: rootfs.from, sha256 }];
-}
-
-/** Loads a saved container image into Docker; false where there is none. */
-async function load(workshop: Workshop, path: string): Promise<boolean> {
-  const file = createReadStream(path);
-  const opened = await new Promise<boolean>((resolve) => {
-    file.once("open", () => resolve(true));
-    file.once("error", () => resolve(false));
-  });
-  if (!opened) return false;
-  workshop.run.progress.step("load the base's container image");
-  const stream = await workshop.docker.loadImage(file);
-  await follow(workshop.docker, stream);
-  return true;
 }

@@ -5,9 +5,9 @@ import { ensureContainer } from "./container.ts";
 
 /** A flavor's root file system without an agent. It hands on the container image that presets are layered on. */
 export const base: Steps<BaseCell> = {
-  ...rootfsSteps<BaseCell>(async (_, handover, cell) => {
+  ...rootfsSteps<BaseCell>(async (_, cell, handover) => {
     const made = await handover.ensure(cell);
     return { image: made.image, base: made, order: [], recorded: true };
   }),
-  handOver: (workshop, _, cell) => ensureContainer(workshop, cell),
+  handOver: ensureContainer,
 };

@@ -39,8 +39,8 @@ export interface Boots {
  */
 export async function prepareBoots(
   workshop: Workshop,
-  handover: Handover,
   cell: KernelCell,
+  handover: Handover,
   again: boolean,
 ): Promise<Boots> {
   const { options, run } = workshop;

@@ -3,9 +3,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import type { KernelCell } from "../../../schema/cells.ts";
 import { KernelFacts } from "../../../schema/facts.ts";
-import { ofKind } from "../../../schema/kinds/index.ts";
-import { type Arch, KERNEL_FORMATS } from "../../../schema/names.ts";
-import { PipelineError } from "../../../util/error.ts";
+import { KERNEL_FORMATS } from "../../../schema/names.ts";
 import { sha256File } from "../../../util/hash.ts";
 import { readRecord } from "../../../util/record.ts";
 import type { Kernel } from "../../../vm/proof/verify.ts";
@@ -29,15 +27,6 @@ export interface BootKernel extends Kernel {
 }
 
 const FACTS = "facts.json";
-
-/** @throws PipelineError when the tree declares no kernel for `arch` */
-export function kernelOf(workshop: Workshop, arch: Arch): KernelCell {
-  const cell = ofKind(workshop.cells.cells, "kernel").find((each) => each.arch === arch);
-  if (cell) return cell;
-  throw new PipelineError(
-    `there is no kernel for ${arch} to boot with: declare a Kernel in pipeline/images.ts`,
-  );
-}
 
 /** Where kernels are kept by their inputs, so that none is compiled twice: also what Actions caches. */
 export const kernelDirectory = ({ cache }: Pick<Workshop, "cache">, cell: KernelCell) =>

@@ -9,15 +9,15 @@ import { reproduceKernel } from "./reproduce.ts";
 export const kernel: Steps<KernelCell, BuiltKernel> = {
   // Level, root file systems and the newest file's instant are of images: none of them changes a kernel.
   overrides: () => [],
-  build: (workshop, _, cell) => ensureKernel(workshop, cell, workshop.options.noCache),
+  build: (workshop, cell) => ensureKernel(workshop, cell, workshop.options.noCache),
   built: builtKernel,
-  prepare: async (workshop, handover, cell, again) => {
-    const boots = await prepareBoots(workshop, handover, cell, again);
+  prepare: async (workshop, cell, handover, again) => {
+    const boots = await prepareBoots(workshop, cell, handover, again);
     return {
       bringsMore: (staged) => bringsMore(boots, staged),
-      prove: (built) => proveKernel(workshop, handover, cell, built, boots),
+      prove: (built) => proveKernel(workshop, cell, built, boots, handover),
     };
   },
   reproduce: reproduceKernel,
-  handOver: (workshop, _, cell) => bootKernel(workshop, cell),
+  handOver: bootKernel,
 };

@@ -34,17 +34,17 @@ const BUSES: Record<KernelFormat, Bus> = { image: "pci", elf: "mmio" };
  */
 export async function proveKernel(
   workshop: Workshop,
-  handover: Handover,
   cell: KernelCell,
   kernel: BuiltKernel,
   { again, left, missed, overrides: ofBoots }: Boots,
+  handover: Handover,
 ): Promise<KernelFacts[]> {
   const known = await readProof(kernel.directory);
   const bases = basesFor(workshop, cell);
   const others = bases.filter((base) => ![...left, ...missed].includes(base));
   const todo = [...left, ...others.filter((base) => !isProven(workshop, known, base))];
   const isDone = known && todo.length === 0 && (isNative(workshop, cell) || !again);
-  const proof = isDone ? known : await boot(workshop, handover, cell, kernel, todo, known);
+  const proof = isDone ? known : await boot(workshop, cell, kernel, todo, known, handover);
   await writeFile(proofPath(kernel.directory), JSON.stringify(proof));
 
   const facts: KernelFacts[] = [];
@@ -82,11 +82,11 @@ const inventory = (cell: KernelCell, packages: BuiltKernel["facts"][0]["packages
 /** Boots the kernel with `bases`; what is known of the other ones that it is meant for stays. */
 async function boot(
   workshop: Workshop,
-  handover: Handover,
   cell: KernelCell,
   kernel: BuiltKernel,
   bases: readonly BaseCell[],
   known: Proof | undefined,
+  handover: Handover,
 ): Promise<Proof> {
   await mkdir(cellDirectory(workshop, cell), { recursive: true });
   const proof: Proof = { elf: [], image: [] };

@@ -1,12 +1,11 @@
-import { baseOf } from "../../../plan/cells.ts";
 import type { PresetCell } from "../../../schema/cells.ts";
 import { rootfsSteps } from "../../rootfs/steps.ts";
 import { buildRecipe } from "../../workshop.ts";
 import type { Steps } from "../steps.ts";
 
 /** An agent on a base. */
-export const preset: Steps<PresetCell> = rootfsSteps<PresetCell>(async (workshop, handover, cell) => {
-  const base = await handover.ensure(baseOf(workshop.cells, cell));
+export const preset: Steps<PresetCell> = rootfsSteps<PresetCell>(async (workshop, cell, handover) => {
+  const base = await handover.below(cell, "base");
   const image = `smolvm/${cell.id}:${cell.inputs.slice(0, 12)}`;
   await buildRecipe(workshop, cell, image, { BASE: base.image });
   return { image, base, order: base.paths, recorded: false };

@@ -1,13 +1,13 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { checkBudget } from "../../../pipeline/image/rootfs/budget.ts";
-import type { LicensedPackage } from "../../../pipeline/image/rootfs/packages.ts";
-import { checkVersions, readListing, recordListing } from "../../../pipeline/runtime/rootfs/listing.ts";
-import type { BaseCell } from "../../../pipeline/schema/cells.ts";
-import type { Listing } from "../../../pipeline/schema/listing.ts";
-import { PipelineError } from "../../../pipeline/util/error.ts";
-import { tempDirectory } from "../../support/run.ts";
+import { checkBudget } from "../../../../pipeline/image/rootfs/budget.ts";
+import { checkVersions, readListing, recordListing } from "../../../../pipeline/image/rootfs/listing.ts";
+import type { LicensedPackage } from "../../../../pipeline/image/rootfs/packages.ts";
+import type { BaseCell } from "../../../../pipeline/schema/cells.ts";
+import type { Listing } from "../../../../pipeline/schema/listing.ts";
+import { PipelineError } from "../../../../pipeline/util/error.ts";
+import { tempDirectory } from "../../../support/run.ts";
 
 const ID = "base-amd64-alpine";
 const CELL = { id: ID } as BaseCell;

@@ -4,7 +4,7 @@ import type { BaseCell, PresetCell } from "../../schema/cells.ts";
 import { apkVersions, Listing, listingPath } from "../../schema/listing.ts";
 import { errorCode, PipelineError } from "../../util/error.ts";
 import { reasonOf } from "../../util/reason.ts";
-import type { Contents } from "./image.ts";
+import type { Contents } from "./contents.ts";
 
 /** What was last recorded of a cell; undefined where nothing was. @throws PipelineError when it is damaged */
 export async function readListing(root: string, id: string): Promise<Listing | undefined> {
