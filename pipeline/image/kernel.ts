@@ -22,7 +22,8 @@ const FILES: Record<Arch, number> = { amd64: 2000, arm64: 1800 };
 /**
  * Compiles a kernel in a container and puts what comes of it into `directory`: `elf`, `image`, `config` (as
  * resolved), `probe.cpio`. Docker's own cache serves a second call with the same inputs, also from elsewhere.
- * Returns what it was made with. @throws PipelineError that names what is wrong with the configuration
+ * Returns what it was made with, and the version of its source. @throws PipelineError that names what is wrong with the
+ * configuration
  */
 export async function buildKernel(
   docker: Docker,
@@ -30,7 +31,7 @@ export async function buildKernel(
   directory: string,
   options: KernelOptions,
   run: Run,
-): Promise<Package[]> {
+): Promise<{ packages: Package[]; version: string }> {
   const tag = `smolvm/${cell.id}:${cell.inputs.slice(0, 12)}`;
   if (options.noCache || !(await hasImage(docker, tag))) {
     const imported = await importRootfs(
@@ -65,19 +66,14 @@ export async function buildKernel(
   const list = join(directory, "packages");
   const packages = parsePackages(await readFile(list, "utf8"));
   await rm(list);
-  return packages;
+  const source = packages.find(({ name }) => name === cell.source.package);
+  if (!source)
+    throw new PipelineError(`${cell.id}: its build does not say which ${cell.source.package} it took`);
+  return { packages, version: source.version };
 }
 
 /** Whether make says that it makes a file: `  CC      init/main.o`, `  AR      init/built-in.a`. */
 const isMade = (line: string) => /^ {2}[A-Z][A-Z0-9]* +\S/.test(line);
-
-/** The version of the source that a kernel was made from. */
-export function sourceVersion(cell: KernelCell, packages: readonly Package[]): string {
-  const source = packages.find(({ name }) => name === cell.source.package);
-  if (!source)
-    throw new PipelineError(`${cell.id}: its build does not say which ${cell.source.package} it took`);
-  return source.version;
-}
 
 function parsePackages(text: string): Package[] {
   return text

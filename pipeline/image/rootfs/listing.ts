@@ -6,6 +6,29 @@ import { errorCode, PipelineError } from "../../util/error.ts";
 import { reasonOf } from "../../util/reason.ts";
 import type { Contents } from "./contents.ts";
 
+export interface ListingOptions {
+  /** Whether what is there now is recorded first. */
+  readonly record: boolean;
+  /** Whether the versions of packages must be the recorded ones, where no archive keeps its old days (apk). */
+  readonly versions: boolean;
+}
+
+/**
+ * Compares what is in a root file system with what was last recorded of its cell. `agreed` is false where versions must be
+ * the recorded ones, and none are recorded.
+ * @throws PipelineError that names the versions that differ
+ */
+export async function compareListing(
+  root: string,
+  cell: BaseCell | PresetCell,
+  contents: Contents,
+  { record, versions }: ListingOptions,
+): Promise<{ listing: Listing | undefined; agreed: boolean }> {
+  if (record) await recordListing(root, cell.id, contents);
+  const listing = await readListing(root, cell.id);
+  return { listing, agreed: !versions || checkVersions(cell, contents, listing) };
+}
+
 /** What was last recorded of a cell; undefined where nothing was. @throws PipelineError when it is damaged */
 export async function readListing(root: string, id: string): Promise<Listing | undefined> {
   const path = listingPath(id);

@@ -1,5 +1,5 @@
 import { CELLS_PATH, type Cell } from "../../schema/cells.ts";
-import { type CellOf, idsBelow, type KindName, ofKind } from "../../schema/kinds/index.ts";
+import { type CellOf, idsBelow, type KindName } from "../../schema/kinds/index.ts";
 import { PipelineError } from "../../util/error.ts";
 import type { Workshop } from "../workshop.ts";
 import { base } from "./base/index.ts";
@@ -23,8 +23,8 @@ export function handoverOf(workshop: Workshop): Handover {
   };
   const below = async (cell: Cell, kind: keyof HandedOver) => {
     const id = idsBelow(cell)[kind];
-    const other = ofKind(workshop.cells.cells, kind).find((each) => each.id === id);
-    if (other) return await ensure(other);
+    const other = workshop.cells.cells.find((each) => each.id === id);
+    if (other) return await ensure(other as CellOf<typeof kind>);
     throw new PipelineError(
       `there is no cell ${id ?? `of the kind ${kind}`} for ${cell.id} in ${CELLS_PATH}: declare it in ` +
         "pipeline/images.ts, and run `npm run synth`",

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { z } from "zod";
 import { compress } from "../../image/formats/zstd.ts";
 import { checkBudget } from "../../image/rootfs/budget.ts";
-import { checkVersions, readListing, recordListing } from "../../image/rootfs/listing.ts";
+import { compareListing } from "../../image/rootfs/listing.ts";
 import { sbomFacts } from "../../image/rootfs/sbom.ts";
 import { APT_LIVE, inputsWith, overridesOf } from "../../plan/freshness.ts";
 import type { BaseCell, PresetCell } from "../../schema/cells.ts";
@@ -71,9 +71,9 @@ async function pack(
   const contents = await makeRootfs(workshop, cell, layer, directory);
   const { packages, sbom, size, files } = contents;
   await writeFile(join(directory, SBOM), sbom);
-  if (options.record) await recordListing(options.root, cell.id, contents);
-  const listing = await readListing(options.root, cell.id);
-  const recorded = !layer.recorded || checkVersions(cell, contents, listing);
+  const { listing, agreed } = await compareListing(options.root, cell, contents, {
+    ...{ record: options.record === true, versions: layer.recorded },
+  });
   const { budget } = cell;
   if (budget) checkBudget({ what: "its files", bytes: size, limit: budget.content, files }, listing);
   run.progress.step(`compress (zstd -${options.level} --long=27)`);
@@ -83,7 +83,7 @@ async function pack(
   }
   const overrides = [
     ...overridesOf(workshop.cells, options, cell.flavor),
-    ...(recorded ? [] : ["apk=unrecorded"]),
+    ...(agreed ? [] : ["apk=unrecorded"]),
     ...(base.live || workshop.toolsLive ? [APT_LIVE] : []),
     ...(base.fallback ? [`source=${base.source}`] : []),
   ];

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { mkdir, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { buildKernel, sourceVersion } from "../../../image/kernel.ts";
+import { buildKernel } from "../../../image/kernel.ts";
 import { APT_LIVE, inputsWith } from "../../../plan/freshness.ts";
 import type { KernelCell } from "../../../schema/cells.ts";
 import type { KernelFacts } from "../../../schema/facts.ts";
@@ -21,7 +21,7 @@ export async function compileKernel(
 ): Promise<CompiledFacts[]> {
   const { docker, options, run, epoch, cache, arch } = workshop;
   await mkdir(directory, { recursive: true });
-  const packages = await buildKernel(
+  const { packages, version } = await buildKernel(
     docker,
     cell,
     directory,
@@ -32,7 +32,6 @@ export async function compileKernel(
     run,
   );
   const { package: name, version: meant } = cell.source;
-  const version = sourceVersion(cell, packages);
   const overrides = [
     ...(existsSync(join(directory, "live")) ? [APT_LIVE] : []),
     ...(version === meant ? [] : [`${name}=${version}`]),

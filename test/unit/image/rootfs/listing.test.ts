@@ -2,7 +2,12 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { checkBudget } from "../../../../pipeline/image/rootfs/budget.ts";
-import { checkVersions, readListing, recordListing } from "../../../../pipeline/image/rootfs/listing.ts";
+import {
+  checkVersions,
+  compareListing,
+  readListing,
+  recordListing,
+} from "../../../../pipeline/image/rootfs/listing.ts";
 import type { LicensedPackage } from "../../../../pipeline/image/rootfs/packages.ts";
 import type { BaseCell } from "../../../../pipeline/schema/cells.ts";
 import type { Listing } from "../../../../pipeline/schema/listing.ts";
@@ -82,6 +87,30 @@ describe("the versions of apk's packages", () => {
       ...["gone 1-r0", "musl 1.2.5-r9"].map((each) => `- recorded: apk ${each}`),
       ...["musl 1.2.5-r10", "new 1-r0"].map((each) => `- resolved: apk ${each}`),
     ]);
+  });
+});
+
+describe("what is in an image, compared with what was recorded of its cell", () => {
+  const options = { record: false, versions: true };
+
+  it("is not agreed upon where versions count and none are recorded", async () => {
+    const root = tempDirectory();
+    const musl = contents(apk("musl", "1.2.5-r10"));
+    expect(await compareListing(root, CELL, musl, options)).toEqual({ listing: undefined, agreed: false });
+    expect((await compareListing(root, CELL, musl, { ...options, versions: false })).agreed).toBe(true);
+  });
+
+  it("is agreed upon once it is recorded, and refused where its versions have changed since", async () => {
+    const root = tempDirectory();
+    const recorded = await compareListing(root, CELL, contents(apk("musl", "1.2.5-r9")), {
+      ...{ record: true, versions: true },
+    });
+    expect(recorded).toMatchObject({ agreed: true, listing: { packages: ["apk musl 1.2.5-r9"] } });
+    const other = contents(apk("musl", "1.2.5-r10"));
+    await expect(compareListing(root, CELL, other, options)).rejects.toThrow(
+      "apk has resolved other versions",
+    );
+    expect((await compareListing(root, CELL, other, { ...options, versions: false })).agreed).toBe(true);
   });
 });
 
