@@ -221,9 +221,9 @@ async function checkReplaceable(directory: string): Promise<void> {
   const there = await lstat(directory).catch(() => undefined);
   if (!there) return;
   if (there.isDirectory() && (await readRecord(join(directory, IMAGE_RECORD), Built))) return;
-  throw new PipelineError(
-    `${directory} is not an image that was built here: choose another name, or remove it yourself`,
-  );
+  throw new PipelineError(`${directory} is not an image that was built here`, {
+    ...{ code: "not-ours", fix: "choose another name, or remove it yourself" },
+  });
 }
 
 const BOOT_FILES = ["init/init", "init/sshd_config"] as const;

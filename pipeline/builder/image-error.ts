@@ -1,7 +1,17 @@
 import { errorCode, PipelineError } from "../util/error.ts";
+import type { ErrorCode } from "../util/error-codes.ts";
 
 /** Which part of making an image has failed. */
 export type ImageFailure = "docker" | "build" | "key" | "filesystem" | "kernel";
+
+/** What an error has for a code that brings none of its own. */
+const CODES: Readonly<Record<ImageFailure, ErrorCode>> = {
+  docker: "docker-unreachable",
+  build: "docker-build-failed",
+  key: "invalid-input",
+  filesystem: "not-writable",
+  kernel: "not-fetched",
+};
 
 /** An image of one's own could not be made; `cause` is why. */
 export class ImageError extends PipelineError {
@@ -9,8 +19,12 @@ export class ImageError extends PipelineError {
   readonly failure: ImageFailure;
 
   constructor(failure: ImageFailure, cause: unknown) {
-    const details = cause instanceof PipelineError ? cause.details : [];
-    super(cause instanceof Error ? cause.message : String(cause), { details, cause });
+    if (cause instanceof PipelineError) {
+      const { problem, code, fix, details } = cause;
+      super(problem, { code, fix, details, cause });
+    } else {
+      super(cause instanceof Error ? cause.message : String(cause), { code: CODES[failure], cause });
+    }
     this.failure = failure;
   }
 }
@@ -21,6 +35,8 @@ export async function failingAs<T>(failure: ImageFailure, work: () => Promise<T>
     return await work();
   } catch (error) {
     if (error instanceof ImageError) throw error;
-    throw new ImageError(errorCode(error) === "ENOSPC" ? "filesystem" : failure, error);
+    const full =
+      errorCode(error) === "ENOSPC" || (error instanceof PipelineError && error.code === "disk-full");
+    throw new ImageError(full ? "filesystem" : failure, error);
   }
 }

@@ -40,9 +40,10 @@ export function bundledCells(root = PACKAGE): Cells {
   try {
     return Cells.parse(JSON.parse(readFileSync(path, "utf8")));
   } catch (cause) {
-    throw new PipelineError(
-      `${path} is not as this version has it (${reasonOf(cause)}): in a checkout run \`npm run synth\`, else install the package again`,
-      { cause },
-    );
+    throw new PipelineError(`${path} is not as this version has it (${reasonOf(cause)})`, {
+      code: "stale-cells",
+      fix: "in a checkout run `npm run synth`, else install the package again",
+      cause,
+    });
   }
 }

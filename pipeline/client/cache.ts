@@ -3,7 +3,7 @@ import { homedir } from "node:os";
 import { basename, join } from "node:path";
 import { z } from "zod";
 import { cannotWrite, entriesIn, makeDirectory } from "../util/directory.ts";
-import { PipelineError, systemReason } from "../util/error.ts";
+import { isFileError, PipelineError } from "../util/error.ts";
 import { sha256File } from "../util/hash.ts";
 import { isLocked, removeStale, withLock } from "../util/lock.ts";
 import { isAlive, isRunning } from "../util/process.ts";
@@ -120,8 +120,11 @@ export class Cache {
     const { bavail, bsize } = await statfs(this.directory);
     if (bavail * bsize >= bytes) return;
     throw new PipelineError(
-      `${this.directory} has ${mb(bavail * bsize)} free, and about ${mb(bytes)} are needed: make room (\`smolvm prune\`), ` +
-        "or choose another place with --cache",
+      `${this.directory} has ${mb(bavail * bsize)} free, and about ${mb(bytes)} are needed`,
+      {
+        code: "disk-full",
+        fix: "make room (`smolvm prune`), or choose another place with --cache",
+      },
     );
   }
 
@@ -232,7 +235,7 @@ async function restamp(path: string, known: Entry): Promise<void> {
     await writeEntry(path, known);
     await utimes(`${path}.json`, atime, mtime);
   } catch (error) {
-    if (!systemReason(error)) throw error;
+    if (!isFileError(error)) throw error;
   }
 }
 

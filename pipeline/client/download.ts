@@ -76,8 +76,10 @@ export async function download(options: DownloadOptions, target: string, run: Ru
       if (source !== own) run.progress.warn(`${failures.at(-1)}; trying the next source`);
     }
   }
-  if (failures.length === 1) throw new NotFetched(`cannot fetch ${failures[0]}`);
+  const code = "not-fetched";
+  if (failures.length === 1) throw new NotFetched(`cannot fetch ${failures[0]}`, { code });
   throw new NotFetched(`cannot fetch ${name} from any of ${failures.length} sources`, {
+    code,
     details: failures.map((failure) => `- ${failure}`),
   });
 }
@@ -157,12 +159,12 @@ async function from(
 
 /** This machine's trouble: no other source mends it. */
 const unwritable = (target: string, cause: unknown) =>
-  new PipelineError(
-    errorCode(cause) === "ENOSPC"
-      ? `no space left for ${target}: make room`
-      : `cannot write ${target}: ${reasonOf(cause)}`,
-    { cause },
-  );
+  errorCode(cause) === "ENOSPC"
+    ? noSpace(target, cause)
+    : new PipelineError(`cannot write ${target}: ${reasonOf(cause)}`, { code: "not-writable", cause });
+
+const noSpace = (target: string, cause?: unknown) =>
+  new PipelineError(`no space left for ${target}`, { code: "disk-full", fix: "make room", cause });
 
 async function* fromDisk(path: string): AsyncGenerator<Buffer> {
   if (!(await stat(path).catch(() => undefined))?.isFile()) throw new NotFromHere("there is no such file");
@@ -288,16 +290,16 @@ function unpacker(target: string): { stream: Writable; done: Promise<void> } {
     child.once("error", (error) =>
       reject(
         errorCode(error) === "ENOENT"
-          ? new PipelineError(
-              "zstd is missing: install it (on Debian and Ubuntu `sudo apt-get install zstd`)",
-            )
+          ? new PipelineError("zstd is missing", {
+              code: "program-missing",
+              fix: "install it (on Debian and Ubuntu `sudo apt-get install zstd`)",
+            })
           : error,
       ),
     );
     child.once("close", (code) => {
       if (code === 0) return resolve();
-      if (/no space left/i.test(said))
-        return reject(new PipelineError(`no space left for ${target}: make room`));
+      if (/no space left/i.test(said)) return reject(noSpace(target));
       reject(new NotFromHere(`zstd cannot unpack it (${said.trim().split("\n").at(-1) ?? code})`));
     });
   });

@@ -71,7 +71,7 @@ export async function loadManifest(from?: string, signal?: AbortSignal): Promise
     if (cause instanceof PipelineError) throw cause;
     throw new PipelineError(
       `cannot read the manifest ${source}: ${reasonOf(cause)}; give another with --manifest`,
-      { cause },
+      { code: "not-fetched", cause },
     );
   }
   try {
@@ -98,7 +98,7 @@ export class NotOffered extends PipelineError {
   readonly cells: readonly string[];
 
   constructor(message: string, cells: readonly string[]) {
-    super(message);
+    super(message, { code: "not-offered" });
     this.cells = cells;
   }
 }

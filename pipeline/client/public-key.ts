@@ -34,7 +34,7 @@ async function read(path: string): Promise<string> {
   } catch (cause) {
     throw new PipelineError(
       `cannot read the key ${path || '""'}: ${reasonOf(cause)}; give the file that ends in .pub`,
-      { cause },
+      { code: "not-readable", cause },
     );
   }
 }

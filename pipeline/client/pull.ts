@@ -123,7 +123,9 @@ async function builtAgain<T>(remote: Remote, work: () => Promise<T>): Promise<T>
     return await work();
   } catch (error) {
     if (!(error instanceof NotFetched && isBuiltHere(remote))) throw error;
-    throw new PipelineError(`${error.message}: build its cell again with --no-cache`, { cause: error });
+    throw new PipelineError(error.problem, {
+      ...{ code: error.code, fix: "build its cell again with --no-cache", cause: error },
+    });
   }
 }
 

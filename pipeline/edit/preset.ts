@@ -206,6 +206,7 @@ function withDerived(
   } catch (error) {
     if (!(error instanceof PipelineError)) throw error;
     throw new PipelineError(`${error.message}; nothing was changed`, {
+      code: error.code,
       details: [...error.details, ...refusalHints(project, after, preset)],
       cause: error,
     });

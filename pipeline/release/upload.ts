@@ -29,8 +29,11 @@ export async function uploadCell(
     const found = freshnessOf(cells, cell, await staged.facts(asset));
     if (found.state === "missing" || found.state === "stale") {
       throw new PipelineError(
-        `${asset} is not ${found.state === "stale" ? "of the tree's present inputs" : "staged"} in ${staged.directory}: run ` +
-          `\`npm run cell -- ${cell.id}\` first`,
+        `${asset} is not ${found.state === "stale" ? "of the tree's present inputs" : "staged"} in ${staged.directory}`,
+        {
+          code: found.state === "stale" ? "stale-inputs" : "not-staged",
+          fix: `run \`npm run cell -- ${cell.id}\` first`,
+        },
       );
     }
     if (found.state === "undeclared" && store.isPublic) throw notDeclared(found.refused);

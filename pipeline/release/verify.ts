@@ -28,7 +28,11 @@ export async function verifyRelease(options: VerifyOptions, run: Run): Promise<V
   const { store, tag, manifest, download } = options;
   const expected = expectedOf(manifest, tag);
   const release = await store.find(tag);
-  if (!release) throw new PipelineError(`${store.name} has no release ${tag} that this token may see`);
+  if (!release) {
+    throw new PipelineError(`${store.name} has no release ${tag} that this token may see`, {
+      code: "not-offered",
+    });
+  }
   const present = new Map(
     (await store.assets(release, [...expected.keys()])).map((asset) => [asset.name, asset]),
   );
@@ -76,7 +80,9 @@ function expectedOf({ text, path }: VerifyOptions["manifest"], tag: string): Map
     })),
   ];
   if (rows.length === 0) {
-    throw new PipelineError(`${path} has no rows: nothing is recorded as published at ${tag} yet`);
+    throw new PipelineError(`${path} has no rows: nothing is recorded as published at ${tag} yet`, {
+      code: "not-offered",
+    });
   }
   return new Map<string, Expectation>([
     ...rows.map(({ url, ...row }) => [posix.basename(new URL(url).pathname), row] as const),

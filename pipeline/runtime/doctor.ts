@@ -75,7 +75,8 @@ async function docker(): Promise<Finding> {
     return ok(`${Version} on ${await dockerArch(engine)}`);
   } catch (error) {
     if (!(error instanceof Error) || !(error instanceof PipelineError || "statusCode" in error)) throw error;
-    const [found = error.message, fix] = error.message.split(/: (?=start it|install|join|see)/);
+    if (!(error instanceof PipelineError)) return { level: "fail", found: error.message };
+    const { problem: found, fix } = error;
     return { level: "fail", found, ...(fix ? { fix } : {}) };
   }
 }

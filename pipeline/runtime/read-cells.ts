@@ -11,19 +11,24 @@ export function readCells(root: string): Cells {
   try {
     text = readFileSync(path, "utf8");
   } catch (cause) {
-    throw new PipelineError(
-      errorCode(cause) === "ENOENT"
-        ? `there is no ${CELLS_PATH} in ${root}: run this where the project's package.json is, or \`npm run synth\` first`
-        : `cannot read ${path}: ${reasonOf(cause)}; run \`npm run synth\` once that is put right`,
-      { cause },
-    );
+    throw errorCode(cause) === "ENOENT"
+      ? new PipelineError(`there is no ${CELLS_PATH} in ${root}`, {
+          code: "stale-cells",
+          fix: "run this where the project's package.json is, or `npm run synth` first",
+          cause,
+        })
+      : new PipelineError(
+          `cannot read ${path}: ${reasonOf(cause)}; run \`npm run synth\` once that is put right`,
+          {
+            ...{ code: "not-readable", cause },
+          },
+        );
   }
   try {
     return Cells.parse(JSON.parse(text));
   } catch (cause) {
-    throw new PipelineError(
-      `${CELLS_PATH} is not as this version writes it (${reasonOf(cause)}): run \`npm run synth\``,
-      { cause },
-    );
+    throw new PipelineError(`${CELLS_PATH} is not as this version writes it (${reasonOf(cause)})`, {
+      ...{ code: "stale-cells", fix: "run `npm run synth`", cause },
+    });
   }
 }

@@ -2,7 +2,7 @@ import { noSpace } from "../image/formats/ext4.ts";
 import { checkDeclared, freshnessOf, unproven } from "../plan/freshness.ts";
 import type { Cell } from "../schema/cells.ts";
 import type { Facts } from "../schema/facts.ts";
-import { errorCode, PipelineError } from "../util/error.ts";
+import { errorCode, PipelineError, within } from "../util/error.ts";
 import { handoverOf, stepsOf } from "./kinds/index.ts";
 import type { Handover } from "./kinds/steps.ts";
 import { checkArch, type Workshop } from "./workshop.ts";
@@ -35,7 +35,7 @@ export async function runCells(
       workshop.run.signal.throwIfAborted();
       if (errorCode(error) === "ENOSPC") throw noSpace(workshop.options.root);
       if (error instanceof PipelineError) {
-        throw new PipelineError(`${cell.id}: ${error.message}`, { details: error.details, cause: error });
+        throw within(cell.id, error);
       }
       throw error;
     }

@@ -130,13 +130,15 @@ export const LIVE = "/tmp/network/live";
 
 /** For a stage that finds nothing of the stage before it. */
 export const notBuilt = ({ id }: Cell) =>
-  new PipelineError(`${id} is not built: run \`npm run cell -- ${id} --stage build\` first`);
+  new PipelineError(`${id} is not built`, {
+    ...{ code: "not-built", fix: `run \`npm run cell -- ${id} --stage build\` first` },
+  });
 
 /** @throws PipelineError when the machine's Docker cannot build for the cell's arch */
 export function checkArch(workshop: Workshop, cell: Cell): void {
   if (buildsOn(workshop.arch, cell)) return;
   throw new PipelineError(
-    `${cell.id} is built on ${cell.arch}, and this machine's Docker runs on ${workshop.arch}: ` +
-      "run it on a machine of that arch (the workflow does)",
+    `${cell.id} is built on ${cell.arch}, and this machine's Docker runs on ${workshop.arch}`,
+    { code: "wrong-arch", fix: "run it on a machine of that arch (the workflow does)" },
   );
 }

@@ -19,7 +19,8 @@ export function checkOutgoing({ name, size }: Outgoing, present: readonly Stored
       `${name} is ${size} bytes, and a release takes at most ${MOST_BYTES} (2 GiB minus one byte): make the image smaller`,
     );
   }
-  if (size === 0) throw new PipelineError(`${name} is empty: build its cell again`);
+  if (size === 0)
+    throw new PipelineError(`${name} is empty`, { code: "not-staged", fix: "build its cell again" });
   if (present.length >= MOST_ASSETS && !present.some((asset) => asset.name === name)) {
     throw new PipelineError(
       `${name} does not fit: the release has ${present.length} assets, and a release has at most ${MOST_ASSETS}`,
@@ -32,13 +33,13 @@ export const EMPTY = "empty the draft with `npm run release -- prepare --empty`,
 
 /** Nothing is ever put in the place of other bytes. */
 export const otherBytes = (name: string, where: string, there: string, ours: string, fix: string) =>
-  new PipelineError(
-    `${name} is on ${where} with other bytes (sha256 ${there}, and this one is ${ours}): ${fix}`,
-  );
+  new PipelineError(`${name} is on ${where} with other bytes (sha256 ${there}, and this one is ${ours})`, {
+    ...{ code: "asset-conflict", fix },
+  });
 
 /** What a published release says to whoever would change it. */
 export const isPublished = (tag: string, where: string) =>
-  new PipelineError(
-    `${tag} is published on ${where}, and a published release is never changed: choose a new tag ` +
-      "(IMAGES_RELEASE_TAG in pipeline/images.ts)",
-  );
+  new PipelineError(`${tag} is published on ${where}, and a published release is never changed`, {
+    code: "release-published",
+    fix: "choose a new tag (IMAGES_RELEASE_TAG in pipeline/images.ts)",
+  });

@@ -13,7 +13,8 @@ import { dirname, join, normalize } from "node:path";
 import { createTwoFilesPatch } from "diff";
 import type { ReadFile } from "../constructs/app.ts";
 import { locate } from "../schema/recipes.ts";
-import { errorCode, PipelineError, systemReason } from "../util/error.ts";
+import { errorCode, isFileError, PipelineError } from "../util/error.ts";
+import { reasonOf } from "../util/reason.ts";
 import { ATTRIBUTES_PATH, generatedPaths } from "./gitattributes.ts";
 import { isGenerated, isMarked } from "./marker.ts";
 import { README_PATH, withTable } from "./readme.ts";
@@ -33,11 +34,13 @@ export function filesIn(root: string): ReadFile {
       return readFileSync(locate(root, path), "utf8");
     } catch (error) {
       if (errorCode(error) === "ENOENT") return undefined;
-      const reason = systemReason(error);
-      throw reason ? new PipelineError(`cannot read ${path} (${reason})`, { cause: error }) : error;
+      throw isFileError(error) ? unreadable(path, error) : error;
     }
   };
 }
+
+const unreadable = (path: string, cause: unknown) =>
+  new PipelineError(`cannot read ${path} (${reasonOf(cause)})`, { code: "not-readable", cause });
 
 /**
  * What must change in `root` so that it holds `output` and nothing else that was once generated.
@@ -47,10 +50,10 @@ export function changes(root: string, output: Output): Change[] {
   const foreign = [...output.keys()].filter((path) => isForeign(root, path));
   if (foreign.length > 0) {
     const them = foreign.length === 1 ? "it" : "them";
-    throw new PipelineError(
-      `synth did not write ${foreign.join(", ")}, and would replace ${them}: move ${them} away or delete ${them}, ` +
-        "then run `npm run synth`",
-    );
+    throw new PipelineError(`synth did not write ${foreign.join(", ")}, and would replace ${them}`, {
+      code: "not-ours",
+      fix: `move ${them} away or delete ${them}, then run \`npm run synth\``,
+    });
   }
   const files = filesIn(root);
   const stale = generatedPaths(files(ATTRIBUTES_PATH) ?? "").filter((path) => !output.has(path));
@@ -75,8 +78,7 @@ function isForeign(root: string, path: string): boolean {
   try {
     there = lstatSync(join(root, path), { throwIfNoEntry: false });
   } catch (cause) {
-    const reason = systemReason(cause);
-    throw reason ? new PipelineError(`cannot read ${path} (${reason})`, { cause }) : cause;
+    throw isFileError(cause) ? unreadable(path, cause) : cause;
   }
   if (!there) return false;
   return !there.isFile() || !isGenerated(path, filesIn(root)(path) ?? "");
@@ -137,8 +139,10 @@ function doing(verb: string, path: string, then: string, work: () => void): void
   try {
     work();
   } catch (cause) {
-    const reason = systemReason(cause);
-    throw reason ? new PipelineError(`cannot ${verb} ${path} (${reason}): ${then}`, { cause }) : cause;
+    if (!isFileError(cause)) throw cause;
+    throw new PipelineError(`cannot ${verb} ${path} (${reasonOf(cause)})`, {
+      ...{ code: "not-writable", fix: then, cause },
+    });
   }
 }
 
@@ -152,7 +156,7 @@ function undo(files: readonly string[], directories: readonly string[]): void {
     try {
       task();
     } catch (error) {
-      if (!systemReason(error)) throw error;
+      if (!isFileError(error)) throw error;
     }
   }
 }

@@ -1,7 +1,8 @@
 import type { Dirent } from "node:fs";
 import { access, constants, mkdir, readdir, rmdir, stat } from "node:fs/promises";
 import { dirname } from "node:path";
-import { errorCode, PipelineError, systemReason } from "./error.ts";
+import { errorCode, isFileError, PipelineError } from "./error.ts";
+import { reasonOf } from "./reason.ts";
 
 /**
  * Makes a directory with its parents, and returns those that it made, outermost first; none where it is there.
@@ -26,14 +27,17 @@ export async function checkDirectory(path: string, advice: string): Promise<void
 
 /** `cannot write to DIRECTORY (permission denied): ADVICE`; an error that is not the system's stays as it is. */
 export function cannotWrite(path: string, cause: unknown, advice: string): unknown {
-  const reason = systemReason(cause);
-  return reason ? new PipelineError(`cannot write to ${path} (${reason}): ${advice}`, { cause }) : cause;
+  if (!isFileError(cause)) return cause;
+  const code = errorCode(cause) === "ENOSPC" ? "disk-full" : "not-writable";
+  return new PipelineError(`cannot write to ${path} (${reasonOf(cause)})`, { code, fix: advice, cause });
 }
 
 /** `cannot read DIRECTORY (permission denied): ADVICE`; an error that is not the system's stays as it is. */
 export function cannotRead(path: string, cause: unknown, advice: string): unknown {
-  const reason = systemReason(cause);
-  return reason ? new PipelineError(`cannot read ${path} (${reason}): ${advice}`, { cause }) : cause;
+  if (!isFileError(cause)) return cause;
+  return new PipelineError(`cannot read ${path} (${reasonOf(cause)})`, {
+    ...{ code: "not-readable", fix: advice, cause },
+  });
 }
 
 /** What is in a directory; nothing where there is none. @throws PipelineError when it cannot be read */
@@ -67,5 +71,5 @@ async function isDirectory(path: string, advice: string): Promise<boolean> {
     if (errorCode(error) === "ENOENT") return false;
     throw error;
   }
-  throw new PipelineError(`${path} is not a directory: ${advice}`);
+  throw new PipelineError(`${path} is not a directory`, { fix: advice });
 }

@@ -1,18 +1,45 @@
+import type { ErrorCode } from "./error-codes.ts";
+
+export interface ErrorOptions {
+  /** @default "invalid-input" */
+  readonly code?: ErrorCode | undefined;
+  /** What to do about it. @default the message says it, or nothing can be done */
+  readonly fix?: string | undefined;
+  readonly details?: readonly string[] | undefined;
+  readonly cause?: unknown;
+}
+
 /**
  * An error the person at the keyboard can act on: one line that says what, where and what to do.
  * The command line prints it as `error: …` and exits 2; anything else that is thrown is a defect of
- * this project.
+ * this project. Programs compare `code`, never the text.
  */
 export class PipelineError extends Error {
   override readonly name: string = "PipelineError";
+  /** What kind of error it is: see ERROR_CODES. */
+  readonly code: ErrorCode;
+  /** What is wrong, and where: `message` without the fix. */
+  readonly problem: string;
+  /** What to do about it; undefined where `problem` says it, or nothing can be done. */
+  readonly fix: string | undefined;
   /** Further lines for the reader: the console's end, the list of errors. Printed below the one line. */
   readonly details: readonly string[];
 
-  constructor(message: string, options: { details?: readonly string[]; cause?: unknown } = {}) {
-    super(printable(message), { cause: options.cause });
-    this.details = options.details ?? [];
+  /** `message` becomes `problem: fix`, on one line. */
+  constructor(problem: string, { code = "invalid-input", fix, details = [], cause }: ErrorOptions = {}) {
+    super(printable(fix === undefined ? problem : `${problem}: ${fix}`), { cause });
+    this.code = code;
+    this.problem = printable(problem);
+    this.fix = fix === undefined ? undefined : printable(fix);
+    this.details = details;
   }
 }
+
+/** The same error, of which the reader is told where it happened first: `codex-amd64-debian: no space left …`. */
+export const within = (where: string, error: PipelineError): PipelineError =>
+  new PipelineError(`${where}: ${error.problem}`, {
+    ...{ code: error.code, fix: error.fix, details: error.details, cause: error },
+  });
 
 /** Text on one line, whatever a user or a server has put into it: control characters are escaped, as in `\\n`. */
 export const printable = (text: string): string =>
@@ -33,11 +60,12 @@ export function innermost(error: Error): Error {
 
 /** The system's code of an error (`ENOENT`, `ENOSPC`, …), where it has one. */
 export function errorCode(error: unknown): string | undefined {
-  return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : undefined;
+  if (error instanceof PipelineError || !(error instanceof Error)) return undefined;
+  return "code" in error && typeof error.code === "string" ? error.code : undefined;
 }
 
-/** What the system says of a call that failed: `permission denied`; undefined for any other error. */
-export function systemReason(error: unknown): string | undefined {
-  if (errorCode(error) === undefined) return undefined;
-  return /^E[A-Z0-9]+: ([^,]+)/.exec((error as Error).message)?.[1];
+/** Whether the system refused a call on a file or directory. (Node begins the message of such an error with its code.) */
+export function isFileError(error: unknown): error is NodeJS.ErrnoException {
+  const code = errorCode(error);
+  return code !== undefined && /^E[A-Z0-9]+$/.test(code) && (error as Error).message.startsWith(`${code}: `);
 }

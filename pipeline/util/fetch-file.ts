@@ -30,6 +30,7 @@ export async function fetchVerified(from: string, sha256: string, cache: string,
       throw new PipelineError(
         `${from} is not the expected file: its sha256 is ${actual}, expected ${sha256}; ` +
           "check the address, or give the right hash with --rootfs-sha256",
+        { code: "digest-mismatch" },
       );
     }
     await rename(partial, target);

@@ -3,9 +3,10 @@ import { link, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { cannotWrite } from "./directory.ts";
-import { errorCode, PipelineError, systemReason } from "./error.ts";
+import { errorCode, isFileError, PipelineError } from "./error.ts";
 import { identityOf, isRunning } from "./process.ts";
 import type { Run } from "./progress.ts";
+import { reasonOf } from "./reason.ts";
 
 const POLL_MS = 100;
 
@@ -88,12 +89,13 @@ async function ownerOf(path: string): Promise<string | undefined> {
     const owner = await readFile(path, "utf8");
     // Empty is what a machine that lost its power may have left.
     if (/^(\d+ (\d+|-))?$/.test(owner)) return owner;
-    throw new PipelineError(`${path} is not a lock of smolvm: move it away`);
+    throw new PipelineError(`${path} is not a lock of smolvm`, { code: "not-ours", fix: "move it away" });
   } catch (cause) {
     if (errorCode(cause) === "ENOENT") return undefined;
-    const reason = systemReason(cause);
-    if (!reason) throw cause;
-    throw new PipelineError(`cannot read the lock ${path} (${reason}): remove it`, { cause });
+    if (!isFileError(cause)) throw cause;
+    throw new PipelineError(`cannot read the lock ${path} (${reasonOf(cause)})`, {
+      ...{ code: "not-readable", fix: "remove it", cause },
+    });
   }
 }
 

@@ -102,7 +102,8 @@ export function reasonAgainstKvm(arch: Arch, asked: Accel | undefined): string |
   if (process.arch !== EMULATORS[arch].nodeArch) {
     if (asked !== "kvm") return `the guest is ${arch}, and this machine is not`;
     throw new PipelineError(
-      `KVM runs guests of this machine's arch (${hostArch()}), and this one is ${arch}: use tcg`,
+      `KVM runs guests of this machine's arch (${hostArch()}), and this one is ${arch}`,
+      { code: "kvm-unavailable", fix: "use tcg" },
     );
   }
   if (asked === "kvm") return undefined;
@@ -135,4 +136,6 @@ export async function vcpuFailure(): Promise<string | undefined> {
 
 /** QEMU is not there: not to be taken for a KVM that does not work. */
 export const missing = (program: string) =>
-  new PipelineError(`${program} is not installed: \`bash scripts/setup.sh\` installs what a boot needs`);
+  new PipelineError(`${program} is not installed`, {
+    ...{ code: "program-missing", fix: "`bash scripts/setup.sh` installs what a boot needs" },
+  });

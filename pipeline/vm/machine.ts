@@ -28,4 +28,8 @@ export interface Machine {
 }
 
 /** The VMM could not run the guest. With another accelerator it may. */
-export class GuestNotRun extends PipelineError {}
+export class GuestNotRun extends PipelineError {
+  constructor(problem: string, options: { readonly details?: readonly string[] } = {}) {
+    super(problem, { code: "boot-failed", ...options });
+  }
+}

@@ -50,6 +50,7 @@ export async function login(
       signal.throwIfAborted();
       if ((error as { level?: string }).level === "client-authentication") {
         throw new PipelineError("the guest's SSH server refuses the key that the guest was started with", {
+          code: "login-failed",
           cause: error,
         });
       }

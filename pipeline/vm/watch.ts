@@ -36,7 +36,7 @@ export function endedTooEarly(machine: Pick<Machine, "console">, said?: string):
   const message = "the machine ended before it could be used";
   if (machine.console.text === "")
     return new GuestNotRun(said ?? `${message}, and its guest printed nothing`);
-  return new PipelineError(message, { details: consoleTail(machine) });
+  return new PipelineError(message, { code: "boot-failed", details: consoleTail(machine) });
 }
 
 /** Watches a machine that has just been started. */
@@ -44,7 +44,10 @@ export function watch(machine: Machine, { deadline, silenceMs, signal }: WatchOp
   const own = new AbortController();
   const timers = [
     setTimeout(
-      () => own.abort(new PipelineError(deadline.message, { details: consoleTail(machine) })),
+      () =>
+        own.abort(
+          new PipelineError(deadline.message, { code: "boot-timeout", details: consoleTail(machine) }),
+        ),
       deadline.ms,
     ),
     ...(silenceMs === undefined ? [] : [setTimeout(silent, silenceMs)]),

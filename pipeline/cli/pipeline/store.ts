@@ -76,9 +76,9 @@ export async function theRelease(
 ): Promise<StoredRelease> {
   const release = releaseId === undefined ? await store.find(cells.tag) : await store.open(releaseId);
   if (!release) {
-    throw new PipelineError(
-      `${store.name} has no release for ${cells.tag}: run \`npm run release -- prepare\` first`,
-    );
+    throw new PipelineError(`${store.name} has no release for ${cells.tag}`, {
+      ...{ code: "not-offered", fix: "run `npm run release -- prepare` first" },
+    });
   }
   if (release.tag !== cells.tag) {
     throw new PipelineError(`release ${release.id} is of ${release.tag}, and the tree declares ${cells.tag}`);

@@ -31,7 +31,12 @@ export async function interruptible<T>(work: (signal: AbortSignal) => Promise<T>
       }, EXPLAINED_MS);
       explain.unref();
       controller.abort(
-        new PipelineError(`interrupted by ${signal}; nothing is half-written, the same command starts again`),
+        new PipelineError(
+          `interrupted by ${signal}; nothing is half-written, the same command starts again`,
+          {
+            code: "interrupted",
+          },
+        ),
       );
     } else if (performance.now() - first > SAME_MS) {
       process.stderr.write(

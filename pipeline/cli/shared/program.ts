@@ -1,5 +1,6 @@
 import { type Command, CommanderError, type Option } from "commander";
 import { errorCode, PipelineError, printable } from "../../util/error.ts";
+import type { ErrorCode } from "../../util/error-codes.ts";
 import { reasonOf } from "../../util/reason.ts";
 import { OutputError } from "./output.ts";
 import { annotate } from "./progress.ts";
@@ -71,11 +72,11 @@ function misuse(text: string, command: Command): string {
 /** Longer values that a user has given are of no help in an error, characters. */
 const LONGEST = 2000;
 
-function say(message: string): void {
+function say(message: string, code?: ErrorCode): void {
   const line = printable(message);
   const short = line.length > LONGEST ? `${line.slice(0, LONGEST / 2)} … ${line.slice(-LONGEST / 2)}` : line;
   process.stderr.write(`error: ${short}\n`);
-  if (process.env.GITHUB_ACTIONS) annotate("error", short);
+  if (process.env.GITHUB_ACTIONS) annotate("error", short, process.stderr, code);
 }
 
 /** Says an error on stderr and returns the exit code for it. */
@@ -83,10 +84,13 @@ function report(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
   if (error instanceof OutputError) return error.exitCode;
   const understood = messageOf(error);
-  say(understood ?? `unexpected: ${String((error as Error)?.message ?? error)}`);
-  if (error instanceof PipelineError) for (const line of error.details) process.stderr.write(`${line}\n`);
-  if (process.argv.includes("--debug")) process.stderr.write(`${(error as Error)?.stack}\n`);
-  else if (understood === undefined) process.stderr.write("(this is a defect; --debug shows where)\n");
+  const known = error instanceof PipelineError ? error : undefined;
+  say(understood ?? `unexpected: ${String((error as Error)?.message ?? error)}`, known?.code);
+  for (const line of known?.details ?? []) process.stderr.write(`${line}\n`);
+  if (process.argv.includes("--debug")) {
+    if (known) process.stderr.write(`code: ${known.code} (see docs/errors.md)\n`);
+    process.stderr.write(`${(error as Error)?.stack}\n`);
+  } else if (understood === undefined) process.stderr.write("(this is a defect; --debug shows where)\n");
   return 2;
 }
 

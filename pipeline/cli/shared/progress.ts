@@ -97,9 +97,10 @@ export function annotate(
   level: "warning" | "error",
   line: string,
   stream: NodeJS.WriteStream = process.stderr,
+  title?: string,
 ): void {
   stream.write(
-    `::${level}::${line.replaceAll("%", "%25").replaceAll("\r", "%0D").replaceAll("\n", "%0A")}\n`,
+    `::${level}${title ? ` title=${title}` : ""}::${line.replaceAll("%", "%25").replaceAll("\r", "%0D").replaceAll("\n", "%0A")}\n`,
   );
 }
 

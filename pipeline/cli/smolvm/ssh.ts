@@ -24,7 +24,9 @@ export async function connectTo({ name, host, port }: Machine, command: readonly
     child.once("error", (cause) =>
       reject(
         errorCode(cause) === "ENOENT"
-          ? new PipelineError("ssh is missing: install openssh-client", { cause })
+          ? new PipelineError("ssh is missing", {
+              ...{ code: "program-missing", fix: "install openssh-client", cause },
+            })
           : cause,
       ),
     );

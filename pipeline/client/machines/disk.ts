@@ -22,7 +22,9 @@ async function tool(program: string, args: readonly string[], debianPackage: str
   try {
     result = await x(program, [...args], { nodeOptions: { env: { ...process.env, PATH } } });
   } catch (cause) {
-    throw new PipelineError(`${program} is missing: install ${debianPackage}`, { cause });
+    throw new PipelineError(`${program} is missing`, {
+      ...{ code: "program-missing", fix: `install ${debianPackage}`, cause },
+    });
   }
   if (result.exitCode === 0) return;
   throw new PipelineError(`${program} failed: ${result.stderr.trim().split("\n").at(-1)}`);

@@ -3,10 +3,11 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
 import { cannotRead, entriesIn, makeDirectory } from "../../util/directory.ts";
-import { errorCode, PipelineError, systemReason, unknownName } from "../../util/error.ts";
+import { errorCode, isFileError, PipelineError, unknownName } from "../../util/error.ts";
 import { withLock } from "../../util/lock.ts";
 import { identityOf, isAlive, isRunning } from "../../util/process.ts";
 import { type Run, unwatched } from "../../util/progress.ts";
+import { reasonOf } from "../../util/reason.ts";
 import { readRecord } from "../../util/record.ts";
 import { writeWhole } from "../../util/whole-file.ts";
 
@@ -80,8 +81,10 @@ export async function claim(name: string, run: Run = unwatched()): Promise<strin
       await rename(made, directory);
     } catch (cause) {
       await rm(made, { recursive: true, force: true });
-      const reason = systemReason(cause);
-      throw reason ? new PipelineError(`cannot make ${directory} (${reason}): ${ADVICE}`, { cause }) : cause;
+      if (!isFileError(cause)) throw cause;
+      throw new PipelineError(`cannot make ${directory} (${reasonOf(cause)})`, {
+        ...{ code: "not-writable", fix: ADVICE, cause },
+      });
     }
     return directory;
   });
@@ -133,7 +136,7 @@ async function look(name: string): Promise<Look> {
     if (files.includes("machine.json")) return { state: "unreadable" };
     return { state: isRunning(claimed.owner) ? "starting" : "ended" };
   } catch (error) {
-    if (error instanceof PipelineError || systemReason(error)) return { state: "unreadable" };
+    if (error instanceof PipelineError || isFileError(error)) return { state: "unreadable" };
     throw error;
   }
 }
@@ -148,7 +151,7 @@ function taken(name: string, state: "foreign" | "unreadable" | "starting" | "run
     foreign: `${directoryOf(name)} is not a machine's directory: choose another --name, or remove it yourself`,
     unreadable: `${directoryOf(name)} cannot be read by this version and user: choose another --name, or remove it yourself`,
   };
-  return new PipelineError(why[state]);
+  return new PipelineError(why[state], state === "foreign" ? { code: "not-ours" } : {});
 }
 
 const read = (name: string) => readRecord(join(directoryOf(name), "machine.json"), Machine);
@@ -199,7 +202,7 @@ async function removeEnded(name: string): Promise<void> {
       if ((await look(name)).state === "ended") await removeDirectory(name);
     });
   } catch (error) {
-    if (!(error instanceof PipelineError) && !systemReason(error)) throw error;
+    if (!(error instanceof PipelineError) && !isFileError(error)) throw error;
   }
 }
 

@@ -33,7 +33,9 @@ export async function checkStartOptions(
   const against = driver.emulates ? undefined : reasonAgainstKvm(options.arch, askedAccel(options.accel));
   if (against) {
     const others = startableVmms(({ emulates }) => emulates).join(" or ");
-    throw new PipelineError(`${driver.title} needs KVM, and ${against}: use --vmm ${others}`);
+    throw new PipelineError(`${driver.title} needs KVM, and ${against}`, {
+      ...{ code: "kvm-unavailable", fix: `use --vmm ${others}` },
+    });
   }
   return text;
 }

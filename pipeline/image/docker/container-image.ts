@@ -78,14 +78,17 @@ export async function buildImage(docker: Docker, options: BuildOptions, run: Run
 
 function explain({ dockerfile }: BuildOptions, lines: readonly string[], cause: Error): PipelineError {
   const reasons = lines.flatMap((line) => /^error: (.+)$/.exec(line)?.[1] ?? []);
-  if (reasons.length === 1) return new PipelineError(reasons[0]!, { cause });
+  const code = "docker-build-failed";
+  if (reasons.length === 1) return new PipelineError(reasons[0]!, { code, cause });
   if (reasons.length > 1) {
     return new PipelineError(`docker build of ${dockerfile} failed for ${reasons.length} reasons`, {
+      code,
       details: reasons.map((reason) => `- ${reason}`),
       cause,
     });
   }
   return new PipelineError(`docker build of ${dockerfile} failed: ${cause.message.trim()}`, {
+    code,
     details: lines.slice(-SHOWN_LINES).map((line) => `  ${line.trimEnd()}`),
     cause,
   });

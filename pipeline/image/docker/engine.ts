@@ -8,7 +8,7 @@ import { reasonOf } from "../../util/reason.ts";
 /** Marks every container of ours, with the pid that made it, so that what a killed run left is found. */
 export const OWNER_LABEL = "org.smolvm.pipeline.pid";
 
-/** An Engine that lives answers at once, ms. */
+/** A working Engine answers at once, ms. */
 const PING_MS = 10_000;
 
 /** Connects to the Docker Engine (`DOCKER_HOST`, or the local socket). @throws PipelineError saying what is wrong */
@@ -19,33 +19,51 @@ export async function connect(): Promise<Docker> {
     docker = new Docker();
   } catch (cause) {
     throw new PipelineError(
-      `DOCKER_HOST, DOCKER_CERT_PATH and DOCKER_TLS_VERIFY name no Docker (${reasonOf(cause)}): unset them, or set ` +
-        "DOCKER_HOST to unix:///PATH or tcp://HOST:PORT",
-      { cause },
+      `DOCKER_HOST, DOCKER_CERT_PATH and DOCKER_TLS_VERIFY name no Docker (${reasonOf(cause)})`,
+      {
+        code: "docker-unreachable",
+        fix: "unset them, or set DOCKER_HOST to unix:///PATH or tcp://HOST:PORT",
+        cause,
+      },
     );
   }
   try {
     await new Docker({ timeout: PING_MS }).ping();
   } catch (cause) {
-    throw new PipelineError(explain(cause), { cause });
+    throw unreachable(cause);
   }
   return docker;
 }
 
-function explain(error: unknown): string {
+function unreachable(cause: unknown): PipelineError {
   const host = process.env.DOCKER_HOST ?? "/var/run/docker.sock";
-  switch (errorCode(error)) {
+  const start = "start it with `sudo systemctl start docker`";
+  switch (errorCode(cause)) {
     case "ENOENT":
       return onPath("dockerd")
-        ? `Docker is installed but not running (no ${host}): start it with \`sudo systemctl start docker\``
-        : `Docker is missing (no ${host}): install Docker Engine, on Debian or Ubuntu with \`sudo apt-get install docker.io\``;
+        ? new PipelineError(`Docker is installed but not running (no ${host})`, {
+            ...{ code: "docker-not-running", fix: start, cause },
+          })
+        : new PipelineError(`Docker is missing (no ${host})`, {
+            code: "docker-missing",
+            fix: "install Docker Engine, on Debian or Ubuntu with `sudo apt-get install docker.io`",
+            cause,
+          });
     case "ECONNREFUSED":
-      return `Docker is not running (${host} refuses): start it with \`sudo systemctl start docker\``;
+      return new PipelineError(`Docker is not running (${host} refuses)`, {
+        ...{ code: "docker-not-running", fix: start, cause },
+      });
     case "EACCES":
     case "EPERM":
-      return `permission denied on ${host}: join the docker group (\`sudo usermod -aG docker $USER\`, then log in again)`;
+      return new PipelineError(`permission denied on ${host}`, {
+        code: "docker-denied",
+        fix: "join the docker group (`sudo usermod -aG docker $USER`, then log in again)",
+        cause,
+      });
     default:
-      return `Docker does not answer at ${host} (${(error as Error).message.trim()}): see \`docker info\` and DOCKER_HOST`;
+      return new PipelineError(`Docker does not answer at ${host} (${(cause as Error).message.trim()})`, {
+        ...{ code: "docker-unreachable", fix: "see `docker info` and DOCKER_HOST", cause },
+      });
   }
 }
 

@@ -115,12 +115,12 @@ function readCa(path: string): string {
   try {
     pem = readFileSync(path, "utf8");
   } catch (cause) {
-    throw new PipelineError(`cannot read the extra CA ${path}: ${reasonOf(cause)}; give a PEM file`, {
-      cause,
+    throw new PipelineError(`cannot read the extra CA ${path} (${reasonOf(cause)})`, {
+      ...{ code: "not-readable", fix: "give a PEM file", cause },
     });
   }
   if (!pem.includes("-----BEGIN CERTIFICATE-----")) {
-    throw new PipelineError(`the extra CA ${path} is not a PEM file`);
+    throw new PipelineError(`the extra CA ${path} is not a PEM file`, { fix: "give one that is" });
   }
   return [...rootCertificates, pem].join("\n");
 }

@@ -23,7 +23,11 @@ export interface ToolsOptions {
 export async function dockerArch(docker: Docker): Promise<Arch> {
   const { Arch: reported } = await docker.version();
   const arch = Arch.safeParse(reported);
-  if (!arch.success) throw new PipelineError(`Docker runs on ${reported}; images are made on amd64 or arm64`);
+  if (!arch.success) {
+    throw new PipelineError(`Docker runs on ${reported}; images are made on amd64 or arm64`, {
+      code: "wrong-arch",
+    });
+  }
   return arch.data;
 }
 
@@ -87,6 +91,7 @@ async function npmCi(root: string, prefix: string, arch: Arch, run: Run): Promis
   run.signal.throwIfAborted();
   if (exitCode !== 0) {
     throw new PipelineError("npm ci of dockerfiles/tools/package-lock.json failed", {
+      code: "not-fetched",
       details: stderr.trim().split("\n").slice(-10),
     });
   }

@@ -69,6 +69,7 @@ function explain(output: string, options: Ext4Options): PipelineError {
     const needed = Math.ceil((options.contentBytes * 1.15) / MIB) + 16;
     return new PipelineError(
       `${options.name} does not fit into ${options.sizeMib} MiB: it needs about ${needed} MiB; raise ${options.sizeKnob}`,
+      { code: "over-budget" },
     );
   }
   if (/no space left/i.test(output)) return noSpace(options.directory);
@@ -76,6 +77,6 @@ function explain(output: string, options: Ext4Options): PipelineError {
 }
 
 export const noSpace = (directory: string) =>
-  new PipelineError(
-    `no space left on the disk of ${directory}: \`npm run doctor\` says how much a cell needs`,
-  );
+  new PipelineError(`no space left on the disk of ${directory}`, {
+    ...{ code: "disk-full", fix: "`npm run doctor` says how much a cell needs" },
+  });

@@ -4,29 +4,28 @@ import type { Arch } from "../../schema/names.ts";
 import { elfFiles, whyNotLoadable } from "./binaries.ts";
 import { isElf } from "./elf.ts";
 import { FileTree } from "./file-tree.ts";
+import type { Finding, FindingId } from "./findings.ts";
 import type { Rootfs } from "./normalise.ts";
 import type { Entry } from "./tar-index.ts";
 
 /** Paths that no image may have, with what they would give away. Independent of what is scrubbed. */
-const FORBIDDEN: readonly (readonly [pattern: RegExp, what: string])[] = [
-  [/^etc\/ssh\/ssh_host_.*key/, "an SSH host key: every machine must make its own"],
-  [/^(etc|var\/lib\/dbus)\/machine-id$/, "a machine-id: every machine must make its own"],
-  [/^etc\/resolv\.conf$/, "the builder's name servers"],
-  [/(^|\/)\.ssh\/(authorized_keys|id_)/, "somebody's SSH key"],
-  [/^(root|home\/[^/]+)\/\.([a-z]+_history|npmrc|netrc|docker|aws|git-credentials)/, "the builder's account"],
-  [/^(root|home\/[^/]+)\/\.(npm|cache)\//, "a cache of the build"],
-  [/^(tmp|run|var\/tmp)\//, "a temporary file of the build"],
-  [/^usr\/local\/share\/ca-certificates\//, "a CA of the build's network"],
+const FORBIDDEN: readonly (readonly [id: FindingId, pattern: RegExp, what: string])[] = [
+  ["host-key", /^etc\/ssh\/ssh_host_.*key/, "an SSH host key: every machine must make its own"],
+  ["machine-id", /^(etc|var\/lib\/dbus)\/machine-id$/, "a machine-id: every machine must make its own"],
+  ["name-servers", /^etc\/resolv\.conf$/, "the builder's name servers"],
+  ["ssh-key", /(^|\/)\.ssh\/(authorized_keys|id_)/, "somebody's SSH key"],
+  [
+    "account-file",
+    /^(root|home\/[^/]+)\/\.([a-z]+_history|npmrc|netrc|docker|aws|git-credentials)/,
+    "the builder's account",
+  ],
+  ["build-cache", /^(root|home\/[^/]+)\/\.(npm|cache)\//, "a cache of the build"],
+  ["temporary-file", /^(tmp|run|var\/tmp)\//, "a temporary file of the build"],
+  ["network-ca", /^usr\/local\/share\/ca-certificates\//, "a CA of the build's network"],
 ];
 
 /** Directories that may hold no file: logs and caches. */
 const EMPTY = /^var\/(log|cache\/(apt|apk|ldconfig|man)|lib\/apt\/lists)\//;
-
-/** Something a finished image must not have: which path, and what is wrong with it. */
-export interface Finding {
-  readonly path: string;
-  readonly what: string;
-}
 
 /** A value that must not be in any file of an image, under the name by which a finding may call it. */
 export interface Secret {
@@ -81,7 +80,9 @@ export class Audit {
     // A value may straddle two chunks: the end of the one before is looked at again.
     const bytes = entry.path === this.#path ? Buffer.concat([this.#tail, chunk]) : chunk;
     for (const secret of this.#secrets) {
-      if (bytes.includes(secret.bytes)) this.#found.push({ path: entry.path, what: `holds ${secret.name}` });
+      if (bytes.includes(secret.bytes)) {
+        this.#found.push({ id: "secret", path: entry.path, what: `holds ${secret.name}` });
+      }
     }
     this.#path = entry.path;
     this.#tail = bytes.subarray(Math.max(0, bytes.length - this.#overlap));
@@ -106,7 +107,7 @@ export class Audit {
       const other = first.get(digest);
       if (other === undefined) first.set(digest, path);
       return other !== undefined && path.startsWith("opt/")
-        ? [{ path, what: `is a second copy of ${other}` }]
+        ? [{ id: "second-copy" as const, path, what: `is a second copy of ${other}` }]
         : [];
     });
   }
@@ -127,12 +128,14 @@ export class Audit {
 
 function forbiddenPaths(rootfs: Rootfs): Finding[] {
   return rootfs.entries.flatMap((entry) => {
-    const forbidden = FORBIDDEN.filter(([pattern]) => pattern.test(entry.path)).map(
-      ([, what]) => `is ${what}`,
+    const { path, type } = entry;
+    const forbidden = FORBIDDEN.filter(([, pattern]) => pattern.test(path)).map(
+      ([id, , what]): Finding => ({ id, path, what: `is ${what}` }),
     );
-    if (entry.type !== "directory" && EMPTY.test(entry.path))
-      forbidden.push("is a log or a cache of the build");
-    return forbidden.map((what) => ({ path: entry.path, what }));
+    if (type !== "directory" && EMPTY.test(path)) {
+      forbidden.push({ id: "log-or-cache", path, what: "is a log or a cache of the build" });
+    }
+    return forbidden;
   });
 }
 
@@ -141,10 +144,12 @@ async function accounts(rootfs: Rootfs): Promise<Finding[]> {
   const passwords = async (path: string, none: RegExp) =>
     lines(await rootfs.read(path))
       .filter(([, password]) => !none.test(password ?? ""))
-      .map(([user, password]) => ({
-        path,
-        what: password ? `holds a password hash of ${user}` : `lets ${user} in without a password`,
-      }));
+      .map(
+        ([user, password]): Finding =>
+          password
+            ? { id: "password-hash", path, what: `holds a password hash of ${user}` }
+            : { id: "no-password", path, what: `lets ${user} in without a password` },
+      );
   return [
     ...(await passwords("etc/passwd", /^(x|\*|!)$/)),
     ...(await passwords("etc/shadow", /^(\*|!|!!|!\*)$/)),
@@ -160,6 +165,7 @@ async function owners(rootfs: Rootfs): Promise<Finding[]> {
   return rootfs.entries
     .filter(({ uid, gid }) => !(uids.has(uid) && gids.has(gid)))
     .map(({ path, uid, gid }) => ({
+      id: "unknown-owner",
       path,
       what: `is owned by ${uid}:${gid}, which is no account of the image`,
     }));
@@ -167,14 +173,16 @@ async function owners(rootfs: Rootfs): Promise<Finding[]> {
 
 /** Nobody but the owner changes a file, and a program runs as whoever started it. */
 function modes(rootfs: Rootfs): Finding[] {
-  return rootfs.entries.flatMap(({ path, type, mode }) => {
+  return rootfs.entries.flatMap(({ path, type, mode }): Finding[] => {
     const octal = `mode ${mode.toString(8)}`;
     const name = path.split("/").at(-1)!;
-    if (type === "file" && mode & 0o6000 && !SETUID.has(name))
-      return [{ path, what: `runs as its owner or group (${octal}), and is not among those that may` }];
+    if (type === "file" && mode & 0o6000 && !SETUID.has(name)) {
+      const what = `runs as its owner or group (${octal}), and is not among those that may`;
+      return [{ id: "setuid-program", path, what }];
+    }
     const sticky = type === "directory" && mode & 0o1000;
     if ((type === "file" || type === "directory") && mode & 0o002 && !sticky)
-      return [{ path, what: `can be written by everybody (${octal})` }];
+      return [{ id: "world-writable", path, what: `can be written by everybody (${octal})` }];
     return [];
   });
 }
@@ -185,7 +193,7 @@ async function binaries(rootfs: Rootfs, { arch, program }: Meant): Promise<Findi
   const found: Finding[] = [];
   for await (const [{ path }, elf] of elfFiles(rootfs.entries, (entry) => rootfs.readAt(entry))) {
     const why = whyNotLoadable(elf, arch, tree);
-    if (why) found.push({ path, what: why });
+    if (why) found.push({ id: "not-loadable", path, what: why });
   }
   if (program !== null) found.push(...(await entryPoint(rootfs, tree, program)));
   return found;
@@ -198,13 +206,19 @@ async function entryPoint(rootfs: Rootfs, tree: FileTree, program: string): Prom
     PROGRAMS.map((directory) => tree.resolve(`${directory}/${name}`)).find((entry) => entry !== undefined);
   const path = `usr/local/bin/${program}`;
   const entry = tree.resolve(path);
-  if (entry?.type !== "file") return [{ path, what: "is missing, or a link to nothing" }];
-  if ((entry.mode & 0o111) === 0) return [{ path: entry.path, what: "is not executable" }];
+  if (entry?.type !== "file") {
+    return [{ id: "program-missing", path, what: "is missing, or a link to nothing" }];
+  }
+  if ((entry.mode & 0o111) === 0) {
+    return [{ id: "not-executable", path: entry.path, what: "is not executable" }];
+  }
   const line = (await rootfs.readAt(entry)(0, 256)).toString("latin1").split("\n")[0]!;
   // As Linux reads it: a carriage return is part of the name.
   const [interpreter, ...words] = line.startsWith("#!") ? line.slice(2).split(/[ \t]/).filter(Boolean) : [];
   if (interpreter === undefined) return [];
-  const missing = (name: string) => [{ path: entry.path, what: `is run by ${name}, which is not there` }];
+  const missing = (name: string): Finding[] => [
+    { id: "interpreter-missing", path: entry.path, what: `is run by ${name}, which is not there` },
+  ];
   if (!tree.resolve(interpreter)) return missing(interpreter);
   const wanted =
     posix.basename(interpreter) === "env" ? words.find((word) => !word.startsWith("-")) : undefined;

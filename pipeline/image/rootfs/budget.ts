@@ -27,7 +27,7 @@ export function checkBudget({ what, bytes, limit, files }: Spent, listing: Listi
   throw new PipelineError(
     `${what} take ${megabytes(bytes)}, and its budget is ${megabytes(limit)}: make it smaller, or raise budget in ` +
       `pipeline/images.ts; ${since}:`,
-    { details: grown.map(([path, by]) => `- ${megabytes(by).padStart(9)}  ${path}`) },
+    { code: "over-budget", details: grown.map(([path, by]) => `- ${megabytes(by).padStart(9)}  ${path}`) },
   );
 }
 

@@ -81,7 +81,7 @@ export function checkVersions(
   throw new PipelineError(
     `apk has resolved other versions than ${listingPath(cell.id)} records: look at them, and accept them with ` +
       `\`npm run cell -- ${cell.id} --record\` and \`npm run synth\``,
-    { details: differences },
+    { code: "not-as-declared", details: differences },
   );
 }
 

@@ -54,10 +54,11 @@ export async function importRootfs(
       if (source !== sources.at(-1)) run.progress.warn(`${error.message}; trying the next source`);
     }
   }
-  throw new NoSourceReached(
-    "no source of the base file system can be reached: give a root file system tarball with --rootfs PATH|URL",
-    { details: failures.map((failure) => `- ${failure}`) },
-  );
+  throw new NoSourceReached("no source of the base file system can be reached", {
+    code: "not-fetched",
+    fix: "give a root file system tarball with --rootfs PATH|URL",
+    details: failures.map((failure) => `- ${failure}`),
+  });
 }
 
 /** A source that cannot be had from here; another one may. */

@@ -1,6 +1,7 @@
 import { makeExt4 } from "../../image/formats/ext4.ts";
-import { Audit, type Finding } from "../../image/rootfs/audit.ts";
+import { Audit } from "../../image/rootfs/audit.ts";
 import { type Contents, contentsOf } from "../../image/rootfs/contents.ts";
+import { type Finding, findingLine } from "../../image/rootfs/findings.ts";
 import { type Rootfs, toTar } from "../../image/rootfs/normalise.ts";
 import { withRootfs } from "../../image/rootfs/rootfs.ts";
 import type { BaseCell, PresetCell } from "../../schema/cells.ts";
@@ -80,9 +81,10 @@ async function makeImage(
 }
 
 function refused(id: string, findings: readonly Finding[]): PipelineError {
-  const shown = findings.slice(0, SHOWN_FINDINGS).map(({ path, what }) => `- ${path} ${what}`);
+  const shown = findings.slice(0, SHOWN_FINDINGS).map((finding) => `- ${findingLine(finding)}`);
   const more = findings.length - shown.length;
   return new PipelineError(`the audit refuses ${id}: ${findings.length} findings in its root file system`, {
+    code: "audit-refused",
     details: [...shown, ...(more > 0 ? [`- and ${more} more`] : [])],
   });
 }

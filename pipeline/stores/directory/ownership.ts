@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { factsOf, isManifest, isReleaseName, summedNames } from "../../schema/mark.ts";
 import { MANIFEST_ASSET, SUMS_ASSET } from "../../schema/names.ts";
 import { entriesIn } from "../../util/directory.ts";
-import { PipelineError, systemReason } from "../../util/error.ts";
+import { isFileError, PipelineError } from "../../util/error.ts";
 import { isAlive } from "../../util/process.ts";
 
 /** What is in a directory, by name: what a release has, and what somebody else has put there. */
@@ -76,21 +76,25 @@ export async function checkOwnership(directory: string): Promise<Ownership> {
   const { ours, foreign } = ownership;
   if (ours.size > 0 || foreign.length === 0) return ownership;
   const others = foreign.length > 1 ? ` and ${foreign.length - 1} more` : "";
-  throw new PipelineError(
-    `${directory} is not a release's directory, it has ${foreign[0]}${others}: give an empty one, or one that is not there yet`,
-  );
+  throw new PipelineError(`${directory} is not a release's directory, it has ${foreign[0]}${others}`, {
+    code: "not-ours",
+    fix: "give an empty one, or one that is not there yet",
+  });
 }
 
 /** What somebody else has put in the place of a file of ours. */
 export const inTheWay = (directory: string, name: string) =>
-  new PipelineError(`${join(directory, name)} was not made by the pipeline, and stays: move it away`);
+  new PipelineError(`${join(directory, name)} was not made by the pipeline, and stays`, {
+    code: "not-ours",
+    fix: "move it away",
+  });
 
 /** Undefined where it cannot be read: then it is not ours. */
 async function textOf(path: string): Promise<string | undefined> {
   try {
     return (await stat(path)).size > MOST_BYTES ? undefined : await readFile(path, "utf8");
   } catch (error) {
-    if (systemReason(error)) return undefined;
+    if (isFileError(error)) return undefined;
     throw error;
   }
 }

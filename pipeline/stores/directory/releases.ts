@@ -39,7 +39,9 @@ export class DirectoryReleases implements ReleaseStore {
 
   async open(id: string): Promise<StoredRelease> {
     if (!(await isDirectory(id))) {
-      throw new PipelineError(`there is no directory ${id}: \`npm run release -- prepare\` makes one`);
+      throw new PipelineError(`there is no directory ${id}`, {
+        ...{ code: "not-offered", fix: "`npm run release -- prepare` makes one" },
+      });
     }
     await checkOwnership(id);
     return this.#release(id, this.#tag);

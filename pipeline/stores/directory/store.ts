@@ -28,10 +28,11 @@ export class DirectoryStore {
       return Facts.parse(JSON.parse(await readFile(path, "utf8")));
     } catch (cause) {
       if (errorCode(cause) === "ENOENT") return undefined;
-      throw new PipelineError(
-        `${path} does not hold an asset's facts (${reasonOf(cause)}): remove it and build the cell again`,
-        { cause },
-      );
+      throw new PipelineError(`${path} does not hold an asset's facts (${reasonOf(cause)})`, {
+        code: "not-staged",
+        fix: "remove it and build the cell again",
+        cause,
+      });
     }
   }
 
@@ -84,8 +85,11 @@ export class DirectoryStore {
     const actual = (await stat(path).catch(() => undefined)) && (await sha256File(path, run.signal));
     if (actual === file.sha256) return { ...file, path };
     throw new PipelineError(
-      `${path} is ${actual ? `not what its facts say (sha256 ${actual}, and they say ${file.sha256})` : "missing"}: ` +
-        `build it again with \`npm run cell -- ${id} --no-cache\``,
+      `${path} is ${actual ? `not what its facts say (sha256 ${actual}, and they say ${file.sha256})` : "missing"}`,
+      {
+        code: actual ? "digest-mismatch" : "not-staged",
+        fix: `build it again with \`npm run cell -- ${id} --no-cache\``,
+      },
     );
   }
 

@@ -61,15 +61,17 @@ export class GitHubClient {
   constructor(options: GitHubOptions, run: Run) {
     const { token, repository, apiUrl = "https://api.github.com", patience = PATIENCE } = options;
     if (!token && !options.anonymous) {
-      throw new PipelineError(
-        "GITHUB_TOKEN is not set: releases on GitHub need a token with `contents: write`; in a workflow, the job's " +
+      throw new PipelineError("GITHUB_TOKEN is not set", {
+        code: "github-token",
+        fix:
+          "releases on GitHub need a token with `contents: write`; in a workflow, the job's " +
           "`permissions: { contents: write }` and the step's `env: { GITHUB_TOKEN: ${{ github.token }} }`",
-      );
+      });
     }
     if (token && !/^[\x21-\x7e]+$/.test(token)) {
-      throw new PipelineError(
-        "GITHUB_TOKEN holds a space, a line break or a letter that no token has: set it to the token alone",
-      );
+      throw new PipelineError("GITHUB_TOKEN holds a space, a line break or a letter that no token has", {
+        ...{ code: "github-token", fix: "set it to the token alone" },
+      });
     }
     const [owner = "", repo = ""] = repository.split("/");
     if (!/^(?!\.+\/)[\w.-]+\/(?!\.+$)[\w.-]+$/.test(repository)) {
@@ -102,8 +104,8 @@ export class GitHubClient {
           const answer = await request(options);
           this.#reached = true;
           if (typeof answer.data === "string" && answer.data !== "") {
-            throw new GitHubError("GitHub's answer was cut short: run the same command again", {
-              transient: true,
+            throw new GitHubError("GitHub's answer was cut short", {
+              ...{ code: "github-unavailable", fix: "run the same command again", transient: true },
             });
           }
           return answer;
@@ -122,7 +124,7 @@ export class GitHubClient {
     const { attempts, limitS } = this.patience;
     const most = failure.status === 0 && !this.#reached ? Math.min(attempts, 3) : attempts;
     if (attempt >= most || (failure.waitS ?? 0) > limitS) return false;
-    this.run.progress.warn(`${failure.message.split(": run the same")[0]}; trying again`);
+    this.run.progress.warn(`${failure.problem}; trying again`);
     await this.pause(attempt, failure.waitS);
     return true;
   }

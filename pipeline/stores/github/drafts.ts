@@ -81,8 +81,9 @@ function severalDrafts(
   drafts: readonly StoredRelease[],
 ): PipelineError {
   return new PipelineError(
-    `${repository} on GitHub has ${drafts.length} drafts for ${tag}, and one is needed: remove all but one of them`,
+    `${repository} on GitHub has ${drafts.length} drafts for ${tag}, and one is needed`,
     {
+      ...{ code: "several-drafts", fix: "remove all but one of them" },
       details: drafts.map(
         ({ id, url }) => `- gh api -X DELETE repos/${repository}/releases/${id}   # ${url}`,
       ),

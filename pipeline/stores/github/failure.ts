@@ -1,5 +1,6 @@
 import { RequestError } from "@octokit/request-error";
-import { innermost, PipelineError } from "../../util/error.ts";
+import { errorCode, innermost, PipelineError } from "../../util/error.ts";
+import type { ErrorCode } from "../../util/error-codes.ts";
 import { proxyVariable } from "../../util/http.ts";
 
 /** GitHub asks whoever hits a limit without saying for how long to wait at least a minute. */
@@ -19,10 +20,14 @@ export class GitHubError extends PipelineError {
   readonly codes: readonly string[];
 
   constructor(
-    message: string,
-    answer: Partial<Pick<GitHubError, "status" | "transient" | "waitS" | "codes">> & { cause?: unknown },
+    problem: string,
+    answer: Partial<Pick<GitHubError, "status" | "transient" | "waitS" | "codes" | "fix">> & {
+      /** @default "github-refused" */
+      readonly code?: ErrorCode;
+      readonly cause?: unknown;
+    },
   ) {
-    super(message, { cause: answer.cause });
+    super(problem, { code: "github-refused", ...answer });
     this.status = answer.status ?? 0;
     this.transient = answer.transient ?? false;
     this.waitS = answer.waitS;
@@ -46,37 +51,40 @@ export function failureOf(
   const waitS = limit(status, headers, said);
   if (waitS !== undefined) {
     const until = new Date(serverTime(headers) + waitS * 1000).toISOString().slice(11, 16);
-    return new GitHubError(
-      `GitHub's rate limit is reached until ${until} UTC (${said})${skew(headers)}: run the same command again then`,
-      { ...answer, transient: true, waitS },
-    );
+    return new GitHubError(`GitHub's rate limit is reached until ${until} UTC (${said})${skew(headers)}`, {
+      ...{ ...answer, code: "github-limited", fix: "run the same command again then" },
+      ...{ transient: true, waitS },
+    });
   }
   if (status >= 500 || status === 408) {
-    return new GitHubError(`GitHub answers ${status} (${said}): run the same command again later`, {
-      ...answer,
-      transient: true,
+    return new GitHubError(`GitHub answers ${status} (${said})`, {
+      ...{ ...answer, code: "github-unavailable", fix: "run the same command again later", transient: true },
     });
   }
   if (status === 401) {
-    return new GitHubError(
-      `GitHub does not take the token (401 ${said})${skew(headers)}: give GITHUB_TOKEN a valid one`,
-      answer,
-    );
+    return new GitHubError(`GitHub does not take the token (401 ${said})${skew(headers)}`, {
+      ...{ ...answer, code: "github-token", fix: "give GITHUB_TOKEN a valid one" },
+    });
   }
   if (status === 403) {
     const needs = String(headers["x-accepted-github-permissions"] ?? "contents=write").split(";")[0]!;
     const lines = needs.split(",").map((each) => each.trim().replace(/_/g, "-").replace("=", ": "));
-    return new GitHubError(
-      `the token may not do this in ${repository} (403 ${said}): it needs ${lines.join(" and ")}; ` +
-        `in a workflow, the job's \`permissions: { ${lines.join(", ")} }\``,
-      answer,
-    );
+    return new GitHubError(`the token may not do this in ${repository} (403 ${said})`, {
+      ...answer,
+      code: "github-denied",
+      fix: `it needs ${lines.join(" and ")}; in a workflow, the job's \`permissions: { ${lines.join(", ")} }\``,
+    });
   }
   if (status === 404) {
     return new GitHubError(
-      `${repository} does not exist on ${apiUrl}, or the token may not see it (404 ${said}): check REPOSITORY in ` +
-        "pipeline/images.ts and GITHUB_REPOSITORY, or give GITHUB_TOKEN one with `contents: write`",
-      answer,
+      `${repository} does not exist on ${apiUrl}, or the token may not see it (404 ${said})`,
+      {
+        ...answer,
+        code: "github-not-found",
+        fix:
+          "check REPOSITORY in pipeline/images.ts and GITHUB_REPOSITORY, or give GITHUB_TOKEN one with " +
+          "`contents: write`",
+      },
     );
   }
   return new GitHubError(`GitHub refuses: ${status} ${said}`, {
@@ -125,7 +133,7 @@ function skew(headers: Headers): string {
 /** No answer came: the network, a proxy, a certificate. */
 function unreachable(error: RequestError, apiUrl: string): GitHubError {
   const reason = innermost(error);
-  const code = "code" in reason && typeof reason.code === "string" ? reason.code : "";
+  const code = errorCode(reason) ?? "";
   const proxy = proxyVariable();
   const through = proxy ? `, through the proxy that ${proxy} names` : "";
   const certificate = /CERT|SELF_SIGNED|ISSUER/.test(code);
@@ -136,10 +144,7 @@ function unreachable(error: RequestError, apiUrl: string): GitHubError {
       : "check the network, and run the same command again";
   const said = `${code && !reason.message.includes(code) ? `${code} ` : ""}${reason.message}`;
   return new GitHubError(
-    `no answer from ${new URL(error.request?.url ?? apiUrl).origin}${through} (${said}): ${fix}`,
-    {
-      cause: error,
-      transient: !certificate,
-    },
+    `no answer from ${new URL(error.request?.url ?? apiUrl).origin}${through} (${said})`,
+    { ...{ code: "github-unreachable", fix, cause: error, transient: !certificate } },
   );
 }

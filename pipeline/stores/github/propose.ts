@@ -71,10 +71,12 @@ async function open({ octokit, repo }: GitHubClient, pull: Pull): Promise<string
     const found = await opened();
     if (found) return found;
     if (!(error instanceof GitHubError) || error.status !== 403) throw error;
-    throw new PipelineError(
-      `the token may not open a pull request (${error.message.split(": ")[0]}): the job needs ` +
-        "`permissions: { pull-requests: write }`, and the repository's settings must let Actions create them",
-      { cause: error },
-    );
+    throw new PipelineError(`the token may not open a pull request (${error.problem})`, {
+      code: "github-denied",
+      fix:
+        "the job needs `permissions: { pull-requests: write }`, and the repository's settings must let Actions " +
+        "create them",
+      cause: error,
+    });
   }
 }

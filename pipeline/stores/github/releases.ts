@@ -51,11 +51,11 @@ export class GitHubReleases implements ReleaseStore {
       return { ...storedRelease(data), uploadUrl: data.upload_url };
     } catch (error) {
       if (!(error instanceof GitHubError) || error.status !== 404) throw error;
-      throw new PipelineError(
-        `there is no release ${id} on ${this.name}, or the token may not see drafts: \`npm run release -- prepare\` ` +
-          "prints the id of the draft; a token needs `contents: write`",
-        { cause: error },
-      );
+      throw new PipelineError(`there is no release ${id} on ${this.name}, or the token may not see drafts`, {
+        code: "github-not-found",
+        fix: "`npm run release -- prepare` prints the id of the draft; a token needs `contents: write`",
+        cause: error,
+      });
     }
   }
 
@@ -112,8 +112,7 @@ export class GitHubReleases implements ReleaseStore {
         this.#github.run.signal.throwIfAborted();
         if (error instanceof GitHubError) throw error;
         const cut = new GitHubError(`the download of ${name} broke off (${(error as Error).message})`, {
-          transient: true,
-          cause: error,
+          ...{ code: "github-unavailable", fix: "run the same command again", transient: true, cause: error },
         });
         if (!(await this.#github.wait(cut, attempt))) throw cut;
       }
@@ -139,10 +138,10 @@ export class GitHubReleases implements ReleaseStore {
       const { data } = await this.#repos.getRelease({ ...this.#repo, release_id: Number(release.id) });
       if (!data.draft && data.tag_name === release.tag) break;
       if (attempt > this.#github.patience.attempts) {
-        throw new PipelineError(
-          `${release.tag} does not become public under its tag on ${this.name}: look at ${data.html_url}, and run the ` +
-            "same command again",
-        );
+        throw new PipelineError(`${release.tag} does not become public under its tag on ${this.name}`, {
+          code: "github-unavailable",
+          fix: `look at ${data.html_url}, and run the same command again`,
+        });
       }
       await this.#repos.updateRelease({
         ...this.#repo,

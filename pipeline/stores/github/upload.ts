@@ -1,6 +1,6 @@
 import { createReadStream } from "node:fs";
 import { Readable, Transform } from "node:stream";
-import { PipelineError } from "../../util/error.ts";
+import { PipelineError, within } from "../../util/error.ts";
 import { checkOutgoing, EMPTY, isPublished, otherBytes } from "../outgoing.ts";
 import type { Outgoing, Sent, StoredAsset, StoredRelease } from "../store.ts";
 import { storedAsset } from "./api.ts";
@@ -55,9 +55,7 @@ const mayHaveArrived = (error: unknown) =>
 const exists = ({ codes }: GitHubError) => codes.includes("already_exists");
 
 const naming = ({ name }: Outgoing, error: unknown) =>
-  error instanceof GitHubError && !error.message.includes(name)
-    ? new PipelineError(`${name}: ${error.message}`, { cause: error })
-    : error;
+  error instanceof GitHubError ? within(name, error) : error;
 
 /** How much of a file is in memory at a time, bytes. */
 const BUFFER = { highWaterMark: 1 << 20 };
@@ -88,8 +86,8 @@ async function post(github: GitHubClient, url: string, file: Outgoing): Promise<
   } catch (error) {
     // A list that is stale has not shown it; it will.
     if (!(error instanceof GitHubError) || !exists(error)) throw error;
-    throw new GitHubError(`${file.name} exists, and is not listed`, {
-      ...{ transient: true, codes: error.codes, cause: error },
+    throw new GitHubError("it exists, and is not listed", {
+      ...{ code: "github-unavailable", transient: true, codes: error.codes, cause: error },
     });
   } finally {
     source.destroy();
@@ -104,7 +102,9 @@ async function isRight(releases: GitHubReleases, arrived: StoredAsset, file: Out
 /** What has arrived is not what was sent, and was removed again. */
 const wrong = (arrived: StoredAsset, { name, size }: Outgoing) =>
   arrived.name === name
-    ? new GitHubError(`${name} has arrived with other bytes than were sent (${arrived.size} of ${size})`, {
-        transient: true,
+    ? new GitHubError(`it has arrived with other bytes than were sent (${arrived.size} of ${size})`, {
+        ...{ code: "github-unavailable", transient: true },
       })
-    : new PipelineError(`GitHub has renamed ${name} to ${arrived.name}: it was removed; choose another name`);
+    : new PipelineError(`GitHub has renamed ${name} to ${arrived.name}`, {
+        ...{ code: "github-refused", fix: "it was removed; choose another name" },
+      });

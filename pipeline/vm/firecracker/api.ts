@@ -59,7 +59,7 @@ export async function configure(socket: string, options: FirecrackerOptions): Pr
   for (const [method, path, body] of calls(options)) {
     const { status, text } = await send(socket, method, path, body);
     if (status < 300) continue;
-    throw new PipelineError(`Firecracker refuses ${path}: ${faultOf(text)}`);
+    throw new PipelineError(`Firecracker refuses ${path}: ${faultOf(text)}`, { code: "boot-failed" });
   }
 }
 

@@ -46,7 +46,9 @@ export class FirecrackerMachine implements Machine {
         await Promise.race([exited, setTimeout(POLL_MS, undefined, { signal })]);
       }
       if (errorCode(failure) === "ENOENT") {
-        throw new PipelineError("firecracker is not on PATH: install it, or use --vmm qemu");
+        throw new PipelineError("firecracker is not on PATH", {
+          ...{ code: "program-missing", fix: "install it, or use --vmm qemu" },
+        });
       }
       if (!running) throw new GuestNotRun("Firecracker ended at once", { details: machine.console.tail(5) });
       await configure(socket, options);

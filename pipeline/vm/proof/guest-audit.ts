@@ -16,6 +16,18 @@ const RUNNING =
   'for d in /proc/[0-9]*; do first=; read -r first <$d/cmdline; [ -n "$first" ] || continue; ' +
   'read -r name <$d/comm; [ "${d#/proc/}" = $$ ] || echo "$name"; done 2>/dev/null; true';
 
+/** What each finding of a booted guest's audit means, by its id. Ids are part of the interface (`docs/errors.md`). */
+export const GUEST_FINDINGS = {
+  "open-port": "Something other than SSH listens on the guest's network.",
+  "extra-process": "A process runs that is not part of a guest without a user's doing.",
+  "password-login": "Root can log in without a key.",
+} as const satisfies Readonly<Record<string, string>>;
+
+type GuestFindingId = keyof typeof GUEST_FINDINGS;
+
+/** `a process "cron" runs [extra-process]`. */
+const line = (id: GuestFindingId, what: string) => `${what} [${id}]`;
+
 /**
  * Looks at a booted guest as an attacker on its network and as its owner: only SSH listens, no password opens
  * it, and nothing runs that was not put there. @throws PipelineError with all that is wrong
@@ -26,13 +38,16 @@ export async function auditGuest(client: Client, port: number, signal: AbortSign
   const findings = [
     ...listening(await said(SOCKETS))
       .filter((each) => each !== `tcp port ${SSH_PORT}`)
-      .map((each) => `something listens on ${each}`),
-    ...(await said(RUNNING)).filter((name) => !PROCESSES.has(name)).map((name) => `a process "${name}" runs`),
+      .map((each) => line("open-port", `something listens on ${each}`)),
+    ...(await said(RUNNING))
+      .filter((name) => !PROCESSES.has(name))
+      .map((name) => line("extra-process", `a process "${name}" runs`)),
     ...(await passwordsThatWork(port, signal)),
   ];
   if (findings.length === 0) return;
   const unique = [...new Set(findings)];
   throw new PipelineError(`the audit refuses the booted guest: ${unique.length} findings`, {
+    code: "guest-audit-refused",
     details: unique.map((finding) => `- ${finding}`),
   });
 }
@@ -60,7 +75,8 @@ async function passwordsThatWork(port: number, signal: AbortSignal): Promise<str
     signal.throwIfAborted();
     return [];
   }
+  const passwords = PASSWORDS.map((each) => `"${each}"`).join(", ");
   return [
-    `root is let in without a key, with no password or with one of: ${PASSWORDS.map((each) => `"${each}"`).join(", ")}`,
+    line("password-login", `root is let in without a key, with no password or with one of: ${passwords}`),
   ];
 }

@@ -44,6 +44,7 @@ async function probeOnce(options: ProbeOptions, accel: Accel, run: Run): Promise
     watching.disarm();
     if (!(await endsWithin(machine, TIMEOUT_MS))) {
       throw new PipelineError(`PID 1 ran, but the machine was not off after ${TIMEOUT_MS / 1000} s`, {
+        code: "power-off-failed",
         details: consoleTail(machine),
       });
     }

@@ -56,6 +56,7 @@ async function bootOnce(options: VerifyOptions, accel: Accel, run: Run): Promise
     const [init, ready] = ["init", "ready"].map((stage) => machine.console.stageUptime(stage));
     if (init === undefined || ready === undefined) {
       throw new PipelineError("SSH login works, but the console has no mark of init or ready", {
+        code: "boot-failed",
         details: consoleTail(machine),
       });
     }
@@ -65,7 +66,7 @@ async function bootOnce(options: VerifyOptions, accel: Accel, run: Run): Promise
     if (!(await powerOff(machine, client, POWER_OFF_MS[accel]))) {
       throw new PipelineError(
         `the machine did not power off within ${POWER_OFF_MS[accel] / 1000} s of SIGTERM to PID 1`,
-        { details: consoleTail(machine) },
+        { code: "power-off-failed", details: consoleTail(machine) },
       );
     }
     const ms = Math.round(session.bootMs + session.loginMs);
@@ -87,23 +88,20 @@ async function runCheck(
     if (!late.aborted || signal.aborted) throw error;
     throw new PipelineError(
       `\`${command.join(" ")}\` did not end within ${timeoutMs / 1000} s in the booted image`,
-      {
-        details: consoleTail(machine),
-      },
+      { code: "check-failed", details: consoleTail(machine) },
     );
   });
   const said = output.trim();
   if (exitCode !== 0) {
     throw new PipelineError(
       `\`${command.join(" ")}\` failed in the booted image with exit code ${exitCode}`,
-      {
-        details: said.split("\n").map((line) => `  ${line}`),
-      },
+      { code: "check-failed", details: said.split("\n").map((line) => `  ${line}`) },
     );
   }
   if (check.expect !== null && !said.includes(check.expect)) {
     throw new PipelineError(
       `\`${command.join(" ")}\` printed "${said}", but the lockfile's version is ${check.expect}`,
+      { code: "check-failed" },
     );
   }
   return { command, output: said };

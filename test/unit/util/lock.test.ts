@@ -120,7 +120,7 @@ it.each([
   [
     "a directory",
     (path: string) => mkdirSync(path),
-    "cannot read the lock PATH (illegal operation on a directory): remove it",
+    "cannot read the lock PATH (it is a directory): remove it",
   ],
   [
     "a user's file",

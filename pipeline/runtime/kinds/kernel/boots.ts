@@ -65,9 +65,11 @@ export async function prepareBoots(
   }
   if (failure && left.length === 0 && (again || missed.size === wanted.length)) {
     throw new PipelineError(
-      `none of the bases that prove it can be reached (${wanted.map(({ id }) => id).join(", ")}): give the root ` +
-        `file system of one with --rootfs ${wanted[0]!.flavor}=PATH|URL`,
-      { details: failure.details, cause: failure },
+      `none of the bases that prove it can be reached (${wanted.map(({ id }) => id).join(", ")})`,
+      {
+        ...{ code: "not-fetched", details: failure.details, cause: failure },
+        fix: `give the root file system of one with --rootfs ${wanted[0]!.flavor}=PATH|URL`,
+      },
     );
   }
   const overrides = wanted.flatMap((base) => {

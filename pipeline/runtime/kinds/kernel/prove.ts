@@ -5,7 +5,7 @@ import { inputsWith } from "../../../plan/freshness.ts";
 import type { BaseCell, KernelCell } from "../../../schema/cells.ts";
 import type { KernelFacts } from "../../../schema/facts.ts";
 import { KERNEL_FORMATS, type KernelFormat } from "../../../schema/names.ts";
-import { PipelineError } from "../../../util/error.ts";
+import { PipelineError, within } from "../../../util/error.ts";
 import { probeKernel } from "../../../vm/proof/probe.ts";
 import { verifyBoot } from "../../../vm/proof/verify.ts";
 import type { Bus } from "../../../vm/qemu/arguments.ts";
@@ -149,7 +149,7 @@ async function bootWith(
     return { ...booted, started, machine, rootfs: { id, ms, ready_uptime_s } };
   } catch (error) {
     if (!(error instanceof PipelineError)) throw error;
-    throw new PipelineError(`${title}: ${error.message}`, { details: error.details, cause: error });
+    throw within(title, error);
   }
 }
 

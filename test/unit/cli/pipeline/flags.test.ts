@@ -233,7 +233,7 @@ describe("flags that contradict each other", () => {
     [["--rootfs", "/"], "--rootfs /: there is no such file"],
     [["--rootfs", "ftp://x/y"], '--rootfs "ftp://x/y" begins with ftp:, which is not supported'],
     [["--rootfs", "http://"], '--rootfs "http://" is no address'],
-    [["--extra-ca", "/"], "cannot read the extra CA /: it is a directory; give a PEM file"],
+    [["--extra-ca", "/"], "cannot read the extra CA / (it is a directory): give a PEM file"],
     [["--apt-mirror", "ftp://x"], 'mirror "ftp://x" is not an http(s) address'],
     [["--store", "github"], "GITHUB_TOKEN is not set"],
   ])("or are wrong are refused before anything is built: %j", async (words, message) => {

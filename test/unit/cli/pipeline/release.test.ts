@@ -166,7 +166,9 @@ describe("the release commands on GitHub", () => {
       GITHUB_ACTIONS: "true",
       GITHUB_TOKEN: "stolen",
     });
-    expect(refused.stderr).toContain("::error::GitHub does not take the token (401 Bad credentials)");
+    expect(refused.stderr).toContain(
+      "::error title=github-token::GitHub does not take the token (401 Bad credentials)",
+    );
   });
 
   it("record no digests over a file that the pipeline did not write, and publish nothing", async () => {

@@ -110,10 +110,12 @@ describe.concurrent("a command that changes nothing", () => {
     expect(stderr).not.toContain("    at ");
   });
 
-  it("an error has a stack trace only with --debug", async () => {
+  it("an error has its code and a stack trace only with --debug", async () => {
     const { exitCode, stderr } = await copy.run(["cell", "codx-amd64-debian", "--debug"]);
     expect(exitCode).toBe(2);
-    expect(stderr).toMatch(/^error: unknown preset "codx".*\nPipelineError: .*\n {4}at /);
+    expect(stderr).toMatch(
+      /^error: unknown preset "codx".*\ncode: invalid-input \(see docs\/errors\.md\)\nPipelineError: .*\n {4}at /,
+    );
   });
 
   it("doctor exits 1 when something must be mended, and says how", async () => {

@@ -104,7 +104,7 @@ describe("the network's settings", () => {
   it("refuse a CA file that is missing", () => {
     const path = join(tempDirectory(), "missing.pem");
     expect(() => buildNetwork({ extraCa: path }, {})).toThrow(
-      `cannot read the extra CA ${path}: no such file or directory; give a PEM file`,
+      `cannot read the extra CA ${path} (no such file or directory): give a PEM file`,
     );
   });
 

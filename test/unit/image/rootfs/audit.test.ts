@@ -2,7 +2,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { Audit, type Finding, type Secret } from "../../../../pipeline/image/rootfs/audit.ts";
+import { Audit, type Secret } from "../../../../pipeline/image/rootfs/audit.ts";
+import { type Finding, findingLine } from "../../../../pipeline/image/rootfs/findings.ts";
 import type { Rootfs } from "../../../../pipeline/image/rootfs/normalise.ts";
 import { toTar } from "../../../../pipeline/image/rootfs/normalise.ts";
 import type { Entry } from "../../../../pipeline/image/rootfs/tar-index.ts";
@@ -39,6 +40,9 @@ function audited(
   });
 }
 
+/** Which of the two findings about passwords a text is. */
+const idOf = (what: string) => (what.startsWith("lets ") ? "no-password" : "password-hash");
+
 const meaning = (secrets: readonly Secret[]) => new Audit({ arch: "amd64", program: null, secrets });
 
 /** A root file system that nobody scrubbed. */
@@ -71,29 +75,30 @@ describe("the audit", () => {
   });
 
   it.each([
-    ["etc/ssh/ssh_host_rsa_key", "is an SSH host key"],
-    ["etc/machine-id", "is a machine-id"],
-    ["var/lib/dbus/machine-id", "is a machine-id"],
-    ["etc/resolv.conf", "is the builder's name servers"],
-    ["root/.ssh/authorized_keys", "is somebody's SSH key"],
-    ["home/agent/.ssh/id_ed25519", "is somebody's SSH key"],
-    ["root/.bash_history", "is the builder's account"],
-    ["root/.git-credentials", "is the builder's account"],
-    ["root/.docker/config.json", "is the builder's account"],
-    ["root/.npmrc", "is the builder's account"],
-    ["root/.npm/_logs/x", "is a cache of the build"],
-    ["root/.cache/uv/x", "is a cache of the build"],
-    ["tmp/network/ca.pem", "is a temporary file of the build"],
-    ["home/agent/.npmrc", "is the builder's account"],
-    ["home/agent/.cache/uv/x", "is a cache of the build"],
-    [".ssh/id_rsa", "is somebody's SSH key"],
-    ["var/log/apt/history.log", "is a log or a cache of the build"],
-    ["var/cache/apt/pkgcache.bin", "is a log or a cache of the build"],
-    ["var/lib/apt/lists/x", "is a log or a cache of the build"],
-    ["usr/local/share/ca-certificates/company.crt", "is a CA of the build's network"],
-  ])("does not rely on the scrubbing: %s %s", async (path, what) => {
+    ["etc/ssh/ssh_host_rsa_key", "is an SSH host key", "host-key"],
+    ["etc/machine-id", "is a machine-id", "machine-id"],
+    ["var/lib/dbus/machine-id", "is a machine-id", "machine-id"],
+    ["etc/resolv.conf", "is the builder's name servers", "name-servers"],
+    ["root/.ssh/authorized_keys", "is somebody's SSH key", "ssh-key"],
+    ["home/agent/.ssh/id_ed25519", "is somebody's SSH key", "ssh-key"],
+    ["root/.bash_history", "is the builder's account", "account-file"],
+    ["root/.git-credentials", "is the builder's account", "account-file"],
+    ["root/.docker/config.json", "is the builder's account", "account-file"],
+    ["root/.npmrc", "is the builder's account", "account-file"],
+    ["root/.npm/_logs/x", "is a cache of the build", "build-cache"],
+    ["root/.cache/uv/x", "is a cache of the build", "build-cache"],
+    ["tmp/network/ca.pem", "is a temporary file of the build", "temporary-file"],
+    ["home/agent/.npmrc", "is the builder's account", "account-file"],
+    ["home/agent/.cache/uv/x", "is a cache of the build", "build-cache"],
+    [".ssh/id_rsa", "is somebody's SSH key", "ssh-key"],
+    ["var/log/apt/history.log", "is a log or a cache of the build", "log-or-cache"],
+    ["var/cache/apt/pkgcache.bin", "is a log or a cache of the build", "log-or-cache"],
+    ["var/lib/apt/lists/x", "is a log or a cache of the build", "log-or-cache"],
+    ["usr/local/share/ca-certificates/company.crt", "is a CA of the build's network", "network-ca"],
+  ])("does not rely on the scrubbing: %s %s (%s)", async (path, what, id) => {
     const findings = await meaning([]).findings(rawRootfs([path]));
-    expect(findings.map((finding) => `${finding.path} ${finding.what}`).join()).toContain(`${path} ${what}`);
+    expect(findings.map(findingLine)).toEqual([expect.stringMatching(/ \[[a-z-]+\]$/)]);
+    expect(findings).toEqual([{ id, path, what: expect.stringContaining(what) }]);
   });
 
   it.each([
@@ -129,7 +134,11 @@ describe("the audit", () => {
   it("finds a file of the builder's uid", async () => {
     const findings = await audited([...CLEAN, { name: "bin/mine", uid: 1000, gid: 1000 }]);
     expect(findings).toEqual([
-      { path: "bin/mine", what: "is owned by 1000:1000, which is no account of the image" },
+      {
+        id: "unknown-owner",
+        path: "bin/mine",
+        what: "is owned by 1000:1000, which is no account of the image",
+      },
     ]);
   });
 
@@ -142,7 +151,7 @@ describe("the audit", () => {
     ["etc/group", "root:!$6$locked:0:\nnogroup:x:65534:\n", "holds a password hash of root"],
   ])("finds an account that a password opens, in %s", async (path, body, what) => {
     const entries = CLEAN.map((entry) => (entry.name === path ? { ...entry, body } : entry));
-    expect(await audited(entries)).toContainEqual({ path, what });
+    expect(await audited(entries)).toContainEqual({ id: idOf(what), path, what });
   });
 
   it.each([
@@ -154,7 +163,7 @@ describe("the audit", () => {
     ["root:*:1::::::\nuser::1::::::\n", "lets user in without a password"],
   ])("does not rely on accounts having been locked: %j %s", async (shadow, what) => {
     const findings = await meaning([]).findings(rawRootfs([], { "etc/shadow": shadow }));
-    expect(findings).toEqual([{ path: "etc/shadow", what }]);
+    expect(findings).toEqual([{ id: idOf(what), path: "etc/shadow", what }]);
   });
 
   it("finds nothing in a group that has no password at all: nobody can join it", async () => {
@@ -165,12 +174,16 @@ describe("the audit", () => {
   it("finds a group that a password opens", async () => {
     const gshadow = { "etc/gshadow": "root:*::\nstaff:$6$hash::\n" };
     const findings = await meaning([]).findings(rawRootfs([], gshadow));
-    expect(findings).toEqual([{ path: "etc/gshadow", what: "holds a password hash of staff" }]);
+    expect(findings).toEqual([
+      { id: "password-hash", path: "etc/gshadow", what: "holds a password hash of staff" },
+    ]);
   });
 
   it("finds that files belong to nobody where there is no list of accounts", async () => {
     const findings = await audited([{ name: "bin/" }]);
-    expect(findings).toEqual([{ path: "bin", what: "is owned by 0:0, which is no account of the image" }]);
+    expect(findings).toEqual([
+      { id: "unknown-owner", path: "bin", what: "is owned by 0:0, which is no account of the image" },
+    ]);
   });
 
   it("finds nothing in what an untidy build left, once it is scrubbed", async () => {
@@ -186,7 +199,9 @@ describe("the audit", () => {
     const audit = meaning([{ name: "a token", value: "0123456789" }]);
     const entry: Entry = { path: "slow", type: "file", mode: 0o600, uid: 0, gid: 0, mtime: 0 };
     for (const piece of ["xx012", "3", "4567", "89yy"]) audit.chunk(entry, Buffer.from(piece));
-    expect(await audit.findings(rawRootfs([]))).toEqual([{ path: "slow", what: "holds a token" }]);
+    expect(await audit.findings(rawRootfs([]))).toEqual([
+      { id: "secret", path: "slow", what: "holds a token" },
+    ]);
   });
 
   it("looks for values of eight characters and more: shorter ones are in every image", async () => {
@@ -195,7 +210,7 @@ describe("the audit", () => {
       { name: "a value", value: "12345678" },
     ];
     const findings = await audited([...CLEAN, { name: "bin/x", body: "12345678" }], secrets);
-    expect(findings).toEqual([{ path: "bin/x", what: "holds a value" }]);
+    expect(findings).toEqual([{ id: "secret", path: "bin/x", what: "holds a value" }]);
   });
 
   it("finds a secret wherever it is, also across two reads of a large file", async () => {
@@ -206,7 +221,7 @@ describe("the audit", () => {
       [...CLEAN, { name: "bin/large", body }],
       [{ name: "the value of X_TOKEN", value: secret }],
     );
-    expect(findings).toEqual([{ path: "bin/large", what: "holds the value of X_TOKEN" }]);
+    expect(findings).toEqual([{ id: "secret", path: "bin/large", what: "holds the value of X_TOKEN" }]);
   });
 
   it("names a file once, however often it holds a secret", async () => {
@@ -217,7 +232,7 @@ describe("the audit", () => {
       { name: "a longer one", value: "L".repeat(64) },
     ];
     expect(await audited([...CLEAN, { name: "bin/large", body }], secrets)).toEqual([
-      { path: "bin/large", what: "holds the value of X_TOKEN" },
+      { id: "secret", path: "bin/large", what: "holds the value of X_TOKEN" },
     ]);
   });
 
@@ -230,31 +245,31 @@ describe("the audit", () => {
     [
       "a program that runs as its owner",
       { name: "bin/helper", mode: 0o4755 },
-      /^bin\/helper runs as its owner or group \(mode 4755\)/,
+      /^bin\/helper runs as its owner or group \(mode 4755\).* \[setuid-program\]$/,
     ],
     [
       "a program that runs as its group",
       { name: "bin/helper", mode: 0o2755 },
-      /^bin\/helper runs as its owner or group \(mode 2755\)/,
+      /^bin\/helper runs as its owner or group \(mode 2755\).* \[setuid-program\]$/,
     ],
     [
       "a file that everybody can write",
       { name: "bin/config", mode: 0o666 },
-      /^bin\/config can be written by everybody \(mode 666\)/,
+      /^bin\/config can be written by everybody \(mode 666\).* \[world-writable\]$/,
     ],
     [
       "a directory that everybody can write",
       { name: "bin/drop/", mode: 0o777 },
-      /^bin\/drop can be written by everybody \(mode 777\)/,
+      /^bin\/drop can be written by everybody \(mode 777\).* \[world-writable\]$/,
     ],
     [
       "a file that everybody can write, sticky or not",
       { name: "bin/config", mode: 0o1666 },
-      /^bin\/config can be written by everybody \(mode 1666\)/,
+      /^bin\/config can be written by everybody \(mode 1666\).* \[world-writable\]$/,
     ],
   ])("finds %s", async (_, entry, finding) => {
     const findings = await audited([...CLEAN, entry]);
-    expect(findings.map(({ path, what }) => `${path} ${what}`)).toEqual([expect.stringMatching(finding)]);
+    expect(findings.map(findingLine)).toEqual([expect.stringMatching(finding)]);
   });
 
   it("leaves alone directories that everybody, or a group, may use, and links, whose mode means nothing", async () => {
@@ -338,7 +353,7 @@ describe("the audit of programs", () => {
     ],
   ])("finds %s where it cannot be loaded, by its path", async (_, root, body, what) => {
     expect(await audited([...root, { name: "bin/agent", body, mode: 0o755 }])).toEqual([
-      { path: "bin/agent", what },
+      { id: "not-loadable", path: "bin/agent", what },
     ]);
   });
 
@@ -367,7 +382,9 @@ describe("the audit of programs", () => {
       ],
       { name: "opt/same", type: "link", linkname: "opt/other" },
     ];
-    expect(await audited(entries)).toEqual([{ path: "opt/node", what: "is a second copy of bin/node" }]);
+    expect(await audited(entries)).toEqual([
+      { id: "second-copy", path: "opt/node", what: "is a second copy of bin/node" },
+    ]);
   });
 
   describe("that are there twice", () => {
@@ -386,8 +403,8 @@ describe("the audit of programs", () => {
     it("names the first of them in each finding", async () => {
       const program = large(LARGE);
       expect(await having({ "bin/node": program, "opt/a": program, "opt/b": program })).toEqual([
-        { path: "opt/a", what: "is a second copy of bin/node" },
-        { path: "opt/b", what: "is a second copy of bin/node" },
+        { id: "second-copy", path: "opt/a", what: "is a second copy of bin/node" },
+        { id: "second-copy", path: "opt/b", what: "is a second copy of bin/node" },
       ]);
     });
 
@@ -416,34 +433,38 @@ describe("the audit of programs", () => {
     [
       "is not there",
       [...CLEAN, ...LOCAL],
-      { path: "usr/local/bin/agent", what: "is missing, or a link to nothing" },
+      { id: "program-missing", path: "usr/local/bin/agent", what: "is missing, or a link to nothing" },
     ],
     [
       "is a link to nothing",
       [...CLEAN, ...LOCAL, { name: "usr/local/bin/agent", type: "symlink", linkname: "../lib/agent" }],
-      { path: "usr/local/bin/agent", what: "is missing, or a link to nothing" },
+      { id: "program-missing", path: "usr/local/bin/agent", what: "is missing, or a link to nothing" },
     ],
     [
       "is run by what is not in the path",
       typed("#!/usr/bin/env node\n", { name: "usr/bin/" }, { name: "usr/bin/env", mode: 0o755 }),
-      { path: "opt/agent.js", what: "is run by node, which is not there" },
+      { id: "interpreter-missing", path: "opt/agent.js", what: "is run by node, which is not there" },
     ],
     [
       "is run by what is not there",
       typed("#!/opt/venv/bin/python -E\n"),
-      { path: "opt/agent.js", what: "is run by /opt/venv/bin/python, which is not there" },
+      {
+        id: "interpreter-missing",
+        path: "opt/agent.js",
+        what: "is run by /opt/venv/bin/python, which is not there",
+      },
     ],
     [
       "is run by what is not there, with nothing behind its name but an end of line of another system",
       typed("#!/bin/tool\r\n"),
-      { path: "opt/agent.js", what: "is run by /bin/tool\r, which is not there" },
+      { id: "interpreter-missing", path: "opt/agent.js", what: "is run by /bin/tool\r, which is not there" },
     ],
     [
       "is not executable",
       typed("#!/bin/tool\n").map((entry) =>
         entry.name === "opt/agent.js" ? { ...entry, mode: 0o644 } : entry,
       ),
-      { path: "opt/agent.js", what: "is not executable" },
+      { id: "not-executable", path: "opt/agent.js", what: "is not executable" },
     ],
   ])("finds that what users type %s", async (_, entries, finding) => {
     expect(await audited(entries, [], "agent")).toEqual([finding]);
@@ -494,7 +515,7 @@ describe("the audit of programs", () => {
       }),
     );
     expect(await audited([...CLEAN, ...LOCAL, ...circle], [], "a")).toEqual([
-      { path: "usr/local/bin/a", what: "is missing, or a link to nothing" },
+      { id: "program-missing", path: "usr/local/bin/a", what: "is missing, or a link to nothing" },
     ]);
   });
 });

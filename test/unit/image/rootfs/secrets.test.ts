@@ -4,7 +4,8 @@ import { buffer } from "node:stream/consumers";
 import { rootCertificates } from "node:tls";
 import { describe, expect, it } from "vitest";
 import { buildNetwork } from "../../../../pipeline/image/docker/network.ts";
-import { Audit, type Finding } from "../../../../pipeline/image/rootfs/audit.ts";
+import { Audit } from "../../../../pipeline/image/rootfs/audit.ts";
+import type { Finding } from "../../../../pipeline/image/rootfs/findings.ts";
 import { toTar } from "../../../../pipeline/image/rootfs/normalise.ts";
 import { secretsOf } from "../../../../pipeline/image/rootfs/secrets.ts";
 import { tempDirectory } from "../../../support/run.ts";
@@ -117,7 +118,7 @@ describe("what an image must not hold", () => {
 
   it("is found in an image whose list of CAs was made while the network's was trusted", async () => {
     expect(await auditOf([...rootCertificates, COMPANY_CA].join("\n"))).toEqual([
-      { path: "etc/bundle.crt", what: "holds a CA of the build's network" },
+      { id: "secret", path: "etc/bundle.crt", what: "holds a CA of the build's network" },
     ]);
   });
 

@@ -294,7 +294,7 @@ describe("a request to GitHub", () => {
 
 describe("patience with GitHub", () => {
   const refused = new GitHubError("no", { status: 422 });
-  const passing = new GitHubError("busy: run the same command later", { status: 503, transient: true });
+  const passing = new GitHubError("busy", { fix: "run it later", status: 503, transient: true });
 
   it("is for what may pass, as often as it was told", async () => {
     expect(await client.wait(new Error("of ours"), 1)).toBe(false);
