@@ -4,7 +4,7 @@ import { assetNames, type Coordinates, cellId } from "../schema/kinds/index.ts";
 import { MANIFEST_PATH, Manifest } from "../schema/manifest.ts";
 import { type Arch, kernelFormatOf, type Vmm } from "../schema/names.ts";
 import { PipelineError } from "../util/error.ts";
-import { proxiedFetch } from "../util/http.ts";
+import { proxiedFetch, USER_AGENT } from "../util/http.ts";
 import { placeOf } from "../util/place.ts";
 import { readText, textOf } from "../util/read-text.ts";
 import { reasonOf } from "../util/reason.ts";
@@ -86,7 +86,8 @@ export async function loadManifest(from?: string, signal?: AbortSignal): Promise
 async function fetchText(source: string, signal: AbortSignal | undefined): Promise<string> {
   const place = placeOf("--manifest", source);
   if (place.kind === "path") return await readText(place.path, MOST);
-  const response = await proxiedFetch(SILENCE_MS)(place.url, signal ? { signal } : {});
+  const headers = { "user-agent": USER_AGENT };
+  const response = await proxiedFetch(SILENCE_MS)(place.url, { headers, ...(signal ? { signal } : {}) });
   if (!response.ok || !response.body) throw new Error(`HTTP ${response.status}`);
   return await textOf(response.body, MOST);
 }

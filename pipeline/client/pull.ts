@@ -3,7 +3,7 @@ import type { Manifest } from "../schema/manifest.ts";
 import { PipelineError } from "../util/error.ts";
 import { type Run, unwatched } from "../util/progress.ts";
 import { Cache } from "./cache.ts";
-import { type Downloaded, download, NotFetched, type Patience } from "./download.ts";
+import { type Downloaded, download, NotFetched, type PullPatience } from "./download.ts";
 import { isBuiltHere, lookUp, storeOf } from "./local-store.ts";
 import {
   type BaseQuery,
@@ -26,7 +26,7 @@ export interface PullOptions {
    * mirrors, also what it has built (`npm run cell`)
    */
   readonly manifest?: Manifest | string | undefined;
-  readonly patience?: Patience | undefined;
+  readonly patience?: Partial<PullPatience> | undefined;
   /** Progress and cancellation. @default none */
   readonly run?: Run | undefined;
 }

@@ -1,6 +1,9 @@
 import { EnvHttpProxyAgent, fetch, type RequestInit } from "undici";
 import { PipelineError } from "./error.ts";
 
+/** What servers are told who asks. */
+export const USER_AGENT = "smolvm-images";
+
 /**
  * `fetch` through the proxy that the environment names, which Node's own does not know; a connection that is silent
  * for `silenceMs` is given up. `NODE_EXTRA_CA_CERTS` is honoured by Node itself.

@@ -59,9 +59,10 @@ export const GROUPS: Readonly<Record<string, Group>> = {
     tests: ["client/machines/machines", "client/machines/registry"],
   },
   download: {
-    mutate: ["pipeline/client/{download,mirrors,pull}.ts"],
-    tests: ["client/choice", "client/pull"],
+    mutate: ["pipeline/client/{download,mirrors,pull,unpack}.ts", "pipeline/util/download/*.ts"],
+    tests: ["client/choice", "client/pull", "util/download/download", "util/download/verified-file"],
   },
+  retry: { mutate: ["pipeline/util/retry.ts"], tests: ["util/retry"] },
   choice: {
     mutate: ["pipeline/client/{manifest,public-key}.ts", "pipeline/client/machines/disk.ts"],
     tests: ["client/choice", "runtime/damaged-files", "client/pull"],

@@ -1,11 +1,11 @@
 import { createHash } from "node:crypto";
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { onTestFinished } from "vitest";
 
 /** What goes wrong with the next answers, one each. */
 export type Trouble =
-  | { readonly kind: "status"; readonly status: number }
+  | { readonly kind: "status"; readonly status: number; readonly retryAfter?: string }
   /** The connection breaks after so many bytes of the body. */
   | { readonly kind: "cut"; readonly after: number }
   /** The body ends early, as if it were whole. */
@@ -22,6 +22,8 @@ export class FileServer {
   readonly troubles: Trouble[] = [];
   /** `GET /path` or `GET /path bytes=5-`, in order. */
   readonly requests: string[] = [];
+  /** The headers of the requests, in order. */
+  readonly headers: IncomingHttpHeaders[] = [];
   /** How many bytes of bodies went out. */
   sent = 0;
   /** Whether it answers to a range with one. */
@@ -47,9 +49,13 @@ export class FileServer {
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { range, "if-range": condition } = request.headers;
     this.requests.push(`GET ${request.url}${range ? ` ${range}` : ""}`);
+    this.headers.push(request.headers);
     const trouble = this.troubles.shift();
     if (trouble?.kind === "silence") return;
-    if (trouble?.kind === "status") return void response.writeHead(trouble.status).end();
+    if (trouble?.kind === "status") {
+      const headers = trouble.retryAfter === undefined ? {} : { "retry-after": trouble.retryAfter };
+      return void response.writeHead(trouble.status, headers).end();
+    }
     const body = this.files.get(request.url ?? "");
     if (!body) return void response.writeHead(404).end();
     const etag = this.etag ? this.etag(body) : `"${createHash("sha256").update(body).digest("hex")}"`;

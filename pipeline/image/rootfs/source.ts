@@ -4,8 +4,9 @@ import { text } from "node:stream/consumers";
 import type Docker from "dockerode";
 import type { RootfsSource } from "../../schema/cells.ts";
 import type { Arch } from "../../schema/names.ts";
+import { SourceError } from "../../util/download/source.ts";
+import { fetchVerified } from "../../util/download/verified-file.ts";
 import { innermost, PipelineError } from "../../util/error.ts";
-import { fetchVerified } from "../../util/fetch-file.ts";
 import type { Run } from "../../util/progress.ts";
 import { follow, hasImage, onPath } from "../docker/engine.ts";
 import type { Network } from "../docker/network.ts";
@@ -105,8 +106,8 @@ async function importTarball(
   try {
     file = await fetchVerified(url, sha256, options.cache, run);
   } catch (cause) {
-    if (cause instanceof PipelineError) throw cause;
-    throw new Unreachable(`cannot fetch ${url}: ${reason(cause)}`, { cause });
+    if (!(cause instanceof SourceError)) throw cause;
+    throw new Unreachable(`cannot fetch ${url}: ${cause.problem}`, { cause });
   }
   await importImage(docker, createReadStream(file), image, options.arch);
   return { image, source };

@@ -1,8 +1,8 @@
-import { setTimeout } from "node:timers/promises";
 import { Octokit } from "@octokit/rest";
 import { PipelineError } from "../../util/error.ts";
-import { proxiedFetch } from "../../util/http.ts";
+import { proxiedFetch, USER_AGENT } from "../../util/http.ts";
 import type { Run } from "../../util/progress.ts";
+import { type Backoff, type Failure, pause, retry } from "../../util/retry.ts";
 import { checkApiUrl } from "./api-url.ts";
 import { failureOf, GitHubError } from "./failure.ts";
 
@@ -18,22 +18,16 @@ export interface GitHubOptions {
   readonly patience?: Patience | undefined;
 }
 
-/** How long is waited for GitHub, and how often. */
-export interface Patience {
-  /** How often a request, or an upload, is tried. */
-  readonly attempts: number;
+/** How long is waited for GitHub, and how often: a request, or an upload, is tried `attempts` times. */
+export interface Patience extends Backoff {
   /** How often a list that may be stale is read again. */
   readonly polls: number;
-  /** The first wait; each further one is twice as long, up to `longestMs`. */
-  readonly firstMs: number;
-  readonly longestMs: number;
-  /** How long a second is that GitHub asks to wait. */
-  readonly secondMs: number;
-  /** The longest that GitHub may ask to wait, seconds. */
-  readonly limitS: number;
-  /** How long a connection may be silent. */
+  /** How long a connection may be silent, ms. */
   readonly silenceMs: number;
 }
+
+/** An address that has never answered is tried so often. */
+const UNREACHED_ATTEMPTS = 3;
 
 /** About two minutes in all, which is how long GitHub's lists have been seen stale. */
 export const PATIENCE: Patience = {
@@ -41,7 +35,6 @@ export const PATIENCE: Patience = {
   polls: 7,
   firstMs: 1000,
   longestMs: 60_000,
-  secondMs: 1000,
   limitS: 15 * 60,
   silenceMs: 120_000,
 };
@@ -85,7 +78,7 @@ export class GitHubClient {
     this.octokit = new Octokit({
       ...(token ? { auth: token } : {}),
       baseUrl: apiUrl.replace(/\/+$/, ""),
-      userAgent: "smolvm-images",
+      userAgent: USER_AGENT,
       request: { fetch: proxiedFetch(patience.silenceMs), signal: run.signal },
       log: { debug() {}, info() {}, warn: (line: string) => run.progress.warn(line), error() {} },
     });
@@ -99,7 +92,7 @@ export class GitHubClient {
    */
   #holdPolicy(apiUrl: string): void {
     this.octokit.hook.wrap("request", async (request, options) => {
-      for (let attempt = 1; ; attempt++) {
+      const attempt = async () => {
         try {
           const answer = await request(options);
           this.#reached = true;
@@ -111,30 +104,35 @@ export class GitHubClient {
           return answer;
         } catch (error) {
           this.run.signal.throwIfAborted();
-          const failure = failureOf(error, { repository: this.repository, apiUrl });
-          if (options.request.once || !(await this.wait(failure, attempt))) throw failure;
+          throw failureOf(error, { repository: this.repository, apiUrl });
         }
-      }
+      };
+      return options.request.once ? await attempt() : await this.retry(attempt);
     });
   }
 
-  /** Waits until a failed attempt is worth another one; false where it is not. */
-  async wait(failure: unknown, attempt: number): Promise<boolean> {
-    if (!(failure instanceof GitHubError) || !failure.transient) return false;
-    const { attempts, limitS } = this.patience;
-    const most = failure.status === 0 && !this.#reached ? Math.min(attempts, 3) : attempts;
-    if (attempt >= most || (failure.waitS ?? 0) > limitS) return false;
-    this.run.progress.warn(`${failure.problem}; trying again`);
-    await this.pause(attempt, failure.waitS);
-    return true;
+  /**
+   * Does `work` until it succeeds, or fails in a way that waiting does not help. A request in it that was tried often
+   * enough is not tried again.
+   */
+  async retry<T>(work: (attempt: number) => Promise<T>): Promise<T> {
+    return await retry(work, {
+      backoff: this.patience,
+      signal: this.run.signal,
+      failureOf: (error) => this.#passing(error),
+      onWait: (error) => this.run.progress.warn(`${(error as GitHubError).problem}; trying again`),
+    });
   }
 
-  /** Waits before the `attempt`th try is followed by another, at least as long as GitHub asks. */
-  async pause(attempt: number, waitS = 0): Promise<void> {
-    const { firstMs, longestMs, secondMs } = this.patience;
-    const backoff = Math.min(longestMs, firstMs * 2 ** (attempt - 1));
-    // Jobs that were told to wait for the same time do not come back together.
-    const jitter = 1 + Math.random() / 4;
-    await setTimeout(Math.max(backoff, waitS * secondMs) * jitter, undefined, { signal: this.run.signal });
+  /** What a failure that may pass means for the next attempt; undefined for any other. */
+  #passing(error: unknown): Failure | undefined {
+    if (!(error instanceof GitHubError) || !error.transient) return undefined;
+    const unreached = error.status === 0 && !this.#reached;
+    return { waitS: error.waitS, ...(unreached ? { attempts: UNREACHED_ATTEMPTS } : {}) };
+  }
+
+  /** Waits before a list that may be stale is read again, for the `poll`th time. */
+  async pause(poll: number): Promise<void> {
+    await pause(this.patience, poll, this.run.signal);
   }
 }

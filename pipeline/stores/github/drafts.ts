@@ -13,24 +13,20 @@ const MARK = "<!-- prepared";
  */
 export async function createDraft(github: GitHubClient, tag: string, commit?: string): Promise<ApiRelease[]> {
   const mark = `${MARK} ${randomUUID()} -->`;
-  let created: ApiRelease | undefined;
-  for (let attempt = 1; created === undefined; attempt++) {
-    try {
-      const request = {
-        ...github.repo,
-        tag_name: tag,
-        name: tag,
-        draft: true,
-        body: `Root file systems and kernels; \`manifest.json\` says which is which.\n\n${mark}`,
-        ...(commit ? { target_commitish: commit } : {}),
-        request: { once: true },
-      };
-      created = (await github.octokit.rest.repos.createRelease(request)).data;
-    } catch (error) {
-      if (!(await github.wait(error, attempt))) throw error;
-      created = await marked(github, mark);
-    }
-  }
+  const request = {
+    ...github.repo,
+    tag_name: tag,
+    name: tag,
+    draft: true,
+    body: `Root file systems and kernels; \`manifest.json\` says which is which.\n\n${mark}`,
+    ...(commit ? { target_commitish: commit } : {}),
+    request: { once: true },
+  };
+  const created = await github.retry(
+    async (attempt) =>
+      (attempt > 1 ? await marked(github, mark) : undefined) ??
+      (await github.octokit.rest.repos.createRelease(request)).data,
+  );
   const { id } = created;
   const others = (await allReleases(github)).filter((other) => tagOf(other) === tag && other.id !== id);
   return [created, ...others.filter(({ draft }) => draft)];

@@ -2,6 +2,7 @@ import { RequestError } from "@octokit/request-error";
 import { errorCode, innermost, PipelineError } from "../../util/error.ts";
 import type { ErrorCode } from "../../util/error-codes.ts";
 import { proxyVariable } from "../../util/http.ts";
+import { retryAfterS } from "../../util/retry.ts";
 
 /** GitHub asks whoever hits a limit without saying for how long to wait at least a minute. */
 const LIMITED_S = 60;
@@ -110,8 +111,8 @@ function codesOf(data: unknown): string[] {
 /** How long to wait, seconds, where a limit was hit; a clock of ours has no part in it. */
 function limit(status: number, headers: Headers, said: string): number | undefined {
   if (status !== 403 && status !== 429) return;
-  const after = Number(headers["retry-after"]);
-  if (headers["retry-after"] !== undefined && after >= 0) return after;
+  const after = retryAfterS(headers["retry-after"], serverTime(headers));
+  if (after !== undefined) return after;
   if (String(headers["x-ratelimit-remaining"]) === "0") {
     return (
       Math.max(0, Math.ceil(Number(headers["x-ratelimit-reset"]) - serverTime(headers) / 1000)) || LIMITED_S

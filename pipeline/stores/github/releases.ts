@@ -93,7 +93,7 @@ export class GitHubReleases implements ReleaseStore {
   }
 
   async hash({ id, name }: StoredAsset): Promise<string> {
-    for (let attempt = 1; ; attempt++) {
+    return await this.#github.retry(async () => {
       try {
         const { data } = await this.#github.octokit.request(
           "GET /repos/{owner}/{repo}/releases/assets/{asset_id}",
@@ -111,12 +111,11 @@ export class GitHubReleases implements ReleaseStore {
       } catch (error) {
         this.#github.run.signal.throwIfAborted();
         if (error instanceof GitHubError) throw error;
-        const cut = new GitHubError(`the download of ${name} broke off (${(error as Error).message})`, {
+        throw new GitHubError(`the download of ${name} broke off (${(error as Error).message})`, {
           ...{ code: "github-unavailable", fix: "run the same command again", transient: true, cause: error },
         });
-        if (!(await this.#github.wait(cut, attempt))) throw cut;
       }
-    }
+    });
   }
 
   async send(release: StoredRelease, file: Outgoing): Promise<Sent> {

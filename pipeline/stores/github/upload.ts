@@ -20,7 +20,10 @@ export async function upload(
 ): Promise<Sent> {
   /** Whether a try of ours may have come through, of which we have no answer. */
   let ours = false;
-  for (let attempt = 1; ; attempt++) {
+  /** Whether it is this file that has failed, and not the release as a whole. */
+  let sending = false;
+  const attempted = github.retry(async (attempt): Promise<Sent> => {
+    sending = false;
     const { state, uploadUrl } = await releases.open(release.id);
     const present = await releases.assets(release);
     checkOutgoing(file, present);
@@ -34,18 +37,19 @@ export async function upload(
     }
     if (state === "published") throw isPublished(release.tag, releases.name);
     if (there) await releases.discard(release, there);
-    try {
-      const arrived = await post(github, uploadUrl, file);
-      ours = true;
-      if (await isRight(releases, arrived, file)) return "sent";
-      await releases.discard(release, arrived);
-      throw wrong(arrived, file);
-    } catch (error) {
-      github.run.signal.throwIfAborted();
+    sending = true;
+    const arrived = await post(github, uploadUrl, file).catch((error: unknown) => {
       if (mayHaveArrived(error)) ours = true;
-      if (!(await github.wait(error, attempt))) throw naming(file, error);
-    }
-  }
+      throw error;
+    });
+    ours = true;
+    if (await isRight(releases, arrived, file)) return "sent";
+    await releases.discard(release, arrived);
+    throw wrong(arrived, file);
+  });
+  return await attempted.catch((error: unknown) => {
+    throw sending && error instanceof GitHubError ? within(file.name, error) : error;
+  });
 }
 
 /** Of a limit one is told before anything is taken, of most failures nobody knows how far it came. */
@@ -53,9 +57,6 @@ const mayHaveArrived = (error: unknown) =>
   error instanceof GitHubError && error.transient && error.waitS === undefined && !exists(error);
 
 const exists = ({ codes }: GitHubError) => codes.includes("already_exists");
-
-const naming = ({ name }: Outgoing, error: unknown) =>
-  error instanceof GitHubError ? within(name, error) : error;
 
 /** How much of a file is in memory at a time, bytes. */
 const BUFFER = { highWaterMark: 1 << 20 };

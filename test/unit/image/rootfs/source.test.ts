@@ -107,7 +107,7 @@ describe("a base's first files", () => {
   it("do not come from another source when a tarball is not the expected one", async () => {
     const engine = await startEngine({ "POST /images/create": IMPORTED });
     await expect(importFrom(engine, [tarball("something else"), image])).rejects.toThrow(
-      `expected ${SHA256}; check the address`,
+      `expected ${SHA256}: check the address`,
     );
     expect(called(engine, "POST", "/images/create")).toEqual([]);
   });
@@ -175,7 +175,7 @@ describe("a base's first files", () => {
     expect(error.message).toContain("--rootfs PATH|URL");
     expect(error.details).toEqual([
       expect.stringMatching(/^- cannot pull debian:trixie-slim@.*no such host$/),
-      expect.stringMatching(`^- cannot fetch ${missing}: no such file or directory`),
+      expect.stringMatching(`^- cannot fetch ${missing}: there is no such file$`),
       expect.stringMatching(/^- mmdebstrap is not installed: .*apt-get install mmdebstrap/),
     ]);
     // The last reason is in the error; there is no next source to announce.

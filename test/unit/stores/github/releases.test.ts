@@ -294,56 +294,56 @@ describe("a request to GitHub", () => {
 
 describe("patience with GitHub", () => {
   const refused = new GitHubError("no", { status: 422 });
-  const passing = new GitHubError("busy", { fix: "run it later", status: 503, transient: true });
+  const busy = () => new GitHubError("busy", { fix: "run it later", status: 503, transient: true });
+
+  /** How often work is tried that fails so; it fails in the end, with its own error. */
+  const tries = async (failure: () => Error, trying = client) => {
+    let attempts = 0;
+    const errors: Error[] = [];
+    const work = trying.retry(async () => {
+      attempts++;
+      errors.push(failure());
+      throw errors.at(-1);
+    });
+    expect(await work.catch((error: unknown) => error)).toBe(errors.at(-1));
+    return attempts;
+  };
 
   it("is for what may pass, as often as it was told", async () => {
-    expect(await client.wait(new Error("of ours"), 1)).toBe(false);
-    expect(await client.wait(refused, 1)).toBe(false);
-    expect(await client.wait(passing, FAST.attempts - 1)).toBe(true);
-    expect(await client.wait(passing, FAST.attempts)).toBe(false);
-    expect(run.warnings).toEqual(["busy; trying again"]);
+    expect(await tries(() => new Error("of ours"))).toBe(1);
+    expect(await tries(() => refused)).toBe(1);
+    expect(run.warnings).toEqual([]);
+    expect(await tries(busy)).toBe(FAST.attempts);
+    expect(run.warnings).toEqual(Array(FAST.attempts - 1).fill("busy; trying again"));
   });
 
   it("does not last longer than GitHub may ask for", async () => {
-    const asking = (waitS: number) => new GitHubError("limit", { status: 429, transient: true, waitS });
-    expect(await client.wait(asking(FAST.limitS), 1)).toBe(true);
-    expect(await client.wait(asking(FAST.limitS + 1), 1)).toBe(false);
+    const asking = (waitS: number) => () => new GitHubError("limit", { status: 429, transient: true, waitS });
+    expect(await tries(asking(FAST.limitS))).toBe(FAST.attempts);
+    expect(await tries(asking(FAST.limitS + 1))).toBe(1);
   });
 
   it("is short with an address that has never answered", async () => {
-    const lost = new GitHubError("no answer", { transient: true });
-    expect([await client.wait(lost, 2), await client.wait(lost, 3)]).toEqual([true, false]);
+    const lost = () => new GitHubError("no answer", { transient: true });
+    expect(await tries(lost)).toBe(3);
     await store.list();
-    expect(await client.wait(lost, 3)).toBe(true);
+    expect(await tries(lost)).toBe(FAST.attempts);
   });
 
-  it("waits longer each time, up to a limit, and as long as it is asked", async () => {
-    const timed = async (attempt: number, waitS?: number) => {
-      const patient = { ...FAST, firstMs: 20, longestMs: 60, secondMs: 100 };
-      const options = { token: "good", repository: "a/b", apiUrl: server.url, patience: patient };
-      const started = performance.now();
-      await new GitHubClient(options, run).pause(attempt, waitS);
-      return performance.now() - started;
-    };
-    // At least: a busy machine waits longer, and never shorter. A timer may be a millisecond early.
-    expect(await timed(1)).toBeGreaterThan(18);
-    expect(await timed(2)).toBeGreaterThan(38);
-    expect(await timed(9)).toBeGreaterThan(58);
-    expect(await timed(1, 2)).toBeGreaterThan(198);
+  it("is not repeated by whoever has made the request", async () => {
+    server.faults.add({ on: "list-releases", failure: status(503), times: 99 });
+    const before = server.requests.length;
+    await expect(client.retry(() => store.list())).rejects.toThrow("GitHub answers 503");
+    expect(server.requests.length - before).toBe(FAST.attempts);
   });
 
   it("ends when the work is interrupted", async () => {
-    const waiting = new GitHubClient(
-      {
-        token: "good",
-        repository: "a/b",
-        apiUrl: server.url,
-        patience: { ...FAST, firstMs: 3600_000, longestMs: 3600_000 },
-      },
-      run,
-    ).pause(1);
+    const slow = { ...FAST, firstMs: 3600_000, longestMs: 3600_000 };
+    const options = { token: "good", repository: "a/b", apiUrl: server.url, patience: slow };
+    const waiting = new GitHubClient(options, run).retry(() => Promise.reject(busy()));
+    await expect.poll(() => run.warnings).toEqual(["busy; trying again"]);
     run.interrupt(new Error("Ctrl-C"));
-    await expect(waiting).rejects.toThrow();
+    await expect(waiting).rejects.toThrow("Ctrl-C");
   });
 });
 

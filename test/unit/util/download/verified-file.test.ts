@@ -4,9 +4,10 @@ import { createServer, type RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { PipelineError } from "../../../pipeline/util/error.ts";
-import { fetchVerified } from "../../../pipeline/util/fetch-file.ts";
-import { recordedRun, tempDirectory } from "../../support/run.ts";
+import { SourceError } from "../../../../pipeline/util/download/source.ts";
+import { fetchVerified } from "../../../../pipeline/util/download/verified-file.ts";
+import { PipelineError } from "../../../../pipeline/util/error.ts";
+import { recordedRun, tempDirectory } from "../../../support/run.ts";
 
 const CONTENT = Buffer.from("a root file system's tarball\n".repeat(10_000));
 const SHA256 = createHash("sha256").update(CONTENT).digest("hex");
@@ -31,6 +32,8 @@ async function serve(listener: RequestListener) {
 const whole: RequestListener = (_, response) => {
   response.writeHead(200, { "content-length": CONTENT.length }).end(CONTENT);
 };
+/** As patient as always, and quicker. */
+const FAST = { attempts: 4, firstMs: 1, silenceMs: 400 };
 const freshCache = () => join(tempDirectory(), "cache/rootfs");
 
 describe("fetching a file", () => {
@@ -76,6 +79,9 @@ describe("fetching a file", () => {
     for (const from of [url, path]) {
       const error = await fetchVerified(from, SHA256, cache, recordedRun()).catch((reason) => reason);
       expect(error).toBeInstanceOf(PipelineError);
+      // Another source would have the same bytes declared: it is not tried.
+      expect(error).not.toBeInstanceOf(SourceError);
+      expect(error.code).toBe("digest-mismatch");
       expect(error.message).toContain(`${from} is not the expected file: its sha256 is `);
       expect(readdirSync(cache)).toEqual([]);
     }
@@ -106,23 +112,40 @@ describe("fetching a file", () => {
     expect(readdirSync(cache)).toEqual([]);
   });
 
-  it("that is cut off keeps nothing, and a second try fetches all of it", async () => {
+  it("that is cut off goes on where it was cut", async () => {
     let cut = true;
-    const { url, seen } = await serve((request, response) => {
-      if (!cut) return whole(request, response);
-      cut = false;
-      response.writeHead(200, { "content-length": CONTENT.length });
-      response.write(CONTENT.subarray(0, 1000), () => response.destroy());
+    const ranges: (string | undefined)[] = [];
+    const { url } = await serve((request, response) => {
+      ranges.push(request.headers.range);
+      if (cut) {
+        cut = false;
+        response.writeHead(200, { "content-length": CONTENT.length });
+        response.write(CONTENT.subarray(0, 1000), () => response.destroy());
+        return;
+      }
+      const from = Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? "")![1]);
+      response.writeHead(206, { "content-range": `bytes ${from}-${CONTENT.length - 1}/${CONTENT.length}` });
+      response.end(CONTENT.subarray(from));
     });
     const cache = freshCache();
-    const error = await fetchVerified(url, SHA256, cache, recordedRun()).catch((reason) => reason);
-    expect(error).toBeInstanceOf(Error);
-    // The address is right and its content was not seen: another source may still serve.
-    expect(error).not.toBeInstanceOf(PipelineError);
-    expect(readdirSync(cache)).toEqual([]);
-    await fetchVerified(url, SHA256, cache, recordedRun());
+    const path = await fetchVerified(url, SHA256, cache, recordedRun(), FAST);
+    expect(readFileSync(path).equals(CONTENT)).toBe(true);
+    expect(ranges).toEqual([undefined, expect.stringMatching(/^bytes=\d+-$/)]);
     expect(readdirSync(cache)).toEqual([SHA256]);
-    expect(seen).toHaveLength(2);
+  });
+
+  it("that is cut off again and again fails as what another source may still serve, and keeps nothing", async () => {
+    const { url, seen } = await serve((_, response) => {
+      response.writeHead(200, { "content-length": CONTENT.length });
+      response.flushHeaders();
+      response.destroy();
+    });
+    const cache = freshCache();
+    const error = await fetchVerified(url, SHA256, cache, recordedRun(), FAST).catch((reason) => reason);
+    expect(error).toBeInstanceOf(SourceError);
+    expect(error.code).toBe("not-fetched");
+    expect(seen).toHaveLength(FAST.attempts);
+    expect(readdirSync(cache)).toEqual([]);
   });
 
   it("that is interrupted half-way ends with the interruption, and keeps nothing", async () => {
@@ -151,7 +174,7 @@ describe("fetching a file", () => {
     ["there is a directory", async () => tempDirectory()],
   ])("from where %s fails, and keeps nothing", async (_, from) => {
     const cache = freshCache();
-    await expect(fetchVerified(await from(), SHA256, cache, recordedRun())).rejects.toThrow();
+    await expect(fetchVerified(await from(), SHA256, cache, recordedRun(), FAST)).rejects.toThrow();
     expect(existsSync(join(cache, SHA256))).toBe(false);
     expect(readdirSync(cache)).toEqual([]);
   });

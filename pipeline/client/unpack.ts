@@ -1,0 +1,30 @@
+import { spawn } from "node:child_process";
+import { noSpaceFor, type Sink } from "../util/download/download.ts";
+import { SourceError } from "../util/download/source.ts";
+import { errorCode, PipelineError } from "../util/error.ts";
+
+/** Unpacks what comes with zstd, which writes holes for zeros. */
+export function unpackTo(path: string): Sink {
+  const child = spawn("zstd", ["-d", "-q", "-f", "--sparse", "--long=27", "-o", path, "-"], {
+    stdio: ["pipe", "ignore", "pipe"],
+  });
+  let said = "";
+  child.stderr.on("data", (chunk: Buffer) => {
+    said += chunk.toString("utf8");
+  });
+  const done = new Promise<void>((resolve, reject) => {
+    child.once("error", (error) => reject(errorCode(error) === "ENOENT" ? missing() : error));
+    child.once("close", (code) => {
+      if (code === 0) return resolve();
+      if (/no space left/i.test(said)) return reject(noSpaceFor(path));
+      reject(new SourceError(`zstd cannot unpack it (${said.trim().split("\n").at(-1) ?? code})`));
+    });
+  });
+  return { stream: child.stdin, done, path };
+}
+
+const missing = () =>
+  new PipelineError("zstd is missing", {
+    code: "program-missing",
+    fix: "install it (on Debian and Ubuntu `sudo apt-get install zstd`)",
+  });
