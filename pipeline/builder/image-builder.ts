@@ -14,10 +14,12 @@ import { buildImage } from "../image/docker/container-image.ts";
 import { connect } from "../image/docker/engine.ts";
 import { buildNetwork, type NetworkOptions, networkFromEnvironment } from "../image/docker/network.ts";
 import { dockerArch, ensureTools } from "../image/docker/tools-image.ts";
-import { makeExt4 } from "../image/formats/ext4.ts";
-import { toTar } from "../image/rootfs/normalise.ts";
+import type { Meant } from "../image/rootfs/audit.ts";
+import { makeAuditedImage } from "../image/rootfs/audited-image.ts";
 import { withRootfs } from "../image/rootfs/rootfs.ts";
+import { secretsOf } from "../image/rootfs/secrets.ts";
 import { importRootfs } from "../image/rootfs/source.ts";
+import { BOOT_FILES } from "../schema/boot-files.ts";
 import type { RootfsSource } from "../schema/cells.ts";
 import { ofKind } from "../schema/kinds/index.ts";
 import type { Arch } from "../schema/names.ts";
@@ -60,9 +62,6 @@ interface WithKey extends Common {
   /** A public key, or the path of one. */
   readonly sshPublicKey: string;
 }
-
-/** No file in an image is newer: the same inputs give the same bytes. Seconds since 1970. */
-const EPOCH = 1_791_158_400;
 
 /** What is known of an image that was made before, and what says that it was. */
 const IMAGE_RECORD = "image.json";
@@ -138,9 +137,10 @@ export class ImageBuilder {
     const built = { kernelPath: join(directory, "vmlinux"), rootfsPath: join(directory, "rootfs.ext4") };
     const dockerfile = what.recipe(what.login);
     const kernel = await failingAs("kernel", () => kernelFrom(kernelUrl, this.#run));
-    const bootFiles = await Promise.all(BOOT_FILES.map((path) => readFile(join(PACKAGE, path), "utf8")));
+    const bootFiles = await Promise.all(BOOT_PATHS.map((path) => readFile(join(PACKAGE, path), "utf8")));
+    const { source_date_epoch: epoch } = bundledCells();
     const inputs = createHash("sha256")
-      .update(JSON.stringify([dockerfile, what.login, sources, rootfsSizeMb, idOf(kernel), bootFiles, EPOCH]))
+      .update(JSON.stringify([dockerfile, what.login, sources, rootfsSizeMb, idOf(kernel), bootFiles, epoch]))
       .digest("hex");
     if (isBuiltHere(kernel)) {
       this.#run.progress.step(`using the kernel that this checkout has built: ${storeOf(kernel)}`);
@@ -182,29 +182,25 @@ export class ImageBuilder {
     );
     const arch = await failingAs("docker", () => dockerArch(docker));
     const cache = join(this.cacheDir, "cache");
-    const settings = { root: PACKAGE, cache, sourceDateEpoch: EPOCH, network };
+    const { tools: declared, source_date_epoch: epoch } = bundledCells();
+    const settings = { root: PACKAGE, cache, sourceDateEpoch: epoch, network };
     await failingAs("build", async () => {
-      const { tools: declared } = bundledCells();
       const tools = await ensureTools(docker, declared, settings, run);
       const from = await importRootfs(docker, sources, { ...settings, arch, noCache: false }, run);
       await writeFile(join(work, "Dockerfile"), dockerfile);
-      for (const path of BOOT_FILES) await cp(join(PACKAGE, path), join(work, path));
+      for (const path of BOOT_PATHS) await cp(join(PACKAGE, path), join(work, path));
       const tag = `smolvm/built-${name}:latest`;
       run.progress.step("docker build");
       await buildImage(
         docker,
         {
-          ...{ root: work, dockerfile: "Dockerfile", files: BOOT_FILES, arch, tag, network, noCache: false },
+          ...{ root: work, dockerfile: "Dockerfile", files: BOOT_PATHS, arch, tag, network, noCache: false },
           args: { ROOTFS: from.image, ...secretArgs(login) },
         },
         run,
       );
-      await ext4Of(
-        docker,
-        tag,
-        { work, arch, tools, sizeMib, passwords: "password" in login ? ["root"] : [] },
-        run,
-      );
+      const secrets = secretsOf(network, process.env);
+      await ext4Of(docker, tag, { title: name, work, arch, tools, sizeMib, epoch, login, secrets }, run);
     });
   }
 }
@@ -226,7 +222,7 @@ async function checkReplaceable(directory: string): Promise<void> {
   });
 }
 
-const BOOT_FILES = ["init/init", "init/sshd_config"] as const;
+const BOOT_PATHS = BOOT_FILES.map(({ from }) => from);
 
 /** Bytes that a shell would take for its own go as base64. */
 const secretArgs = (login: Login): Record<string, string> =>
@@ -234,29 +230,30 @@ const secretArgs = (login: Login): Record<string, string> =>
     ? { PASSWORD_B64: Buffer.from(`root:${login.password}\n`).toString("base64") }
     : { KEY_B64: Buffer.from(`${login.key}\n`).toString("base64") };
 
-async function ext4Of(
-  docker: Docker,
-  image: string,
-  options: { work: string; arch: Arch; tools: string; sizeMib: number; passwords: readonly string[] },
-  run: Run,
-): Promise<void> {
-  const { work: directory, arch, tools, sizeMib, passwords } = options;
-  await withRootfs(
-    docker,
-    image,
-    { arch, directory, baseOrder: [], epoch: EPOCH, passwords },
-    run,
-    async (rootfs) => {
-      const contentBytes = rootfs.entries.reduce((sum, entry) => sum + rootfs.sizeOf(entry), 0);
-      run.progress.step("make the ext4 image");
-      const settings = { directory, name: "rootfs.ext4", sizeMib, epoch: EPOCH, tools, contentBytes };
-      await makeExt4(
-        docker,
-        toTar(rootfs, () => {}),
-        { ...settings, sizeKnob: "rootfsSizeMb" },
-        run,
-      );
-    },
+interface Ext4Settings extends Pick<Meant, "secrets"> {
+  /** The image's name. */
+  readonly title: string;
+  readonly work: string;
+  readonly arch: Arch;
+  readonly tools: string;
+  readonly sizeMib: number;
+  readonly epoch: number;
+  readonly login: Login;
+}
+
+/** The same recipe, and the same audit, as of a published image; but root may log in as was asked for. */
+async function ext4Of(docker: Docker, image: string, settings: Ext4Settings, run: Run): Promise<void> {
+  const { title, work: directory, arch, tools, sizeMib, epoch, secrets } = settings;
+  const login = "password" in settings.login ? "password" : "key";
+  const passwords = login === "password" ? ["root"] : [];
+  const meant = { arch, program: null, login, secrets } as const;
+  await withRootfs(docker, image, { arch, directory, baseOrder: [], epoch, passwords }, run, (rootfs) =>
+    makeAuditedImage(
+      docker,
+      rootfs,
+      { title, meant, directory, name: "rootfs.ext4", sizeMib, epoch, tools, sizeKnob: "rootfsSizeMb" },
+      run,
+    ),
   );
 }
 

@@ -1,3 +1,5 @@
+import { COPY_BOOT_FILES, COPY_NETWORK } from "../schema/boot-files.ts";
+
 /** How root logs in: with a password, or with a key. */
 export type Login = { readonly password: string } | { readonly key: string };
 
@@ -19,10 +21,9 @@ function recipe(login: Login, install: readonly string[]): string {
   return [
     "ARG ROOTFS",
     "FROM ${ROOTFS}",
-    "COPY dockerfiles/network/ /tmp/network/",
+    COPY_NETWORK,
     `RUN set -eu; . /tmp/network/env; ${install.join("; ")}`,
-    "COPY init/init /init",
-    "COPY init/sshd_config /etc/smolvm/sshd_config",
+    ...COPY_BOOT_FILES,
     ...letIn(login),
     "",
   ].join("\n");

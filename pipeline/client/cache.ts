@@ -4,7 +4,7 @@ import { basename, join } from "node:path";
 import { z } from "zod";
 import { cannotWrite, entriesIn, makeDirectory } from "../util/directory.ts";
 import { isFileError, PipelineError } from "../util/error.ts";
-import { sha256File } from "../util/hash.ts";
+import { SHA256, sha256File } from "../util/hash.ts";
 import { isLocked, removeStale, withLock } from "../util/lock.ts";
 import { isAlive, isRunning } from "../util/process.ts";
 import { type Run, unwatched } from "../util/progress.ts";
@@ -180,21 +180,22 @@ export class Cache {
   }
 }
 
-const SHA256 = /^[0-9a-f]{64}$/;
 const lockOf = (path: string) => `${path}.lock`;
 
 /** What a process makes on its way to a file, an entry or a lock: its number is in the name. */
-const PARTIAL = /^[0-9a-f]{64}(?:\.json|\.lock)?(?:\.\d+)?\.(\d+)\.(?:partial|stale)$/;
-const BREAK = /^[0-9a-f]{64}\.lock\.break\.\d+\.(\d+)_(\d+|-)$/;
+const PARTIAL = /^([^.]+)(?:\.json|\.lock)?(?:\.\d+)?\.(\d+)\.(?:partial|stale)$/;
+const BREAK = /^([^.]+)\.lock\.break\.\d+\.(\d+)_(\d+|-)$/;
+/** A file of the cache, its entry, its lock. */
+const FILE = /^([^.]+)(\.json|\.lock)?$/;
 
 /** Whether a file is ours and of no use. What is not named as we name things, or has no entry of ours, is not. */
 async function isLeftover(path: string, name: string, run: Run): Promise<boolean> {
-  const partial = PARTIAL.exec(name);
-  if (partial) return !isAlive(Number(partial[1]));
-  const breaking = BREAK.exec(name);
-  if (breaking) return !isRunning(`${breaking[1]} ${breaking[2]}`);
-  const [, sha256, end] = /^([0-9a-f]{64})(\.json|\.lock)?$/.exec(name) ?? [];
-  if (sha256 === undefined) return false;
+  const [partial, breaking, own] = [PARTIAL, BREAK, FILE].map((pattern) => pattern.exec(name));
+  const sha256 = (partial ?? breaking ?? own)?.[1];
+  if (sha256 === undefined || !SHA256.test(sha256)) return false;
+  if (partial) return !isAlive(Number(partial[2]));
+  if (breaking) return !isRunning(`${breaking[2]} ${breaking[3]}`);
+  const end = own?.[2];
   const file = join(path, "..", sha256);
   // What is being made right now has a lock.
   if (await isLocked(lockOf(file))) return false;

@@ -1,11 +1,12 @@
 import { spawn } from "node:child_process";
+import { ZSTD_WINDOW_LOG } from "../schema/defaults.ts";
 import { noSpaceFor, type Sink } from "../util/download/download.ts";
 import { SourceError } from "../util/download/source.ts";
 import { errorCode, PipelineError } from "../util/error.ts";
 
 /** Unpacks what comes with zstd, which writes holes for zeros. */
 export function unpackTo(path: string): Sink {
-  const child = spawn("zstd", ["-d", "-q", "-f", "--sparse", "--long=27", "-o", path, "-"], {
+  const child = spawn("zstd", ["-d", "-q", "-f", "--sparse", `--long=${ZSTD_WINDOW_LOG}`, "-o", path, "-"], {
     stdio: ["pipe", "ignore", "pipe"],
   });
   let said = "";

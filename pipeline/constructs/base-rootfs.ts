@@ -1,5 +1,6 @@
 import { Construct } from "constructs";
 import { z } from "zod";
+import { IMAGE_BY_DIGEST } from "../schema/digest.ts";
 import { Arch, Vmm } from "../schema/names.ts";
 import { type Flavor, FlavorProp } from "./flavor.ts";
 import { lockedVersion } from "./lockfile.ts";
@@ -51,10 +52,7 @@ const Props: z.ZodType<BaseRootfsProps> = z.strictObject({
     .string()
     .regex(/^\d+\.\d+\.\d+$/, "is not a version like 24.21.0")
     .optional(),
-  uv: z
-    .string()
-    .regex(/@sha256:[0-9a-f]{64}$/, "is not fixed by digest")
-    .optional(),
+  uv: z.string().regex(IMAGE_BY_DIGEST, "is not fixed by digest").optional(),
   diskMib: wholeNumber(64),
   budget: BudgetProp.optional(),
   published: z.boolean().optional(),

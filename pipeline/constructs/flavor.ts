@@ -1,6 +1,8 @@
 import { z } from "zod";
 import type { RootfsSource } from "../schema/cells.ts";
+import { IMAGE_BY_DIGEST } from "../schema/digest.ts";
 import { ARCHS, type Arch } from "../schema/names.ts";
+import { SHA256 } from "../util/hash.ts";
 import { checkProps, text } from "./props.ts";
 
 export type PackageManager = "apt" | "apk";
@@ -34,10 +36,7 @@ export interface DebianProps extends AptProps {
 
 const props = {
   version: text(),
-  image: z
-    .string()
-    .regex(/^[^@\s]+@sha256:[0-9a-f]{64}$/, "is not fixed by digest (name:tag@sha256:…)")
-    .optional(),
+  image: z.string().regex(IMAGE_BY_DIGEST, "is not fixed by digest (name:tag@sha256:…)").optional(),
   tarballs: z
     .strictObject(
       Object.fromEntries(
@@ -46,7 +45,7 @@ const props = {
           z
             .strictObject({
               url: text(),
-              sha256: z.string().regex(/^[0-9a-f]{64}$/, "is not a sha256: 64 lower-case hex digits"),
+              sha256: z.string().regex(SHA256, "is not a sha256: 64 lower-case hex digits"),
             })
             .optional(),
         ]),

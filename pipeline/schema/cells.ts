@@ -1,14 +1,14 @@
 import { z } from "zod";
+import { IMAGE_BY_DIGEST, Sha256 } from "./digest.ts";
 import { Arch, Vmm } from "./names.ts";
 
-const Sha256 = z.string().regex(/^[0-9a-f]{64}$/, "64 lower-case hex digits");
 const AssetName = z.string().regex(/^[A-Za-z0-9._-]+$/);
 /** A path below the project's root: relative, `/`-separated, without `..`. */
 const ProjectPath = z.string().regex(/^(?!\/)(?!.*(^|\/)\.\.(\/|$)).+$/, "a relative path without ..");
 
 /** Where a flavor's first files come from, each fixed by content or by the archive's signature. */
 export const RootfsSource = z.discriminatedUnion("from", [
-  z.strictObject({ from: z.literal("image"), image: z.string().regex(/@sha256:[0-9a-f]{64}$/) }),
+  z.strictObject({ from: z.literal("image"), image: z.string().regex(IMAGE_BY_DIGEST) }),
   z.strictObject({ from: z.literal("tarball"), url: z.string(), sha256: Sha256 }),
   z.strictObject({ from: z.literal("mmdebstrap"), suite: z.string() }),
 ]);

@@ -1,7 +1,6 @@
 import { z } from "zod";
+import { Sha256 } from "./digest.ts";
 import { Arch, KernelFormat } from "./names.ts";
-
-const Sha256 = z.string().regex(/^[0-9a-f]{64}$/, "64 lower-case hex digits");
 
 const Package = z.strictObject({
   type: z.enum(["deb", "apk", "npm", "pypi"]),

@@ -1,6 +1,5 @@
 import { z } from "zod";
-
-const Sha256 = z.string().regex(/^[0-9a-f]{64}$/, "64 lower-case hex digits");
+import { Sha256 } from "./digest.ts";
 
 /**
  * `images.lock.json`: the digests recorded when a tag was published, by asset name. Synth makes the

@@ -1,13 +1,11 @@
 import { z } from "zod";
 import { unique } from "../util/unique.ts";
 import type { Cells } from "./cells.ts";
+import { Sha256 } from "./digest.ts";
 import { ofKind } from "./kinds/index.ts";
 import { Arch, assetUrl, KERNEL_FORMATS, KernelFormat, kernelAsset, kernelFormatOf, Vmm } from "./names.ts";
 
-const Sha256 = z
-  .string()
-  .regex(/^[0-9a-f]{64}$/, "64 lower-case hex digits")
-  .describe("sha256 of the bytes on the wire, lower-case hex");
+const WireSha256 = Sha256.describe("sha256 of the bytes on the wire, lower-case hex");
 const Size = z.int().positive().describe("length on the wire, bytes");
 /** The file's name is what mirrors have it under: nothing that an address could mean in two ways. */
 const Url = z
@@ -17,12 +15,18 @@ const Url = z
     "expected the https address of a file (https://HOST/PATH/NAME)",
   );
 
-const KernelRow = z.strictObject({ arch: Arch, format: KernelFormat, url: Url, sha256: Sha256, size: Size });
+const KernelRow = z.strictObject({
+  arch: Arch,
+  format: KernelFormat,
+  url: Url,
+  sha256: WireSha256,
+  size: Size,
+});
 const BaseRow = z.strictObject({
   flavor: z.string(),
   arch: Arch,
   rootfs_url: Url,
-  rootfs_sha256: Sha256,
+  rootfs_sha256: WireSha256,
   rootfs_size: Size,
 });
 const ImageRow = z.strictObject({
@@ -31,9 +35,9 @@ const ImageRow = z.strictObject({
   vmm: Vmm,
   flavor: z.string(),
   kernel_url: Url,
-  kernel_sha256: Sha256,
+  kernel_sha256: WireSha256,
   rootfs_url: Url,
-  rootfs_sha256: Sha256,
+  rootfs_sha256: WireSha256,
   rootfs_size: Size,
 });
 

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { SHA256 } from "../util/hash.ts";
 import { MANIFEST_ASSET, SUMS_ASSET } from "./names.ts";
 
 /** What every version's manifest has: it has no room for a mark, and is known by this. */
@@ -44,7 +45,8 @@ export const isReleaseName = (name: string): boolean =>
 export function summedNames(text: string, known: ReadonlySet<string>): string[] | undefined {
   const names: string[] = [];
   for (const line of text.split("\n").slice(0, -1)) {
-    const name = /^[0-9a-f]{64} {2}(.+)$/.exec(line)?.[1] ?? "";
+    const [, sha256 = "", name = ""] = /^(\S+) {2}(.+)$/.exec(line) ?? [];
+    if (!SHA256.test(sha256)) return undefined;
     if (!RELEASE_FILE.test(name) && !known.has(name) && name !== MANIFEST_ASSET) return undefined;
     names.push(name);
   }

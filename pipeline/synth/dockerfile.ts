@@ -2,6 +2,7 @@ import type { BaseRootfs } from "../constructs/base-rootfs.ts";
 import type { NpmInstall, UvInstall } from "../constructs/install.ts";
 import type { Kernel } from "../constructs/kernel.ts";
 import type { PresetLayer } from "../constructs/preset-layer.ts";
+import { BOOT_FILES, COPY_BOOT_FILES, COPY_NETWORK } from "../schema/boot-files.ts";
 import { marker } from "./marker.ts";
 
 /** A Dockerfile and the project files that it copies in. */
@@ -15,7 +16,6 @@ export interface Dockerfile {
 const NETWORK = "dockerfiles/network/env";
 /** For whoever installs packages with apt: points it at the archive of one instant. */
 const SNAPSHOT = "dockerfiles/network/snapshot";
-const COPY_NETWORK = "COPY dockerfiles/network/ /tmp/network/";
 
 /** What a kernel is compiled with, on Debian. */
 const TOOLCHAIN = [
@@ -35,12 +35,6 @@ const KERNEL_RECIPE = ["build", "check-config", "probe.c", "source"].map(
   (name) => `dockerfiles/kernel/${name}`,
 );
 
-/** What every image boots with, and where it lies there. */
-const BOOT_FILES = [
-  ["init/init", "/init"],
-  ["init/sshd_config", "/etc/smolvm/sshd_config"],
-] as const;
-
 export function baseDockerfile(base: BaseRootfs): Dockerfile {
   const { flavor } = base;
   const nodeFromTools = base.nodeVersion !== undefined && flavor.libc === "glibc";
@@ -58,12 +52,12 @@ export function baseDockerfile(base: BaseRootfs): Dockerfile {
     ...(flavor.snapshot ? aptInstall(base.packages, flavor.snapshot) : apkInstall(base.packages)),
     ...(nodeFromTools ? ["COPY --from=tools /opt/node/ /usr/local/"] : []),
     ...(base.uv ? ["COPY --from=uv /uv /usr/local/bin/uv"] : []),
-    ...BOOT_FILES.map(([from, to]) => `COPY ${from} ${to}`),
+    ...COPY_BOOT_FILES,
   ];
   return {
     path: `dockerfiles/base-${flavor.name}.Dockerfile`,
     text: `${lines.join("\n")}\n`,
-    files: [NETWORK, ...(flavor.snapshot ? [SNAPSHOT] : []), ...BOOT_FILES.map(([from]) => from)],
+    files: [NETWORK, ...(flavor.snapshot ? [SNAPSHOT] : []), ...BOOT_FILES.map(({ from }) => from)],
   };
 }
 

@@ -2,6 +2,9 @@ import { createHash, type Hash } from "node:crypto";
 import { open } from "node:fs/promises";
 import { Transform } from "node:stream";
 
+/** A sha256 as this project writes it: 64 lower-case hex digits. */
+export const SHA256 = /^[0-9a-f]{64}$/;
+
 /** Passes bytes on unchanged, hashes them, and says how many have passed. */
 export function tap(hash: Hash, onBytes: (done: number) => void = () => {}): Transform {
   let done = 0;

@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import type { Server } from "node:http";
 import { tmpdir } from "node:os";
@@ -110,6 +111,35 @@ describe("images of one's own", () => {
     utimesSync(keyPath, later, later);
     await builder.buildDebianSshKey({ sshPublicKey: keyPath, kernelUrl });
     expect(made()).toBeGreaterThan(first);
+  });
+
+  it("what the audit refuses in a published image it refuses here as well", async () => {
+    const builder = new ImageBuilder({ cacheDir: join(home, "images") });
+    const baseImage = "smolvm-test/setuid:latest";
+    const [there] = execFileSync("docker", ["images", "-q", "smolvm/built-debian-ssh-key"], {
+      encoding: "utf8",
+    }).split("\n");
+    const input = `FROM ${there}\nRUN chmod u+s /usr/bin/id\n`;
+    execFileSync("docker", ["build", "-q", "-t", baseImage, "-"], { input });
+    try {
+      const refused = builder.buildDebianSshKey({
+        name: "planted",
+        sshPublicKey: key.publicKey,
+        kernelUrl,
+        baseImage,
+      });
+      const error = await refused.catch((reason) => reason);
+      expect(error).toBeInstanceOf(ImageError);
+      expect(error).toMatchObject({
+        failure: "build",
+        code: "audit-refused",
+        message: "the audit refuses planted: 1 findings in its root file system",
+        details: [expect.stringMatching(/^- usr\/bin\/id runs as its owner .* \[setuid-program\]$/)],
+      });
+      expect(() => statSync(join(home, "images/planted"))).toThrow("ENOENT");
+    } finally {
+      execFileSync("docker", ["rmi", "-f", baseImage]);
+    }
   });
 
   it("a kernel that cannot be had is named, and leaves nothing under the image's name", async () => {

@@ -10,6 +10,7 @@ import type { Cells } from "../../schema/cells.ts";
 import { DEFAULT_LEVEL } from "../../schema/defaults.ts";
 import { flavorsOf } from "../../schema/kinds/index.ts";
 import { PipelineError, unknownName } from "../../util/error.ts";
+import { SHA256 } from "../../util/hash.ts";
 import { placeOf } from "../../util/place.ts";
 import { type Accel, askedAccel } from "../../vm/accel.ts";
 import type { CliProgress } from "../shared/progress.ts";
@@ -148,7 +149,6 @@ function parseForFlavor(text: string, all: readonly ForFlavor[] = []): ForFlavor
 
 function parseSha256(text: string, all?: readonly ForFlavor[]): ForFlavor[] {
   const parsed = parseForFlavor(text, all);
-  if (!/^[0-9a-f]{64}$/.test(parsed.at(-1)!.value))
-    throw new InvalidArgumentError("64 lower-case hex digits.");
+  if (!SHA256.test(parsed.at(-1)!.value)) throw new InvalidArgumentError("64 lower-case hex digits.");
   return parsed;
 }

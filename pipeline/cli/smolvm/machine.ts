@@ -2,6 +2,7 @@ import { Command } from "commander";
 import { type Started, start } from "../../client/machines/start.ts";
 import { checkStartOptions } from "../../client/machines/start-options.ts";
 import { ensureBase, ensureImage, type LocalImage } from "../../client/pull.ts";
+import { DEFAULT_CPUS, DEFAULT_MEMORY_MIB } from "../../schema/defaults.ts";
 import type { Accel } from "../../vm/accel.ts";
 import { accelOption } from "../shared/accel-option.ts";
 import { BOUNDS, range, sizeInMib, sizes, wholeNumber } from "../shared/numbers.ts";
@@ -26,10 +27,14 @@ const withMachineOptions = (command: Command): Command =>
     .option("--name <name>", "what the machine is called (default: made up)")
     .option(
       "--memory <size>",
-      `its memory: 512M, 2G (${sizes(BOUNDS.memoryMib)}; default: 1G)`,
+      `its memory: 512M, 2G (${sizes(BOUNDS.memoryMib)}; default: ${DEFAULT_MEMORY_MIB / 1024}G)`,
       sizeInMib(BOUNDS.memoryMib),
     )
-    .option("--cpus <n>", `its processors (${range(BOUNDS.cpus)}; default: 2)`, wholeNumber(BOUNDS.cpus))
+    .option(
+      "--cpus <n>",
+      `its processors (${range(BOUNDS.cpus)}; default: ${DEFAULT_CPUS})`,
+      wholeNumber(BOUNDS.cpus),
+    )
     .option(
       "--disk <size>",
       `make its disk larger: 8G (at most ${BOUNDS.diskMib.most / 1024}G; default: the image's)`,

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { DEFAULT_CPUS, DEFAULT_MEMORY_MIB } from "../../schema/defaults.ts";
 import type { Arch, Vmm } from "../../schema/names.ts";
 import { PipelineError } from "../../util/error.ts";
 import { identityOf } from "../../util/process.ts";
@@ -26,9 +27,9 @@ export interface StartOptions {
   /** For listings: the preset, or `base`. */
   readonly image: string;
   readonly flavor: string;
-  /** @default 1024 */
+  /** @default DEFAULT_MEMORY_MIB */
   readonly memoryMib?: number | undefined;
-  /** @default 2 */
+  /** @default DEFAULT_CPUS */
   readonly cpus?: number | undefined;
   /** How large its disk is to be. @default as the image is */
   readonly diskMib?: number | undefined;
@@ -51,8 +52,6 @@ export interface Started {
   /** Powers it off, or ends it where it does not, and removes what it left. */
   stop(): Promise<void>;
 }
-
-const DEFAULTS = { memoryMib: 1024, cpus: 2 } as const;
 
 /**
  * Starts a machine from an image that stays as it is, and waits until its SSH lets root in.
@@ -140,7 +139,7 @@ interface Settings {
 
 async function startVmm(settings: Settings, accel: Accel, signal: AbortSignal): Promise<Vm> {
   const { options, directory, disk, cmdline } = settings;
-  const { arch, memoryMib = DEFAULTS.memoryMib, cpus = DEFAULTS.cpus } = options;
+  const { arch, memoryMib = DEFAULT_MEMORY_MIB, cpus = DEFAULT_CPUS } = options;
   const machine = {
     ...{ arch, accel, memoryMib, cpus, kernel: settings.image.kernelPath, disk, cmdline },
     ...{ tap: options.tap, consoleLog: join(directory, "console.log"), directory },

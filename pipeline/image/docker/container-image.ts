@@ -5,6 +5,7 @@ import { PassThrough, type Readable, type Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type Docker from "dockerode";
 import { extract, pack } from "tar-stream";
+import { BOOT_FILES } from "../../schema/boot-files.ts";
 import type { Arch } from "../../schema/names.ts";
 import { locate } from "../../schema/recipes.ts";
 import { PipelineError } from "../../util/error.ts";
@@ -123,7 +124,7 @@ async function addLarge(context: ReturnType<typeof pack>, path: string, name: st
   await pipeline(createReadStream(path), entry as unknown as Writable);
 }
 
-const modeOf = (name: string) => (name === "init/init" ? 0o755 : 0o644);
+const modeOf = (name: string) => BOOT_FILES.find(({ from }) => from === name)?.mode ?? 0o644;
 
 /** The file system of an image as a tar stream. The container it takes is gone when the stream ends. */
 export async function exportImage(docker: Docker, image: string, run: Run): Promise<Readable> {

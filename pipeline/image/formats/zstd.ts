@@ -1,6 +1,7 @@
 import { rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type Docker from "dockerode";
+import { ZSTD_WINDOW_LOG } from "../../schema/defaults.ts";
 import { PipelineError } from "../../util/error.ts";
 import { sha256File } from "../../util/hash.ts";
 import type { Run } from "../../util/progress.ts";
@@ -18,8 +19,7 @@ export interface Compressed {
 
 /**
  * Compresses `image` to `<image>.zst` beside it, with one zstd (the tool container's) so that the bytes
- * are the same everywhere: any number of threads gives the same ones. 2^27 bytes is the largest window
- * that every decoder takes without being asked to. @throws PipelineError
+ * are the same everywhere: any number of threads gives the same ones. @throws PipelineError
  */
 export async function compress(
   docker: Docker,
@@ -31,7 +31,7 @@ export async function compress(
   const name = `${basename(image)}.zst`;
   const partial = `${name}.partial`;
   const { size: imageSize } = await stat(image);
-  const command = `exec zstd -${options.level} --long=27 -T0 -f -v --progress -o /work/${partial} /work/${basename(image)}`;
+  const command = `exec zstd -${options.level} --long=${ZSTD_WINDOW_LOG} -T0 -f -v --progress -o /work/${partial} /work/${basename(image)}`;
   try {
     // The image is read twice at once: by zstd, and for the hash of what is inside.
     const [result, imageSha256] = await Promise.all([

@@ -47,6 +47,8 @@ export interface Meant {
   readonly arch: Arch;
   /** What its users type; null for a base. */
   readonly program: string | null;
+  /** How root may log in with what is in the image. @default not at all: a machine is given its key when it starts */
+  readonly login?: "key" | "password" | undefined;
   /** Values of the build's environment that it must not hold. */
   readonly secrets: readonly Secret[];
 }
@@ -116,8 +118,8 @@ export class Audit {
     const all = [
       ...this.#found,
       ...this.#secondCopies(),
-      ...forbiddenPaths(rootfs),
-      ...(await accounts(rootfs)),
+      ...forbiddenPaths(rootfs, this.#meant),
+      ...(await accounts(rootfs, this.#meant)),
       ...(await owners(rootfs)),
       ...modes(rootfs),
       ...(await binaries(rootfs, this.#meant)),
@@ -126,7 +128,7 @@ export class Audit {
   }
 }
 
-function forbiddenPaths(rootfs: Rootfs): Finding[] {
+function forbiddenPaths(rootfs: Rootfs, { login }: Meant): Finding[] {
   return rootfs.entries.flatMap((entry) => {
     const { path, type } = entry;
     const forbidden = FORBIDDEN.filter(([, pattern]) => pattern.test(path)).map(
@@ -135,15 +137,21 @@ function forbiddenPaths(rootfs: Rootfs): Finding[] {
     if (type !== "directory" && EMPTY.test(path)) {
       forbidden.push({ id: "log-or-cache", path, what: "is a log or a cache of the build" });
     }
-    return forbidden;
+    const wanted = login === "key" && path === AUTHORIZED_KEYS;
+    return forbidden.filter(({ id }) => !(wanted && id === "ssh-key"));
   });
 }
 
-/** No account can log in with a password, an empty one least of all. */
-async function accounts(rootfs: Rootfs): Promise<Finding[]> {
+const SHADOW = "etc/shadow";
+/** The file that lets root in with a key. */
+const AUTHORIZED_KEYS = "root/.ssh/authorized_keys";
+
+/** No account can log in with a password that was not asked for, an empty one least of all. */
+async function accounts(rootfs: Rootfs, { login }: Meant): Promise<Finding[]> {
   const passwords = async (path: string, none: RegExp) =>
     lines(await rootfs.read(path))
       .filter(([, password]) => !none.test(password ?? ""))
+      .filter(([user, password]) => !(login === "password" && password && user === "root" && path === SHADOW))
       .map(
         ([user, password]): Finding =>
           password
@@ -152,7 +160,7 @@ async function accounts(rootfs: Rootfs): Promise<Finding[]> {
       );
   return [
     ...(await passwords("etc/passwd", /^(x|\*|!)$/)),
-    ...(await passwords("etc/shadow", /^(\*|!|!!|!\*)$/)),
+    ...(await passwords(SHADOW, /^(\*|!|!!|!\*)$/)),
     ...(await passwords("etc/group", /^(x|\*|!)?$/)),
     ...(await passwords("etc/gshadow", /^(\*|!|!!|!\*)?$/)),
   ];

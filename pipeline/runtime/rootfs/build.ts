@@ -7,7 +7,7 @@ import { compareListing } from "../../image/rootfs/listing.ts";
 import { sbomFacts } from "../../image/rootfs/sbom.ts";
 import { APT_LIVE, inputsWith, overridesOf } from "../../plan/freshness.ts";
 import type { BaseCell, PresetCell } from "../../schema/cells.ts";
-import { DEFAULT_LEVEL } from "../../schema/defaults.ts";
+import { DEFAULT_LEVEL, ZSTD_WINDOW_LOG } from "../../schema/defaults.ts";
 import { RootfsFacts } from "../../schema/facts.ts";
 import { presetOf } from "../../schema/kinds/index.ts";
 import { readRecord } from "../../util/record.ts";
@@ -76,7 +76,7 @@ async function pack(
   });
   const { budget } = cell;
   if (budget) checkBudget({ what: "its files", bytes: size, limit: budget.content, files }, listing);
-  run.progress.step(`compress (zstd -${options.level} --long=27)`);
+  run.progress.step(`compress (zstd -${options.level} --long=${ZSTD_WINDOW_LOG})`);
   const result = await compress(docker, join(directory, IMAGE), { tools, level: options.level }, run);
   if (budget && options.level === DEFAULT_LEVEL) {
     checkBudget({ what: "its compressed bytes", bytes: result.size, limit: budget.asset, files }, listing);

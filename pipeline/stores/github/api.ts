@@ -1,4 +1,5 @@
 import type { RestEndpointMethodTypes } from "@octokit/rest";
+import { SHA256 } from "../../util/hash.ts";
 import type { StoredAsset, StoredRelease } from "../store.ts";
 import type { GitHubClient } from "./client.ts";
 import { GitHubError } from "./failure.ts";
@@ -30,9 +31,15 @@ export const storedAsset = ({ id, name, size, state, digest }: ApiAsset): Stored
   id: String(id),
   name,
   size,
-  sha256: /^sha256:([0-9a-f]{64})$/.exec(digest ?? "")?.[1],
+  sha256: sha256Of(digest),
   complete: state === "uploaded",
 });
+
+/** `sha256:…`, as GitHub writes it; undefined for anything else. */
+function sha256Of(digest: string | null): string | undefined {
+  const [algorithm, hex = "", ...rest] = (digest ?? "").split(":");
+  return algorithm === "sha256" && rest.length === 0 && SHA256.test(hex) ? hex : undefined;
+}
 
 /** Every release of a repository, newest first; drafts too, where the token may see them. */
 export async function allReleases({ octokit, repo }: GitHubClient): Promise<ApiRelease[]> {

@@ -1,3 +1,4 @@
+import { DEFAULT_CPUS, DEFAULT_MEMORY_MIB } from "../../schema/defaults.ts";
 import type { Arch } from "../../schema/names.ts";
 import { type Accel, EMULATORS } from "../accel.ts";
 
@@ -18,9 +19,9 @@ export interface QemuOptions {
   readonly disk?: string;
   /** Where writes go: to a throwaway overlay, or to the image itself. @default overlay */
   readonly writes?: "overlay" | "image";
-  /** @default 1024 */
+  /** @default DEFAULT_MEMORY_MIB */
   readonly memoryMib?: number | undefined;
-  /** @default 2 */
+  /** @default DEFAULT_CPUS */
   readonly cpus?: number | undefined;
   /** Appended to what every machine boots with. */
   readonly cmdline: readonly string[];
@@ -42,8 +43,6 @@ export interface QemuOptions {
  * that another has just patched: "Oops: int3" in 2 of 85 boots, against none in 70, which took as long.
  */
 const ACCELERATORS: Record<Accel, string> = { kvm: "kvm", tcg: "tcg,thread=single" };
-const MEMORY_MIB = 1024;
-const CPUS = 2;
 /** The address that QEMU's user network gives its one guest. */
 const GUEST_IP = "ip=10.0.2.15::10.0.2.2:255.255.255.0::eth0:off:10.0.2.3";
 
@@ -62,7 +61,7 @@ export function qemuArguments(options: QemuOptions, socket: string): string[] {
     ...["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"],
     ...["-machine", machine, "-accel", ACCELERATORS[options.accel]],
     ...["-cpu", options.accel === "kvm" ? "host" : "max"],
-    ...["-smp", String(options.cpus ?? CPUS), "-m", String(options.memoryMib ?? MEMORY_MIB)],
+    ...["-smp", String(options.cpus ?? DEFAULT_CPUS), "-m", String(options.memoryMib ?? DEFAULT_MEMORY_MIB)],
     ...["-kernel", options.kernel, ...(options.initrd ? ["-initrd", options.initrd] : [])],
     ...["-append", cmdline.join(" ")],
     ...(disk === undefined

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { Audit, type Secret } from "../../../../pipeline/image/rootfs/audit.ts";
+import { Audit, type Meant, type Secret } from "../../../../pipeline/image/rootfs/audit.ts";
 import { type Finding, findingLine } from "../../../../pipeline/image/rootfs/findings.ts";
 import type { Rootfs } from "../../../../pipeline/image/rootfs/normalise.ts";
 import { toTar } from "../../../../pipeline/image/rootfs/normalise.ts";
@@ -164,6 +164,38 @@ describe("the audit", () => {
   ])("does not rely on accounts having been locked: %j %s", async (shadow, what) => {
     const findings = await meaning([]).findings(rawRootfs([], { "etc/shadow": shadow }));
     expect(findings).toEqual([{ id: idOf(what), path: "etc/shadow", what }]);
+  });
+
+  describe("of an image into which root is to log in", () => {
+    const KEYS = "root/.ssh/authorized_keys";
+    const hash = (user: string) => ({ "etc/shadow": `${user}:$y$j9T$abc:1::::::\n` });
+    const ids = async (
+      login: Meant["login"],
+      paths: readonly string[],
+      files: Record<string, string> = {},
+    ) => {
+      const audit = new Audit({ arch: "amd64", program: null, secrets: [], login });
+      return (await audit.findings(rawRootfs(paths, files))).map(({ id }) => id);
+    };
+
+    it("with a key lets that key be, and nothing else", async () => {
+      expect(await ids("key", [KEYS])).toEqual([]);
+      expect(await ids("key", [], hash("root"))).toEqual(["password-hash"]);
+      const others = ["root/.ssh/id_rsa", "home/me/.ssh/authorized_keys", `opt/${KEYS}`];
+      expect(await ids("key", others)).toEqual(["ssh-key", "ssh-key", "ssh-key"]);
+    });
+
+    it("with a password lets root's be, and nothing else", async () => {
+      expect(await ids("password", [], hash("root"))).toEqual([]);
+      expect(await ids("password", [], hash("me"))).toEqual(["password-hash"]);
+      expect(await ids("password", [], { "etc/shadow": "root::1::::::\n" })).toEqual(["no-password"]);
+      expect(await ids("password", [], { "etc/gshadow": "root:$6$hash::\n" })).toEqual(["password-hash"]);
+      expect(await ids("password", [KEYS])).toEqual(["ssh-key"]);
+    });
+
+    it("is refused all of it where nothing was asked for", async () => {
+      expect(await ids(undefined, [KEYS], hash("root"))).toEqual(["ssh-key", "password-hash"]);
+    });
   });
 
   it("finds nothing in a group that has no password at all: nobody can join it", async () => {

@@ -1,0 +1,52 @@
+import type Docker from "dockerode";
+import { PipelineError } from "../../util/error.ts";
+import type { Run } from "../../util/progress.ts";
+import { type Ext4Options, makeExt4 } from "../formats/ext4.ts";
+import { Audit, type Meant } from "./audit.ts";
+import { type Finding, findingLine } from "./findings.ts";
+import { type Rootfs, toTar } from "./normalise.ts";
+
+/** Findings shown when an audit refuses an image. */
+const SHOWN_FINDINGS = 20;
+
+export interface AuditedImageOptions extends Omit<Ext4Options, "contentBytes"> {
+  /** What is made, for errors: a cell's id, an image's name. */
+  readonly title: string;
+  readonly meant: Meant;
+}
+
+/**
+ * Makes an ext4 image of a root file system, and audits every byte on its way. Each image of this project is made here.
+ * @throws PipelineError with what the audit found
+ */
+export async function makeAuditedImage(
+  docker: Docker,
+  rootfs: Rootfs,
+  { title, meant, ...ext4 }: AuditedImageOptions,
+  run: Run,
+): Promise<void> {
+  run.progress.step("make the ext4 image");
+  const audit = new Audit(meant);
+  const contentBytes = rootfs.entries.reduce((sum, entry) => sum + rootfs.sizeOf(entry), 0);
+  let done = 0;
+  const tar = toTar(rootfs, (entry, chunk) => {
+    audit.chunk(entry, chunk);
+    done += chunk.length;
+    run.progress.bytes(done, contentBytes);
+  });
+  await makeExt4(docker, tar, { ...ext4, contentBytes }, run);
+  const findings = await audit.findings(rootfs);
+  if (findings.length > 0) throw refused(title, findings);
+}
+
+function refused(title: string, findings: readonly Finding[]): PipelineError {
+  const shown = findings.slice(0, SHOWN_FINDINGS).map((finding) => `- ${findingLine(finding)}`);
+  const more = findings.length - shown.length;
+  return new PipelineError(
+    `the audit refuses ${title}: ${findings.length} findings in its root file system`,
+    {
+      code: "audit-refused",
+      details: [...shown, ...(more > 0 ? [`- and ${more} more`] : [])],
+    },
+  );
+}
