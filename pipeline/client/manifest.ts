@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import type { Cells } from "../schema/cells.ts";
+import { DEFAULT_VMM } from "../schema/defaults.ts";
 import { assetNames, type Coordinates, cellId } from "../schema/kinds/index.ts";
 import { MANIFEST_PATH, Manifest } from "../schema/manifest.ts";
 import { type Arch, kernelFormatOf, type Vmm } from "../schema/names.ts";
@@ -24,7 +25,7 @@ export interface ImageQuery extends BaseQuery {
 export interface BaseQuery {
   /** @default this machine's */
   readonly arch?: Arch;
-  /** @default qemu */
+  /** @default DEFAULT_VMM */
   readonly vmm?: Vmm;
   /** @default the manifest's default flavor */
   readonly flavor?: string | undefined;
@@ -33,7 +34,7 @@ export interface BaseQuery {
 const withDefaults = <T extends BaseQuery>(manifest: Manifest, query: T) => ({
   ...query,
   arch: query.arch ?? hostArch(),
-  vmm: query.vmm ?? ("qemu" as const),
+  vmm: query.vmm ?? DEFAULT_VMM,
   flavor: query.flavor ?? defaultFlavor(manifest),
 });
 type Image = ReturnType<typeof withDefaults<ImageQuery>>;

@@ -5,6 +5,8 @@
 export const ERROR_CODES = {
   "invalid-input":
     "A flag, a variable, a file or a declaration holds something that cannot be used; the message says what is expected.",
+  "unknown-name":
+    "There is no cell, preset, flavor or machine of that name; the message lists those that there are.",
   interrupted:
     "Ctrl-C, `kill` or a closed terminal ended the command. Nothing is half-written; run it again.",
   // This machine.

@@ -50,7 +50,9 @@ export const printable = (text: string): string =>
 
 /** `unknown preset "x"; one of: codex, pi`: an unknown name, with the names that exist. */
 export function unknownName(kind: string, name: string, known: Iterable<string>): PipelineError {
-  return new PipelineError(`unknown ${kind} "${name}"; one of: ${[...known].join(", ")}`);
+  return new PipelineError(`unknown ${kind} "${name}"; one of: ${[...known].join(", ")}`, {
+    code: "unknown-name",
+  });
 }
 
 /** What was wrong in the end: the last of a chain of causes. */

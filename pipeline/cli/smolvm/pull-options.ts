@@ -1,6 +1,7 @@
 import { type Command, Option } from "commander";
 import { bundledCells } from "../../client/bundled.ts";
 import type { PullOptions } from "../../client/pull.ts";
+import { DEFAULT_VMM } from "../../schema/defaults.ts";
 import { flavorsOf, ofKind } from "../../schema/kinds/index.ts";
 import { ARCHS, type Arch, VMMS, type Vmm } from "../../schema/names.ts";
 import type { Run } from "../../util/progress.ts";
@@ -29,7 +30,7 @@ export const withImageOptions = (command: Command): Command =>
   command
     .option("--flavor <name>", "the distribution it is made from (default: the release's default flavor)")
     .addOption(new Option("--arch <arch>", "of the guest").choices(ARCHS).default(hostArch()))
-    .addOption(new Option("--vmm <vmm>", "what it is started with").choices(VMMS).default("qemu"))
+    .addOption(new Option("--vmm <vmm>", "what it is started with").choices(VMMS).default(DEFAULT_VMM))
     .option(
       "--mirror <url|dir>",
       "a place that has the release's files, tried first; may be given again",

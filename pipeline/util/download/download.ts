@@ -54,18 +54,18 @@ export const toFile = (path: string): Sink => ({
  */
 export async function download(request: DownloadRequest, sink: () => Sink, run: Run): Promise<Downloaded> {
   try {
-    return await once(request, sink(), run);
+    return await once(request, sink, run);
   } catch (error) {
     if (!(error instanceof Changed)) throw error;
   }
   try {
-    return await once(request, sink(), run);
+    return await once(request, sink, run);
   } catch (error) {
     throw error instanceof Changed ? new SourceError(error.message, { cause: error }) : error;
   }
 }
 
-async function once(request: DownloadRequest, sink: Sink, run: Run): Promise<Downloaded> {
+async function once(request: DownloadRequest, open: () => Sink, run: Run): Promise<Downloaded> {
   const { from, sha256, size, most, giveUpMs } = request;
   const started = performance.now();
   const hash = createHash("sha256");
@@ -76,6 +76,8 @@ async function once(request: DownloadRequest, sink: Sink, run: Run): Promise<Dow
     from.kind === "path"
       ? fromDisk(from.path)
       : overHttp(from.url, { size, giveUpMs, patience: { ...PATIENCE, ...request.patience } }, run);
+  // Nothing is opened, and no program started, for what cannot be asked for at all.
+  const sink = open();
   const limit = size ?? most;
   const watched = async function* () {
     try {

@@ -169,8 +169,8 @@ class Transfer {
 
   #waitForByte(): void {
     const { giveUpMs } = this.#options;
-    const { abort } = this.#tooLong;
-    if (giveUpMs !== undefined) this.#timer = setTimeout(abort.bind(this.#tooLong), giveUpMs);
+    const controller = this.#tooLong;
+    if (giveUpMs !== undefined) this.#timer = setTimeout(() => controller.abort(), giveUpMs);
   }
 }
 

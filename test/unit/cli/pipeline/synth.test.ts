@@ -114,7 +114,7 @@ describe.concurrent("a command that changes nothing", () => {
     const { exitCode, stderr } = await copy.run(["cell", "codx-amd64-debian", "--debug"]);
     expect(exitCode).toBe(2);
     expect(stderr).toMatch(
-      /^error: unknown preset "codx".*\ncode: invalid-input \(see docs\/errors\.md\)\nPipelineError: .*\n {4}at /,
+      /^error: unknown preset "codx".*\ncode: unknown-name \(see docs\/errors\.md\)\nPipelineError: .*\n {4}at /,
     );
   });
 

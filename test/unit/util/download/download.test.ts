@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { type DownloadRequest, download, toFile } from "../../../../pipeline/util/download/download.ts";
 import { SourceError, Unavailable } from "../../../../pipeline/util/download/source.ts";
 import { PipelineError } from "../../../../pipeline/util/error.ts";
@@ -138,6 +138,16 @@ describe("a download", () => {
     expect(error).toBeInstanceOf(Unavailable);
     expect(error.message).toBe("HTTP 503 Service Unavailable");
     expect(server.requests).toHaveLength(1);
+  });
+
+  it("opens nothing where the proxy's variable is wrong", async () => {
+    vi.stubEnv("HTTPS_PROXY", "nonsense");
+    onTestFinished(() => void vi.unstubAllEnvs());
+    const sink = vi.fn(() => toFile(target));
+    const from = { kind: "address", url: `${server.url}/file` } as const;
+    const error = await failureOf(download({ from }, sink, recordedRun()));
+    expect(error.message).toContain("HTTPS_PROXY does not hold a proxy's http(s) address");
+    expect(sink).not.toHaveBeenCalled();
   });
 
   it("does not ask twice for what is not there", async () => {
