@@ -138,7 +138,7 @@ describe("images of one's own", () => {
       });
       expect(() => statSync(join(home, "images/planted"))).toThrow("ENOENT");
     } finally {
-      execFileSync("docker", ["rmi", "-f", baseImage]);
+      execFileSync("docker", ["rmi", "-f", baseImage, "smolvm/built-planted:latest"]);
     }
   });
 
