@@ -9,6 +9,8 @@ export type Operation =
   | "delete-release"
   | "list-assets"
   | "get-asset"
+  /** The bytes of an asset, which another origin has. */
+  | "download-asset"
   | "delete-asset"
   | "upload-asset"
   | "git"
@@ -25,7 +27,7 @@ export type Failure =
       readonly message?: string;
       readonly lists?: number;
     }
-  /** The connection breaks: before anything was done, in the middle of an upload, or when all was done. */
+  /** The connection breaks: before anything was done, in the middle of an upload or a download, or when all was done. */
   | { readonly kind: "reset"; readonly when: "before" | "during" | "after"; readonly lists?: number }
   /** Nobody answers any more: before or after it was done. */
   | { readonly kind: "silence"; readonly when: "before" | "after" }

@@ -8,6 +8,8 @@ export type ApiAsset = components["schemas"]["release-asset"];
 export interface HeldAsset {
   readonly id: number;
   readonly name: string;
+  /** The header that it was uploaded with. */
+  readonly contentType: string | undefined;
   /** `open` in the description of the API; what a dead upload leaves is `starter` on the real one. */
   state: "uploaded" | "open" | "starter";
   bytes: Buffer;
@@ -25,7 +27,7 @@ export interface HeldRelease {
   /** Its title. */
   readonly name: string;
   draft: boolean;
-  readonly body: string;
+  readonly body: string | null;
   readonly commit: string;
   makeLatest: string | undefined;
   assets: HeldAsset[];
@@ -38,6 +40,14 @@ export interface HeldPull {
   readonly base: string;
   readonly title: string;
   readonly body: string;
+  open: boolean;
+}
+
+/** A commit by its identifier, which here is that of its files. */
+export interface HeldCommit {
+  readonly sha: string;
+  readonly message: string;
+  readonly parents: readonly string[];
 }
 
 type Access = "none" | "read" | "write";
@@ -54,6 +64,8 @@ export class GitHub {
   /** branch -> path -> text. */
   readonly branches = new Map<string, Record<string, string>>([["main", {}]]);
   readonly commits = new Map<string, Record<string, string>>();
+  /** What was committed, in order. */
+  readonly log: HeldCommit[] = [];
   readonly trees = new Map<string, Record<string, string>>();
   readonly tokens = new Map<string, Permissions>([["good", { contents: "write", pull_requests: "write" }]]);
   /** Whether a release that is published takes no more uploads. */
@@ -95,6 +107,7 @@ export class GitHub {
       id: this.nextId(),
       name,
       bytes: Buffer.from(bytes),
+      contentType: undefined,
       state: "uploaded",
       hidden: 0,
       untold: 0,

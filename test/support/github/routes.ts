@@ -20,6 +20,8 @@ export interface Request {
   readonly accept: string;
   /** The header `content-length`. */
   readonly length: string | undefined;
+  /** The header `content-type`. */
+  readonly contentType: string | undefined;
   readonly failure: Failure | undefined;
   readonly api: string;
   readonly uploads: string;
@@ -226,6 +228,7 @@ function uploadAsset(request: Request, id: string): Answer {
         ? Buffer.from(body.map((byte) => byte ^ 1))
         : body;
   const asset = github.addAsset(release, name, bytes, {
+    contentType: request.contentType,
     hidden: staleness(failure),
     untold: failure?.kind === "no-digest" ? failure.answers : 0,
   });
@@ -269,8 +272,12 @@ function createTree(request: Request): Answer {
 }
 
 function createCommit(request: Request): Answer {
-  const files = request.github.trees.get(String(json(request).tree));
-  return files ? { status: 201, body: { sha: remember(request.github.commits, files) } } : NOT_FOUND;
+  const { tree, message, parents } = json(request) as { tree: string; message: string; parents: string[] };
+  const files = request.github.trees.get(tree);
+  if (!files) return NOT_FOUND;
+  const id = remember(request.github.commits, files);
+  request.github.log.push({ sha: id, message, parents });
+  return { status: 201, body: { sha: id } };
 }
 
 function createRef(request: Request): Answer {
@@ -283,20 +290,29 @@ function createRef(request: Request): Answer {
 }
 
 function updateRef(request: Request, branch: string): Answer {
-  request.github.branches.set(
-    decodeURIComponent(branch),
-    request.github.commits.get(String(json(request).sha))!,
-  );
+  const { github } = request;
+  const { sha: id, force } = json(request) as { sha: string; force?: boolean };
+  const name = decodeURIComponent(branch);
+  const files = github.commits.get(id);
+  if (!files || !github.branches.has(name)) {
+    return { status: 422, body: { message: files ? "Reference does not exist" : "Object does not exist" } };
+  }
+  const now = sha(github.branches.get(name));
+  const follows = id === now || github.log.some((each) => each.sha === id && each.parents.includes(now));
+  if (!force && !follows) return { status: 422, body: { message: "Update is not a fast forward" } };
+  github.branches.set(name, files);
   return { status: 200, body: {} };
 }
 
 function listPulls(request: Request): Answer {
   const [owner] = request.github.repository.split("/");
   const head = request.url.searchParams.get("head");
+  const state = request.url.searchParams.get("state") ?? "open";
   return paged(
     request,
     request.github.pulls
       .filter((pull) => head === `${owner}:${pull.head}`)
+      .filter(({ open }) => state === "all" || state === (open ? "open" : "closed"))
       .map((pull) => describePull(request, pull.number)),
   );
 }
@@ -311,7 +327,7 @@ function createPull(request: Request): Answer {
     };
   }
   const { head, base, title, body } = json(request) as Record<string, string>;
-  if (github.pulls.some((pull) => pull.head === head)) {
+  if (github.pulls.some((pull) => pull.open && pull.head === head)) {
     return {
       status: 422,
       body: {
@@ -321,7 +337,7 @@ function createPull(request: Request): Answer {
     };
   }
   const number = github.pulls.length + 1;
-  github.pulls.push({ number, head: head!, base: base!, title: title!, body: body! });
+  github.pulls.push({ number, head: head!, base: base!, title: title!, body: body!, open: true });
   return { status: 201, body: describePull(request, number) };
 }
 

@@ -57,6 +57,10 @@ export class GitHubServer {
       if (authorization)
         return send(response, { status: 400, body: { message: "the token was sent to a third party" } });
       const held = this.github.asset(Number(url.pathname.slice(1)));
+      const failure = this.faults.take("download-asset");
+      if (failure?.kind === "meanwhile") failure.act(this.github);
+      if (isBefore(failure)) return this.#fail(failure, response);
+      if (held && breaks(failure)) return breakOff(response, held.asset.bytes);
       return send(response, held ? { status: 200, bytes: held.asset.bytes } : NOT_FOUND);
     }
     const permissions: Permissions | undefined = authorization
@@ -75,6 +79,7 @@ export class GitHubServer {
       ...{ api: this.#origins[0]!, uploads: this.#origins[1]!, objects: this.#origins[2]! },
       accept: incoming.headers.accept ?? "",
       length: incoming.headers["content-length"],
+      contentType: incoming.headers["content-type"],
       authorized: authorization !== undefined,
     };
     const answer = route.handle(request);
@@ -152,6 +157,12 @@ function send(response: ServerResponse, answer: Answer): void {
   response
     .writeHead(answer.status, { "content-type": "application/json; charset=utf-8" })
     .end(JSON.stringify(answer.body));
+}
+
+/** Sends half of the bytes, and breaks the connection. */
+function breakOff(response: ServerResponse, bytes: Buffer): void {
+  response.writeHead(200, { "content-type": "application/octet-stream", "content-length": bytes.length });
+  response.write(bytes.subarray(0, bytes.length / 2), () => response.destroy());
 }
 
 function cutShort(response: ServerResponse, answer: Answer): void {

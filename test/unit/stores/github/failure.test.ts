@@ -148,7 +148,7 @@ describe("what GitHub answers is put into one line that says what to do", () => 
   it("keeps the codes of a refusal, and nothing else that may be there", () => {
     const data = { errors: [{ code: "already_exists" }, { code: 7 }, null, "text"] };
     expect(answered(422, "no", {}, data).codes).toEqual(["already_exists"]);
-    for (const other of [undefined, "text", { errors: "text" }, {}]) {
+    for (const other of [undefined, null, "text", { errors: "text" }, {}]) {
       expect(answered(422, "no", {}, other).codes).toEqual([]);
     }
   });

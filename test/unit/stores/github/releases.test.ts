@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { writeFileSync } from "node:fs";
+import { readdirSync, readlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { storedAsset } from "../../../../pipeline/stores/github/api.ts";
@@ -39,7 +39,11 @@ afterEach(() => server.stop());
 const stored = (id: number, state: "draft" | "published" = "draft"): StoredRelease => ({
   ...{ id: String(id), tag: TAG, state, url: "" },
 });
-const status = (code: number): Failure => ({ kind: "status", status: code, when: "before" });
+const status = (code: number, when: "before" | "after" = "before"): Failure => ({
+  ...{ kind: "status", status: code, when },
+});
+/** GitHub asks to wait a second, of its own time. */
+const limited: Failure = { kind: "status", status: 429, when: "before", headers: { "retry-after": "1" } };
 const fault = (on: Fault["on"], failure: Failure, times = 99) => server.faults.add({ on, failure, times });
 const count = (request: RegExp) => server.requests.filter((each) => request.test(each)).length;
 function file(name = "a.zst", bytes = "the bytes"): Outgoing {
@@ -131,9 +135,60 @@ describe("a release on GitHub", () => {
     expect(count(/^PATCH/)).toBe(0);
   });
 
-  it("may be removed twice; whoever may not is told so", async () => {
+  it("is tried to be created as often as one was told, and then the reason is said", async () => {
+    fault("create-release", status(503));
+    await expect(store.prepare(TAG)).rejects.toThrow(/^GitHub answers 503/);
+    expect(count(/^POST/)).toBe(FAST.attempts);
+  });
+
+  it("is created once where the answer is lost, and the list shows it only when it is read the last time", async () => {
+    // Others have drafts without a text, which cannot have our mark.
+    const theirs = server.github.addRelease("v2", { body: null });
+    fault("create-release", { kind: "reset", when: "after", lists: FAST.polls - 1 }, 1);
+    const { id } = await store.prepare(TAG);
+    expect(count(/^POST/)).toBe(1);
+    expect(server.github.releases.map((release) => release.id)).toEqual([theirs.id, Number(id)]);
+    // There is one, and so nothing to clear away.
+    expect(count(/^DELETE/)).toBe(0);
+  });
+
+  it("is the draft, also where somebody publishes one of the same tag while it is created", async () => {
+    const act = () => void server.github.addRelease(TAG, { draft: false });
+    fault("create-release", { kind: "meanwhile", act }, 1);
+    const { id, state } = await store.prepare(TAG);
+    expect(state).toBe("draft");
+    expect(server.github.release(Number(id))).toMatchObject({ draft: true });
+    expect(server.github.releases).toHaveLength(2);
+  });
+
+  it("that somebody else has made without a text is not ours to clear away", async () => {
+    const theirs = server.github.addRelease(TAG, { body: null });
+    const ours = server.github.addRelease(TAG, { body: "<!-- prepared x -->" });
+    expect((await store.prepare(TAG)).id).toBe(String(theirs.id));
+    expect(server.github.releases).toEqual([theirs]);
+    expect(ours.draft).toBe(true);
+  });
+
+  it("is published, and stays, although nothing is on it and we have made it", async () => {
+    const draft = server.github.addRelease(TAG, { body: "<!-- prepared x -->" });
+    expect(await store.publish(stored(draft.id))).toMatchObject({ id: String(draft.id), state: "published" });
+    expect(server.github.releases.map(({ id }) => id)).toEqual([draft.id]);
+    expect(count(/^PATCH/)).toBe(1);
+  });
+
+  it("whose tag is dropped whatever is done is tried to be published so often, and no more", async () => {
+    const draft = server.github.addRelease(TAG);
+    fault("update-release", { kind: "drop-tag" });
+    await expect(store.publish(stored(draft.id))).rejects.toThrow(
+      /^images-v1 does not become public under its tag on example\/images on GitHub: look at https:/,
+    );
+    expect(count(/^PATCH/)).toBe(FAST.attempts);
+  });
+
+  it("may be removed twice, each time with one request; whoever may not is told so", async () => {
     const { id } = server.github.addRelease(TAG);
     await store.remove(stored(id));
+    expect([count(/^DELETE/), run.warnings]).toEqual([1, []]);
     await store.remove(stored(id));
     expect(server.github.releases).toEqual([]);
     fault("delete-release", status(422));
@@ -164,6 +219,10 @@ describe("an asset on GitHub", () => {
     server.requests.length = 0;
     expect(await store.assets(stored(release.id), ["a.zst", "b.zst"])).toHaveLength(1);
     expect(count(/^GET .*\/assets$/)).toBe(FAST.polls + 1);
+    // It is on the list, and not whole: that is no better.
+    server.requests.length = 0;
+    await store.assets(stored(release.id), ["a.zst"]);
+    expect(count(/^GET .*\/assets$/)).toBe(FAST.polls + 1);
     server.requests.length = 0;
     await store.assets(stored(release.id));
     expect(count(/^GET .*\/assets$/)).toBe(1);
@@ -179,6 +238,41 @@ describe("an asset on GitHub", () => {
     expect(await store.digest({ ...asset, sha256: "told" })).toBe("told");
     expect(server.requests).toEqual([]);
     expect(await store.hash({ ...asset, sha256: "told" })).toBe(sha256);
+  });
+
+  const untold = () => {
+    const { id } = server.github.addAsset(server.github.addRelease(TAG), "a.zst", "the bytes");
+    return { id: String(id), name: "a.zst", size: 9, complete: true, sha256: undefined };
+  };
+
+  it("is downloaded again to be hashed where the connection breaks in the middle", async () => {
+    const asset = untold();
+    fault("download-asset", { kind: "reset", when: "during" }, 2);
+    expect(await store.hash(asset)).toBe(file().sha256);
+    expect(run.warnings).toEqual(
+      Array(2).fill(expect.stringMatching(/^the download of a\.zst broke off \(.+\); trying again$/)),
+    );
+  });
+
+  it("is not downloaded for ever: the last failure is said", async () => {
+    const asset = untold();
+    fault("download-asset", { kind: "reset", when: "during" });
+    await expect(store.hash(asset)).rejects.toThrow(/^the download of a\.zst broke off \(.+\)$/);
+    expect(count(/^GET .*\/releases\/assets\/\d+$/)).toBe(FAST.attempts);
+  });
+
+  it("is asked for once to be hashed where GitHub refuses, and GitHub's reason is said", async () => {
+    const asset = untold();
+    fault("get-asset", status(422));
+    await expect(store.hash(asset)).rejects.toThrow(/^GitHub refuses: 422/);
+    expect(count(/^GET/)).toBe(1);
+  });
+
+  it("is downloaded no further when the work is interrupted", async () => {
+    const asset = untold();
+    fault("download-asset", { kind: "meanwhile", act: () => run.interrupt(new Error("Ctrl-C")) });
+    await expect(store.hash(asset)).rejects.toThrow("Ctrl-C");
+    expect(count(/^GET .*\/releases\/assets\/\d+$/)).toBe(1);
   });
 
   it("is never taken from a published release, and taken from a draft once", async () => {
@@ -206,6 +300,74 @@ describe("an upload", () => {
     expect(count(/^POST/)).toBe(1);
   });
 
+  it("is sent as bytes of no particular kind, whole", async () => {
+    const release = server.github.addRelease(TAG);
+    await store.send(stored(release.id), file());
+    expect(release.assets).toEqual([
+      expect.objectContaining({ name: "a.zst", contentType: "application/octet-stream" }),
+    ]);
+    expect(release.assets[0]!.bytes.toString()).toBe("the bytes");
+  });
+
+  it("was sent by us where it has arrived and the answer is lost, and is not sent again", async () => {
+    const release = server.github.addRelease(TAG);
+    fault("upload-asset", { kind: "reset", when: "after" }, 1);
+    expect(await store.send(stored(release.id), file())).toBe("sent");
+    expect(count(/^POST/)).toBe(1);
+  });
+
+  it("whose wrong bytes could not be removed at once is mended, since they are ours", async () => {
+    const release = server.github.addRelease(TAG);
+    fault("upload-asset", { kind: "corrupt" }, 1);
+    // As often as one request is tried: the removal itself fails.
+    fault("delete-asset", limited, FAST.attempts);
+    expect(await store.send(stored(release.id), file())).toBe("sent");
+    expect(release.assets.map(({ bytes }) => bytes.toString())).toEqual(["the bytes"]);
+    expect(count(/^POST/)).toBe(2);
+  });
+
+  it("whose wrong bytes somebody has published meanwhile leaves them, and says what is there", async () => {
+    const release = server.github.addRelease(TAG);
+    fault("upload-asset", { kind: "corrupt", lost: true }, 1);
+    const act = () => {
+      release.draft = false;
+    };
+    server.faults.add({ on: "get-release", failure: { kind: "meanwhile", act }, from: 2 });
+    await expect(store.send(stored(release.id), file())).rejects.toThrow(
+      /^a\.zst is on example\/images on GitHub with other bytes/,
+    );
+    expect(release.assets).toHaveLength(1);
+    expect(count(/^DELETE/)).toBe(0);
+  });
+
+  it("under a name that is taken, and that the list does not show, ends by saying so", async () => {
+    const release = server.github.addRelease(TAG);
+    server.github.addAsset(release, "a.zst", "theirs", { hidden: 99 });
+    await expect(store.send(stored(release.id), file())).rejects.toThrow(
+      /^a\.zst exists, and is not listed$/,
+    );
+    expect(count(/^POST/)).toBe(FAST.attempts);
+    expect(release.assets.map(({ bytes }) => bytes.toString())).toEqual(["theirs"]);
+  });
+
+  it("that is refused does not keep the file open", async () => {
+    const release = server.github.addRelease(TAG);
+    const large = file("large.zst", "x".repeat(8 << 20));
+    fault("upload-asset", status(422), 1);
+    await expect(store.send(stored(release.id), large)).rejects.toThrow(/^large\.zst: GitHub refuses: 422/);
+    const open = () => {
+      const links = readdirSync("/proc/self/fd").map((fd) => {
+        try {
+          return readlinkSync(`/proc/self/fd/${fd}`);
+        } catch {
+          return "";
+        }
+      });
+      return links.includes(large.path);
+    };
+    await expect.poll(open).toBe(false);
+  });
+
   it("to a published release is refused, unless its very bytes are there", async () => {
     const release = server.github.addRelease(TAG, { draft: false });
     server.github.addAsset(release, "a.zst", "the bytes");
@@ -220,18 +382,27 @@ describe("an upload", () => {
 
   it("of other bytes leaves what is there, also after a try that failed for a limit", async () => {
     const release = server.github.addRelease(TAG);
-    fault("upload-asset", { ...status(429), headers: { "retry-after": "1" } } as Failure, 1);
-    fault(
-      "list-assets",
-      { kind: "meanwhile", act: () => void server.github.addAsset(release, "a.zst", "theirs") },
-      1,
-    );
+    fault("upload-asset", limited, 1);
+    // Whoever puts it there does so while we wait for the limit.
+    const act = () => void server.github.addAsset(release, "a.zst", "theirs");
+    server.faults.add({ on: "list-assets", failure: { kind: "meanwhile", act }, from: 2 });
     server.github.addAsset(release, "other.zst", "x");
     await expect(store.send(stored(release.id), file())).rejects.toThrow("with other bytes");
     expect(release.assets.map(({ name, bytes }) => `${name} ${bytes}`)).toEqual([
       "other.zst x",
       "a.zst theirs",
     ]);
+    expect(count(/^POST/)).toBe(1);
+  });
+
+  it("whose bytes arrive wrong every time says so of the file once, and leaves none of them", async () => {
+    const release = server.github.addRelease(TAG);
+    fault("upload-asset", { kind: "corrupt" });
+    await expect(store.send(stored(release.id), file())).rejects.toThrow(
+      /^a\.zst has arrived with other bytes than were sent \(9 of 9\)$/,
+    );
+    expect(count(/^POST/)).toBe(FAST.attempts);
+    expect(release.assets).toEqual([]);
   });
 
   it("that fails for good names the file, what was wrong, and how often was tried", async () => {
@@ -269,6 +440,21 @@ describe("a request to GitHub", () => {
       "GitHub's answer was cut short; trying again",
       "GitHub answers 503 (Server Error); trying again",
     ]);
+  });
+
+  it("is made as often as one was told, and no more", async () => {
+    fault("list-releases", status(503));
+    await expect(store.list()).rejects.toThrow(/^GitHub answers 503/);
+    expect(count(/^GET/)).toBe(FAST.attempts);
+  });
+
+  it("says who asks; what Octokit warns of reaches whoever watches, and no more than that", () => {
+    const { octokit } = client;
+    expect(octokit.request.endpoint("GET /x").headers["user-agent"]).toMatch(/^smolvm-images /);
+    octokit.log.warn("this is deprecated");
+    expect(run.warnings).toEqual(["this is deprecated"]);
+    for (const level of ["debug", "info", "error"] as const) octokit.log[level]("a request");
+    expect(run.warnings).toHaveLength(1);
   });
 
   it("names the repository and the address where that is not there", async () => {
@@ -359,11 +545,61 @@ describe("a proposal", () => {
     await propose(client, proposal);
     expect(server.github.branches.get("recorded/x")).toEqual({ "README.md": "hello", ...proposal.files });
     expect(server.github.pulls).toEqual([
-      { number: 1, head: "recorded/x", base: "main", title: "Record", body: "Because." },
+      { number: 1, head: "recorded/x", base: "main", title: "Record", body: "Because.", open: true },
     ]);
     await propose(client, { ...proposal, branch: "recorded/y", base: "next" });
     expect(server.github.branches.get("recorded/y")).toEqual({ "other.md": "x", ...proposal.files });
     expect(server.github.pulls[1]).toMatchObject({ head: "recorded/y", base: "next" });
+  });
+
+  it("is one commit on top of the branch that it is for", async () => {
+    server.github.branches.set("main", { "README.md": "hello" });
+    await propose(client, proposal);
+    const { data: main } = await client.octokit.rest.git.getRef({ ...client.repo, ref: "heads/main" });
+    expect(server.github.log).toMatchObject([{ message: "Record", parents: [main.object.sha] }]);
+  });
+
+  it("is none where the branch has these very files", async () => {
+    server.github.branches.set("main", { "README.md": "hello", ...proposal.files });
+    expect(await propose(client, proposal)).toBeUndefined();
+    expect(server.github.log).toEqual([]);
+    expect([...server.github.branches.keys()]).toEqual(["main"]);
+    expect(server.github.pulls).toEqual([]);
+  });
+
+  it("that is made again replaces the files of the first one, in the same pull request", async () => {
+    const first = await propose(client, proposal);
+    expect(first).toBe("https://github.com/example/images/pull/1");
+    const files = { "c.json": "[1]\n" };
+    expect(await propose(client, { ...proposal, files })).toBe(first);
+    // On top of main, not of the first proposal.
+    expect(server.github.branches.get("recorded/x")).toEqual(files);
+    expect(server.github.pulls).toHaveLength(1);
+    expect(count(/^POST .*\/pulls$/)).toBe(1);
+  });
+
+  it("of which the first pull request is closed opens another one", async () => {
+    await propose(client, proposal);
+    server.github.pulls[0]!.open = false;
+    const files = { "c.json": "[1]\n" };
+    expect(await propose(client, { ...proposal, files })).toMatch(/\/pull\/2$/);
+    expect(server.github.pulls.map(({ open }) => open)).toEqual([false, true]);
+  });
+
+  it("whose answer is lost is looked up, and not made twice", async () => {
+    fault("create-pull", status(502, "after"), 1);
+    expect(await propose(client, proposal)).toMatch(/\/pull\/1$/);
+    expect(count(/^POST .*\/pulls$/)).toBe(1);
+    expect(server.github.pulls).toHaveLength(1);
+  });
+
+  it("whose branch GitHub refuses for another reason than that it is there changes nothing", async () => {
+    server.github.branches.set("recorded/x", { "theirs.md": "x" });
+    // The sixth request of git's: repository, branch, commit, tree, commit, and then the new branch.
+    server.faults.add({ on: "git", failure: status(409), from: 6 });
+    await expect(propose(client, proposal)).rejects.toThrow(/^GitHub refuses: 409/);
+    expect(server.github.branches.get("recorded/x")).toEqual({ "theirs.md": "x" });
+    expect(server.github.pulls).toEqual([]);
   });
 
   it("is refused with GitHub's reason where that is no matter of permissions", async () => {
@@ -376,7 +612,7 @@ describe("a proposal", () => {
   it("says what is not allowed in GitHub's words", async () => {
     server.github.pullsAllowed = false;
     await expect(propose(client, proposal)).rejects.toThrow(
-      /^the token may not open a pull request \(the token may not do this/,
+      /^the token may not open a pull request \(the token may not do this .*\): the job needs `permissions: \{ pull-requests: write \}`, and the repository's settings must let Actions create them$/,
     );
   });
 
