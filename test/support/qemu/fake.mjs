@@ -2,14 +2,15 @@
 //   run             prints the marks of /init, serves SSH, and ends when PID 1 is told to
 //   probe           prints what the kernel's probe does, and ends
 //   internal-error  makes a virtual CPU and stops the guest at its first instructions
-//   io-error        runs, and stops the guest at the first command over SSH that is not `kill`
+//   io-error        runs, and stops the guest at the first command over SSH that is not `kill`; it hears no SIGTERM then
+//   stays           runs, and the guest does not power off when it is told to
 //   refuse          runs, and its SSH refuses every key
 //   silent          runs, and the guest never prints anything
 //   hang            the guest prints a line and no more
 //   panic           the guest prints a panic, and the machine ends
 //   no-device       ends at once, as without /dev/kvm
 //   PATH            is the program at PATH instead, with emulation whatever was asked for
-// FAKE_QEMU_LOG is a file to which the accelerator of each start is added.
+// FAKE_QEMU_LOG is a file to which the accelerator of each start is added, and `told to power off`.
 import { spawn } from "node:child_process";
 import { appendFileSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
@@ -71,8 +72,12 @@ async function startGuest() {
     });
     client.on("session", (accept) => {
       accept().on("exec", (acceptCommand, _, { command }) => {
+        if (command === "kill -TERM 1" && mode === "stays") {
+          return appendFileSync(process.env.FAKE_QEMU_LOG, "told to power off\n");
+        }
         if (command === "kill -TERM 1") process.exit(0);
         if (mode === "io-error") {
+          process.on("SIGTERM", () => {});
           event("BLOCK_IO_ERROR", { device: "root", reason: "No space left on device" });
           return stop("io-error");
         }
@@ -117,7 +122,7 @@ async function startGuest() {
   if (mode === "internal-error") {
     process.stderr.write("KVM internal error. Suberror: 1\nEAX=00000000\n");
     stop("internal-error");
-  } else if (["run", "io-error", "refuse"].includes(mode)) {
+  } else if (["run", "io-error", "refuse", "stays"].includes(mode)) {
     process.stdout.write(`Linux version 6.12\n${stages.join("")}`);
   } else if (mode === "probe") {
     // Even a guest that does so little takes longer than its QEMU is connected to.

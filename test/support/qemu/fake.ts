@@ -9,6 +9,7 @@ export type FakeMode =
   | "internal-error"
   | "io-error"
   | "refuse"
+  | "stays"
   | "silent"
   | "hang"
   | "panic"
@@ -39,7 +40,7 @@ export class FakeQemu {
     };
   }
 
-  /** The accelerator of each start so far. */
+  /** The accelerator of each start so far, and that a guest was told to power off where it does not. */
   get started(): string[] {
     if (!existsSync(this.#log)) return [];
     return readFileSync(this.#log, "utf8").trim().split("\n");
