@@ -43,9 +43,9 @@ describe("a lock that another process has", () => {
     onTestFinished(() => watcher.close());
     await expect.poll(() => tries.size).toBeGreaterThan(3);
     expect([isDone(), readFileSync(path, "utf8")]).toEqual([false, identityOf(owner.pid)]);
-    // It is said once, and nobody tries to break it.
+    // It is said once, and nobody tries to break it: there are only files of the kind that `prune` knows.
     expect(run.warnings).toHaveLength(1);
-    expect([...tries].filter((name) => name?.includes(".break."))).toEqual([]);
+    expect([...tries].filter((name) => !/^lock(\.\d+\.\d+\.partial)?$/.test(name ?? ""))).toEqual([]);
     await removeStale(path, "");
     expect(await isLocked(path)).toBe(true);
     owner.kill("SIGKILL");
@@ -64,6 +64,20 @@ describe("a lock that another process has", () => {
     expect(readFileSync(path, "utf8")).toBe(identityOf(owner.pid));
   });
 
+  it("is looked at a few times a second, and not all the time", async () => {
+    const { directory, run } = contended();
+    await expect.poll(() => run.warnings.length).toBe(1);
+    const tries = new Set<string | null>();
+    const watcher = watch(directory, (_, name) => tries.add(name));
+    onTestFinished(() => watcher.close());
+    const started = performance.now();
+    await expect.poll(() => performance.now() - started, { timeout: 5_000 }).toBeGreaterThan(300);
+    // Each wait is at least 50 ms. A busy machine tries less often, and never more often.
+    const most = 2 + (performance.now() - started) / 50;
+    expect([...tries].filter((name) => name !== "lock").length).toBeLessThanOrEqual(most);
+    run.interrupt(new Error("stop"));
+  });
+
   it("is not waited for where its directory is gone", async () => {
     const { directory, run, waiting } = contended();
     await expect.poll(() => run.warnings.length).toBe(1);
@@ -71,6 +85,40 @@ describe("a lock that another process has", () => {
     await expect(waiting).rejects.toThrow(
       `cannot write to ${directory} (no such file or directory): make it writable, or choose another directory`,
     );
+  });
+});
+
+describe("a lock", () => {
+  it("is nobody's where there is none, or its owner is gone, and is its owner's while that runs", async () => {
+    const path = join(tempDirectory(), "lock");
+    expect(await isLocked(path)).toBe(false);
+    await removeStale(path, "");
+    writeFileSync(path, GONE);
+    expect(await isLocked(path)).toBe(false);
+    writeFileSync(path, identityOf(process.pid));
+    expect(await isLocked(path)).toBe(true);
+    await removeStale(path, "");
+    expect(readFileSync(path, "utf8")).toBe(identityOf(process.pid));
+  });
+
+  it("that somebody removes while the work goes on does not spoil what has come of it", async () => {
+    const path = join(tempDirectory(), "lock");
+    const work = async () => {
+      rmSync(path);
+      return "done";
+    };
+    expect(await withLock(path, silentRun(), work)).toBe("done");
+  });
+
+  it("that nobody can break is not waited for", async () => {
+    const directory = tempDirectory();
+    // The name of the lock itself is not too long, and that of the file beside it is.
+    const path = join(directory, "l".repeat(250));
+    writeFileSync(path, GONE);
+    await expect(removeStale(path, "choose another")).rejects.toThrow(
+      /^cannot write to \S+ \(.*name too long\): choose another$/,
+    );
+    expect(existsSync(path)).toBe(true);
   });
 });
 
@@ -103,6 +151,8 @@ describe("the lock of a process that is gone", () => {
     writeFileSync(path, GONE);
     await removeStale(path, "");
     expect(existsSync(path)).toBe(true);
+    // Not even the file by which this process said that it is at it, too.
+    expect(readdirSync(directory).filter((name) => name.includes(`.${process.pid}`))).toEqual([]);
     rmSync(breaker);
     const seen = new Set<string | null>();
     const watcher = watch(directory, (_, name) => seen.add(name));
@@ -110,9 +160,9 @@ describe("the lock of a process that is gone", () => {
     await removeStale(path, "");
     expect(readdirSync(directory)).toEqual([]);
     // By such a name the next process knows who was at it.
-    await expect
-      .poll(() => [...seen].some((name) => /^lock\.break\.\d+\.\d+_(\d+|-)$/.test(name ?? "")))
-      .toBe(true);
+    const mine = `\\.${identityOf(process.pid).replace(" ", "_")}`;
+    const name = new RegExp(`^lock\\.break\\.\\d+${mine}$`);
+    await expect.poll(() => [...seen].filter((each) => name.test(each ?? ""))).toHaveLength(1);
   });
 });
 
