@@ -75,6 +75,34 @@ describe("the cache", () => {
     expect(await cache.find(KERNEL.sha256)).toBeUndefined();
   });
 
+  it("serves what it has without waiting for whoever has its lock", async () => {
+    await make(ROOTFS, "unpacked");
+    write(`${ROOTFS.sha256}.lock`, HERE);
+    const run = recordedRun();
+    expect(await cache.ensure(ROOTFS, run, () => expect.unreachable())).toBe(at(ROOTFS.sha256));
+    expect(run.warnings).toEqual([]);
+  });
+
+  it("makes a file once for several that want it at the same time", async () => {
+    let made = 0;
+    const ensure = () =>
+      cache.ensure(ROOTFS, silentRun(), async (partial) => {
+        made++;
+        writeFileSync(partial, "unpacked");
+        return { wireSize: 6 };
+      });
+    expect(new Set(await Promise.all([ensure(), ensure(), ensure()]))).toEqual(new Set([at(ROOTFS.sha256)]));
+    expect(made).toBe(1);
+  });
+
+  it("knows what a file is before it is there: whoever is killed in between leaves it known by its hash", async () => {
+    mkdirSync(join(at(ROOTFS.sha256), "in the way"), { recursive: true });
+    await expect(make(ROOTFS, "unpacked")).rejects.toThrow(`cannot write to ${cache.directory} (`);
+    expect(JSON.parse(readFileSync(at(`${ROOTFS.sha256}.json`), "utf8"))).toMatchObject({
+      ...{ ...ROOTFS, schema_version: 2, wire_size: 6, file_sha256: sha256("unpacked") },
+    });
+  });
+
   it("finds no file without its entry, and no entry without its file, or of another file", async () => {
     await make(ROOTFS, "unpacked");
     write(OTHER, "unpacked");
@@ -118,8 +146,10 @@ describe("the cache", () => {
   });
 
   it("is refused before anything comes when there is too little room, with how much that is", async () => {
-    await cache.checkRoom(0);
+    await cache.checkRoom(1 << 20);
     expect(existsSync(cache.directory)).toBe(true);
+    const error = await cache.checkRoom(5e18).catch((reason) => reason);
+    expect(Number(/has (\d+) MB free/.exec(error.message)![1])).toBeGreaterThan(0);
     await expect(cache.checkRoom(5e18)).rejects.toThrow(
       new RegExp(
         `^${cache.directory} has \\d+ MB free, and about \\d+ MB are needed: make room \\(\`smolvm prune\`\\), or .*--cache$`,
@@ -133,6 +163,12 @@ describe("the cache", () => {
     rmSync(at(`${ROOTFS.sha256}.json`));
     for (let time = 0; time < 2; time++) await cache.remove({ path: at(ROOTFS.sha256) });
     expect(readdirSync(cache.directory).sort()).toEqual([KERNEL.sha256, `${KERNEL.sha256}.json`]);
+  });
+
+  it("does not say that a file is gone which it could not remove", async () => {
+    mkdirSync(join(at(OTHER), "a user's"), { recursive: true });
+    await expect(cache.remove({ path: at(OTHER) })).rejects.toThrow();
+    expect(existsSync(join(at(OTHER), "a user's"))).toBe(true);
   });
 });
 
@@ -185,6 +221,16 @@ describe("what is of no use", () => {
     for (const { sha256: name } of [ROOTFS, KERNEL]) rmSync(at(`${name}.lock`));
     for (const name of await leftovers()) await cache.removeLeftover(at(name));
     expect(readdirSync(cache.directory)).toEqual([]);
+  });
+
+  it("is no entry any more whose file has been made again since", async () => {
+    await make(ROOTFS, "unpacked");
+    rmSync(at(ROOTFS.sha256));
+    const [name] = await leftovers();
+    expect(name).toBe(`${ROOTFS.sha256}.json`);
+    await make(ROOTFS, "unpacked");
+    await cache.removeLeftover(at(name!));
+    expect(await cache.find(ROOTFS.sha256)).toBe(at(ROOTFS.sha256));
   });
 
   it("is the lock of a process that is gone, which is not removed from one that has taken it since", async () => {

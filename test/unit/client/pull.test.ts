@@ -86,6 +86,35 @@ describe("pulling an image", () => {
     expect((await pull()).timings).toMatchObject({ downloadMs: 0, finishMs: 0 });
   });
 
+  it("says how long looking it up and finishing took, of all the time that it took", async () => {
+    const before = performance.now();
+    const { timings } = await pull();
+    const all = performance.now() - before;
+    expect(timings.finishMs).toBeGreaterThanOrEqual(0);
+    expect(timings.lookupMs + timings.downloadMs + timings.finishMs).toBeLessThanOrEqual(all);
+  });
+
+  it("reads the manifest from where it is, if that is what it is given", async () => {
+    const directory = tempDirectory();
+    for (const [name, bytes] of release.files) writeFileSync(join(directory, name), bytes);
+    const manifest = join(directory, "manifest.json");
+    // What is released has https addresses; here a mirror has the files.
+    writeFileSync(manifest, JSON.stringify(release.manifest).replaceAll(server.url, "https://example.com"));
+    const { rootfsPath } = await pull({ manifest, mirrors: [directory] });
+    expect(readFileSync(rootfsPath).equals(release.rootfs)).toBe(true);
+  });
+
+  it("looks at what this checkout has built only where neither a manifest nor a mirror is named", async () => {
+    // No VMM of that name is offered: whatever has been built here, this is missing.
+    const query = { ...CODEX, vmm: "libkrun" } as const;
+    const advice = "; to build it here: `npm run cell -- ";
+    await expect(ensureImage(query, { cacheDir })).rejects.toThrow(advice);
+    for (const named of [{ manifest: release.manifest }, { mirrors: [tempDirectory()] }]) {
+      const error = await ensureImage(query, { cacheDir, ...named }).catch((reason) => reason);
+      expect(error).toMatchObject({ name: "NotOffered", message: expect.not.stringContaining(advice) });
+    }
+  });
+
   const size = () => release.files.get(ROOTFS)!.length;
   const onRootfs = (...troubles: Trouble[]) => {
     // The kernel comes first, untroubled: its file is taken from a mirror.
@@ -302,10 +331,16 @@ describe("pulling an image", () => {
     const manifest: Manifest = JSON.parse(JSON.stringify(release.manifest));
     const [row] = manifest.images as { rootfs_size: number }[];
     row!.rootfs_size = 2 ** 50;
-    await expect(pull({ manifest })).rejects.toThrow(
-      / has \d+ MB free, and about \d+ MB are needed: make room/,
-    );
+    const tooLarge = / has \d+ MB free, and about \d+ MB are needed: make room/;
+    await expect(pull({ manifest })).rejects.toThrow(tooLarge);
+    const kernel: Manifest = JSON.parse(JSON.stringify(release.manifest));
+    for (const each of kernel.kernels as { size: number }[]) each.size = 2 ** 50;
+    await expect(pull({ manifest: kernel })).rejects.toThrow(tooLarge);
     expect(server.requests).toEqual([]);
+    // What is there needs no room.
+    const there = await pull();
+    for (const each of [manifest, kernel])
+      expect(await pull({ manifest: each })).toMatchObject({ ...there, timings: {} });
   });
 
   it("ends when it is interrupted, and leaves nothing", async () => {
@@ -316,6 +351,51 @@ describe("pulling an image", () => {
     run.interrupt(new Error("stop"));
     expect((await pulled).message).toBe("stop");
     expect(entries().filter((name) => name.includes(".partial") || name.includes(".lock"))).toEqual([]);
+  });
+});
+
+describe("what this checkout has built", () => {
+  /** Puts files of the release into a directory, and says in the manifest that they are there. */
+  function built(...names: string[]): { manifest: Manifest; directory: string } {
+    const directory = tempDirectory();
+    let text = JSON.stringify(release.manifest);
+    for (const name of names) {
+      writeFileSync(join(directory, name), release.files.get(name)!);
+      text = text.replaceAll(`${server.url}/images-v1/${name}`, pathToFileURL(join(directory, name)).href);
+    }
+    return { manifest: JSON.parse(text), directory };
+  }
+
+  it.each([
+    ["the kernel that", [KERNEL]],
+    ["the image that", [ROOTFS]],
+    ["what", [KERNEL, ROOTFS]],
+  ])("is said to be used, where that is %s it has built", async (what, names) => {
+    const { manifest, directory } = built(...names);
+    const run = recordedRun();
+    const { kernelPath, rootfsPath } = await pull({ manifest }, run);
+    expect(run.steps[0]).toBe(`using ${what} this checkout has built: ${directory}`);
+    expect(run.steps).toHaveLength(3);
+    expect(readFileSync(kernelPath)).toEqual(release.kernel);
+    expect(readFileSync(rootfsPath).equals(release.rootfs)).toBe(true);
+    expect(server.requests).toHaveLength(2 - names.length);
+  });
+
+  it("and is damaged is to be built again; what comes from elsewhere cannot be", async () => {
+    const { manifest, directory } = built(KERNEL);
+    writeFileSync(join(directory, KERNEL), "a kernal");
+    const advice = /^cannot fetch \S+vmlinux-amd64\.image: .*: build its cell again with --no-cache$/;
+    await expect(pull({ manifest })).rejects.toThrow(advice);
+    writeFileSync(join(directory, KERNEL), release.kernel);
+    server.files.delete(`/images-v1/${ROOTFS}`);
+    await expect(pull({ manifest })).rejects.toThrow(/^cannot fetch \S+: HTTP 404$/);
+  });
+
+  it("is not to be built again because one has interrupted the work", async () => {
+    const { manifest } = built(KERNEL, ROOTFS);
+    const run = recordedRun();
+    run.interrupt(new Error("Ctrl-C"));
+    await expect(pull({ manifest }, run)).rejects.toThrow(/^Ctrl-C$/);
   });
 });
 

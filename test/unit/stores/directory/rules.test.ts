@@ -275,6 +275,42 @@ describe("what is ours in a directory", () => {
     );
   });
 
+  it("is known to the end also where the sums alone say so", async () => {
+    for (const asset of [CODEX, ELF]) await stage(asset);
+    rmSync(join(directory, `${CODEX}.json`));
+    const order = await ours();
+    expect(order).toContain(CODEX);
+    expect(order.at(-1)).toBe("SHA256SUMS");
+  });
+
+  it("is no configuration of a kernel that is called otherwise", async () => {
+    await stage(CODEX);
+    for (const asset of ["old-vmlinux-amd64.elf", "vmlinux-amd64.elf-old"]) {
+      write(`${asset}.json`, JSON.stringify({ ...facts(CODEX), asset }));
+      write(asset, "a kernel");
+    }
+    write("vmlinux-amd64.config", "a user's");
+    const { ours, foreign } = await ownershipOf(directory);
+    expect([...ours]).toEqual(expect.arrayContaining(["old-vmlinux-amd64.elf", "vmlinux-amd64.elf-old"]));
+    expect(foreign).toEqual(["vmlinux-amd64.config"]);
+  });
+
+  it("is nothing of somebody else's whose name ends like ours on a line of its own", async () => {
+    await stage(CODEX);
+    const theirs = `notes\n${CODEX}.4194305.partial`;
+    write(theirs);
+    expect(await ownershipOf(directory)).toMatchObject({ abandoned: new Set(), foreign: [theirs] });
+  });
+
+  it("is no manifest that is larger than any of ours, and is not read", async () => {
+    await stage(CODEX);
+    const padded = MANIFEST.padEnd(64 << 20);
+    write("manifest.json", padded);
+    expect(await ours()).toContain("manifest.json");
+    write("manifest.json", `${padded} `);
+    expect((await ownershipOf(directory)).foreign).toEqual(["manifest.json"]);
+  });
+
   it("are damaged facts of an asset that the sums list", async () => {
     await stage(CODEX);
     write(`${CODEX}.json`, "{ half");
@@ -345,7 +381,7 @@ describe("our mark", () => {
       "SHA256SUMS.txt",
       "package.json",
     ],
-    ...["notes.cdx.json.txt", `${CODEX}.jsonx`, `.${CODEX}`, ""],
+    ...["codex.json-rootfs.ext4.zst", "notes.cdx.json.txt", `${CODEX}.jsonx`, `.${CODEX}`, ""],
   ])("is no file called %j", (name) => {
     expect(isReleaseName(name)).toBe(false);
   });
@@ -382,7 +418,7 @@ describe("our mark", () => {
     for (const text of [
       ...[line("debian.iso"), line(CODEX) + line("debian.iso"), line(CODEX).trimEnd(), "-", "\n"],
       ...[`${hash} ${CODEX}\n`, `a${line(CODEX)}`, `${hash.slice(1)}  ${CODEX}\n`, `${hash} *${CODEX}\n`],
-      ...[`${line(CODEX)}half`, `${hash}  \n`],
+      ...[`${line(CODEX)}half`, `${hash}  \n`, `${hash}  ${CODEX}\r\n`],
     ]) {
       expect(summedNames(text, none), JSON.stringify(text)).toBeUndefined();
     }
