@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, watch, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { setImmediate } from "node:timers/promises";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { isLocked, removeStale, withLock } from "../../../pipeline/util/lock.ts";
 import { identityOf } from "../../../pipeline/util/process.ts";
@@ -141,6 +142,22 @@ describe("the lock of a process that is gone", () => {
     await Promise.all(Array.from({ length: 8 }, () => withLock(path, silentRun(), work)));
     expect(most).toBe(1);
     expect(readdirSync(directory)).toEqual([]);
+  });
+
+  it("stays where another process has taken it since it was looked at", async () => {
+    const directory = tempDirectory();
+    const path = join(directory, "lock");
+    writeFileSync(path, GONE);
+    let over = false;
+    const removed = removeStale(path, "").finally(() => {
+      over = true;
+    });
+    // From here on it looks whether another process is at it, too, and then at the lock again.
+    while (!over && readdirSync(directory).length < 2) await setImmediate();
+    writeFileSync(path, identityOf(process.pid));
+    await removed;
+    expect(readdirSync(directory)).toEqual(["lock"]);
+    expect(await isLocked(path)).toBe(true);
   });
 
   it("is left to the process that is already at it; one that is gone is not in the way", async () => {
