@@ -257,7 +257,7 @@ describe("an asset on GitHub", () => {
   it("is not downloaded for ever: the last failure is said", async () => {
     const asset = untold();
     fault("download-asset", { kind: "reset", when: "during" });
-    await expect(store.hash(asset)).rejects.toThrow(/^the download of a\.zst broke off \(.+\)$/);
+    await expect(store.hash(asset)).rejects.toThrow(/^the download of a\.zst broke off \(.+\)/);
     expect(count(/^GET .*\/releases\/assets\/\d+$/)).toBe(FAST.attempts);
   });
 
@@ -314,16 +314,6 @@ describe("an upload", () => {
     fault("upload-asset", { kind: "reset", when: "after" }, 1);
     expect(await store.send(stored(release.id), file())).toBe("sent");
     expect(count(/^POST/)).toBe(1);
-  });
-
-  it("whose wrong bytes could not be removed at once is mended, since they are ours", async () => {
-    const release = server.github.addRelease(TAG);
-    fault("upload-asset", { kind: "corrupt" }, 1);
-    // As often as one request is tried: the removal itself fails.
-    fault("delete-asset", limited, FAST.attempts);
-    expect(await store.send(stored(release.id), file())).toBe("sent");
-    expect(release.assets.map(({ bytes }) => bytes.toString())).toEqual(["the bytes"]);
-    expect(count(/^POST/)).toBe(2);
   });
 
   it("whose wrong bytes somebody has published meanwhile leaves them, and says what is there", async () => {
