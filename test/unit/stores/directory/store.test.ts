@@ -92,6 +92,20 @@ describe("the directory store", () => {
     );
   });
 
+  it("has its assets by their names, also where one begins with another", async () => {
+    const { store: target, file } = store();
+    const names = ["pi.zst", "pi.zst-2", "codex.zst"];
+    for (const asset of names) {
+      const { sbom } = facts();
+      await target.put(
+        file(asset),
+        { ...facts(), asset, sbom: { ...sbom, asset: `${asset}.cdx.json` } },
+        SBOM,
+      );
+    }
+    expect((await target.all()).map(({ asset }) => asset)).toEqual(["codex.zst", "pi.zst", "pi.zst-2"]);
+  });
+
   it("knows nothing of an asset that is not staged", async () => {
     expect(await store().store.facts(ASSET)).toBeUndefined();
   });
