@@ -1,5 +1,13 @@
 // The library of users: what `smolvm` does, for programs.
+
+export type { Manifest } from "../schema/manifest.ts";
+export type { Arch, Vmm } from "../schema/names.ts";
+export { PipelineError } from "../util/error.ts";
+export type { Progress, Run } from "../util/progress.ts";
+export type { Accel } from "../vm/accel.ts";
+export type { CommandResult } from "../vm/ssh.ts";
 export { Cache, defaultCacheDirectory } from "./cache.ts";
+export type { Machine } from "./machines/registry.ts";
 export { type Started, type StartOptions, start } from "./machines/start.ts";
 export { type BaseQuery, type ImageQuery, loadManifest } from "./manifest.ts";
 export { ensureBase, ensureImage, type LocalImage, type PullOptions, type Timings } from "./pull.ts";

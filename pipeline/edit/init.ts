@@ -74,7 +74,7 @@ const template = (name: string): string => readFileSync(join(PACKAGE, "template"
 /** The digests and versions that this package was released with; from then on they are the project's own. */
 const pins = (): string =>
   readFileSync(join(PACKAGE, "pipeline/pins.ts"), "utf8").replace(
-    '"./constructs/index.ts"',
+    /"\.\/constructs\/index\.ts"/,
     '"smolvm-images/constructs"',
   );
 

@@ -1,7 +1,7 @@
 import { freshnessOf, unaccepted } from "../plan/freshness.ts";
 import type { Cells } from "../schema/cells.ts";
 import type { Facts } from "../schema/facts.ts";
-import type { DirectoryStore } from "../stores/directory/store.ts";
+import type { StagingDirectory } from "../stores/directory/staging.ts";
 
 /** What a release must have: the facts of every asset, and what is wrong with those that are staged. */
 export interface Expected {
@@ -16,7 +16,7 @@ export interface Expected {
  */
 export async function expectedAssets(
   cells: Cells,
-  staged: DirectoryStore,
+  staged: StagingDirectory,
   partial = false,
 ): Promise<Expected> {
   const facts: Facts[] = [];

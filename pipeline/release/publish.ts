@@ -4,10 +4,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Cells } from "../schema/cells.ts";
 import type { Facts } from "../schema/facts.ts";
-import type { Lock } from "../schema/lock.ts";
 import { manifestOf, manifestText } from "../schema/manifest.ts";
 import { MANIFEST_ASSET, SUMS_ASSET } from "../schema/names.ts";
-import { type DirectoryStore, sums } from "../stores/directory/store.ts";
+import type { RecordedDigests } from "../schema/recorded-digests.ts";
+import { type StagingDirectory, sums } from "../stores/directory/staging.ts";
 import type { Outgoing, ReleaseStore, StoredRelease } from "../stores/store.ts";
 import { PipelineError } from "../util/error.ts";
 import type { Run } from "../util/progress.ts";
@@ -16,11 +16,11 @@ import { expectedAssets, notAsDeclared } from "./expected.ts";
 export interface PublishOptions {
   readonly cells: Cells;
   /** Where the facts are of what is to be published. */
-  readonly staged: DirectoryStore;
+  readonly staged: StagingDirectory;
   readonly store: ReleaseStore;
   readonly release: StoredRelease;
   /** Keeps the digests in the repository, once all is where it belongs. */
-  readonly record: (lock: Lock) => Promise<void>;
+  readonly record: (lock: RecordedDigests) => Promise<void>;
   /** Publish what is staged, also where that is not all; of a directory alone. @default false */
   readonly partial?: boolean;
   /** Why it may not be published, whatever is there. @default nothing speaks against it */
@@ -107,7 +107,7 @@ async function differences(
   return [...problems, ...strangers.map((name) => `${name}: on the release, and no cell makes it`)];
 }
 
-const lockOf = (tag: string, facts: readonly Facts[]): Lock => ({
+const lockOf = (tag: string, facts: readonly Facts[]): RecordedDigests => ({
   schema_version: 1,
   tag,
   assets: Object.fromEntries(

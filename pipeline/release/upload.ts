@@ -1,7 +1,7 @@
 import { freshnessOf, notDeclared } from "../plan/freshness.ts";
 import type { Cell, Cells } from "../schema/cells.ts";
 import type { Facts } from "../schema/facts.ts";
-import type { DirectoryStore } from "../stores/directory/store.ts";
+import type { StagingDirectory } from "../stores/directory/staging.ts";
 import type { ReleaseStore, Sent, StoredRelease } from "../stores/store.ts";
 import { PipelineError } from "../util/error.ts";
 import type { Run } from "../util/progress.ts";
@@ -9,7 +9,7 @@ import type { Run } from "../util/progress.ts";
 /** Where finished cells are sent from, and where to. */
 export interface Upload {
   readonly cells: Cells;
-  readonly staged: DirectoryStore;
+  readonly staged: StagingDirectory;
   readonly store: ReleaseStore;
   readonly release: StoredRelease;
 }

@@ -9,7 +9,7 @@ import type { Overridable } from "../plan/freshness.ts";
 import type { BaseCell, Cell, Cells, PresetCell } from "../schema/cells.ts";
 import { buildsOn } from "../schema/kinds/index.ts";
 import type { Arch } from "../schema/names.ts";
-import { DirectoryStore } from "../stores/directory/store.ts";
+import { StagingDirectory } from "../stores/directory/staging.ts";
 import { PipelineError } from "../util/error.ts";
 import { isAlive } from "../util/process.ts";
 import type { Run } from "../util/progress.ts";
@@ -54,7 +54,7 @@ export interface Workshop {
   readonly toolsLive: boolean;
   readonly cache: string;
   readonly epoch: number;
-  readonly store: DirectoryStore;
+  readonly store: StagingDirectory;
 }
 
 export async function openWorkshop(cells: Cells, options: CellOptions, run: Run): Promise<Workshop> {
@@ -76,7 +76,7 @@ export async function openWorkshop(cells: Cells, options: CellOptions, run: Run)
     arch: await dockerArch(docker),
     tools,
     toolsLive: await hasFile(docker, tools, LIVE),
-    store: new DirectoryStore(options.store ?? join(out, "release", cells.tag)),
+    store: new StagingDirectory(options.store ?? join(out, "release", cells.tag)),
   };
 }
 

@@ -1,5 +1,5 @@
 import type { Facts } from "../schema/facts.ts";
-import type { DirectoryStore } from "./directory/store.ts";
+import type { StagingDirectory } from "./directory/staging.ts";
 
 /** One release of a store. */
 export interface StoredRelease {
@@ -58,7 +58,7 @@ export interface ReleaseStore {
   /** @throws PipelineError when the release has other bytes under the name, or is published and has none */
   send(release: StoredRelease, file: Outgoing): Promise<Sent>;
   /** Sends a staged asset, checked against its facts. */
-  sendStaged(release: StoredRelease, staged: DirectoryStore, facts: Facts): Promise<Sent>;
+  sendStaged(release: StoredRelease, staged: StagingDirectory, facts: Facts): Promise<Sent>;
   /** Removes an asset of a draft. */
   discard(release: StoredRelease, asset: StoredAsset): Promise<void>;
   /** Makes a draft public. Does nothing where it is already. */

@@ -1,8 +1,8 @@
 import { z } from "zod";
 import type { Release } from "../constructs/release.ts";
 import type { Cells } from "../schema/cells.ts";
-import { LOCK_PATH, Lock } from "../schema/lock.ts";
 import { Manifest, manifestOf } from "../schema/manifest.ts";
+import { DIGESTS_PATH, RecordedDigests } from "../schema/recorded-digests.ts";
 import { PipelineError } from "../util/error.ts";
 import { reasonOf } from "../util/reason.ts";
 
@@ -12,14 +12,14 @@ export function renderManifest(release: Release, cells: Omit<Cells, "$comment">)
 }
 
 /** The recorded digests; undefined where nothing is recorded. */
-function recorded(release: Release): Lock | undefined {
-  const text = release.files(LOCK_PATH);
+function recorded(release: Release): RecordedDigests | undefined {
+  const text = release.files(DIGESTS_PATH);
   if (text === undefined) return undefined;
   try {
-    return Lock.parse(JSON.parse(text));
+    return RecordedDigests.parse(JSON.parse(text));
   } catch (cause) {
     throw new PipelineError(
-      `${LOCK_PATH} does not hold recorded digests (${reasonOf(cause)}): restore it from git`,
+      `${DIGESTS_PATH} does not hold recorded digests (${reasonOf(cause)}): restore it from git`,
       { cause },
     );
   }

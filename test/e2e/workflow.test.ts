@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Cells } from "../../pipeline/schema/cells.ts";
-import { Lock } from "../../pipeline/schema/lock.ts";
+import { RecordedDigests } from "../../pipeline/schema/recorded-digests.ts";
 import { Manifest } from "../../pipeline/schema/manifest.ts";
 import { WorkflowRun } from "../support/actions/runner.ts";
 import { ALPINE_TARBALL, hasAlpine, serveAlpine } from "../support/alpine.ts";
@@ -186,7 +186,7 @@ describe.runIf(hasAlpine)("the generated workflow, run against a GitHub on loopb
     ]);
     const files = server.github.branches.get(`recorded/${TAG}`)!;
     expect(Object.keys(files).sort()).toEqual(["images.lock.json", "out/manifest.json"]);
-    const lock = Lock.parse(JSON.parse(files["images.lock.json"]!));
+    const lock = RecordedDigests.parse(JSON.parse(files["images.lock.json"]!));
     expect(Object.keys(lock.assets).sort()).toEqual(
       cellsOf()
         .cells.flatMap((cell) => cell.assets)

@@ -13,7 +13,7 @@ import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { x } from "tinyexec";
 import { CELLS_PATH } from "../../pipeline/schema/cells.ts";
-import { LOCK_PATH } from "../../pipeline/schema/lock.ts";
+import { DIGESTS_PATH } from "../../pipeline/schema/recorded-digests.ts";
 import { MANIFEST_PATH, MANIFEST_SCHEMA_PATH } from "../../pipeline/schema/manifest.ts";
 import { changes, write } from "../../pipeline/synth/project.ts";
 import { synth } from "../../pipeline/synth/synth.ts";
@@ -37,7 +37,7 @@ const PROJECT = [
     ".gitattributes",
     "package.json",
     "tsconfig.json",
-    LOCK_PATH,
+    DIGESTS_PATH,
   ],
   ...[CELLS_PATH, MANIFEST_PATH, MANIFEST_SCHEMA_PATH],
 ];

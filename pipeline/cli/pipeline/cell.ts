@@ -7,7 +7,7 @@ import { type Outcome, runCells, STAGES, type Stage } from "../../runtime/run-ce
 import type { Cell, Cells } from "../../schema/cells.ts";
 import { DEFAULT_LEVEL } from "../../schema/defaults.ts";
 import { summaryOf } from "../../schema/kinds/index.ts";
-import { DirectoryStore } from "../../stores/directory/store.ts";
+import { StagingDirectory } from "../../stores/directory/staging.ts";
 import { humanBytes } from "../../util/human-bytes.ts";
 import { unwatched } from "../../util/progress.ts";
 import { accelOption } from "../shared/accel-option.ts";
@@ -84,7 +84,7 @@ async function uploadCells(cells: Cells, selected: readonly Cell[], flags: Flags
       store.isPublic || flags.releaseId !== undefined
         ? await theRelease(store, cells, flags)
         : await store.prepare(cells.tag);
-    const staged = new DirectoryStore(stagingDirectory(cells));
+    const staged = new StagingDirectory(stagingDirectory(cells));
     for (const cell of selected) {
       for (const { facts, sent } of await uploadCell({ cells, staged, store, release }, cell, run)) {
         run.progress.end();

@@ -4,7 +4,7 @@ import { attestations, isComplete, matrixOf, type PlannedCell, plan } from "../.
 import type { Selection } from "../../plan/selection.ts";
 import { readCells } from "../../runtime/read-cells.ts";
 import { KIND_NAMES, kindNamed } from "../../schema/kinds/index.ts";
-import { DirectoryStore } from "../../stores/directory/store.ts";
+import { StagingDirectory } from "../../stores/directory/staging.ts";
 import { table } from "../shared/table.ts";
 import { checkActionsFiles } from "./actions-files.ts";
 import { stagingDirectory } from "./store.ts";
@@ -18,7 +18,7 @@ export const planCommand = new Command("plan")
   .action(async (options: Selection & { json?: true }) => {
     checkActionsFiles();
     const cells = readCells(root());
-    const planned = await plan(cells, new DirectoryStore(stagingDirectory(cells)), options);
+    const planned = await plan(cells, new StagingDirectory(stagingDirectory(cells)), options);
     if (process.env.GITHUB_OUTPUT) {
       actions.setOutput("complete", isComplete(planned));
       actions.setOutput("attestations", attestations(cells, planned));

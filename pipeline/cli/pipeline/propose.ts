@@ -1,8 +1,8 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { readCells } from "../../runtime/read-cells.ts";
-import { LOCK_PATH, Lock } from "../../schema/lock.ts";
 import { MANIFEST_PATH } from "../../schema/manifest.ts";
+import { DIGESTS_PATH, RecordedDigests } from "../../schema/recorded-digests.ts";
 import { PipelineError } from "../../util/error.ts";
 import { readCommitted } from "../../util/record.ts";
 import { inRun } from "../shared/run.ts";
@@ -17,15 +17,15 @@ export async function proposeDigests(): Promise<void> {
   const cells = readCells(root());
   const { actionsRun, openGitHub, propose } = await loadGitHub();
   await inRun(async (run) => {
-    const lock = await readCommitted(join(root(), LOCK_PATH), Lock);
+    const lock = await readCommitted(join(root(), DIGESTS_PATH), RecordedDigests);
     if (lock?.tag !== cells.tag) {
       throw new PipelineError(
-        `${LOCK_PATH} has no digests of ${cells.tag}: run \`npm run release -- publish\` first`,
+        `${DIGESTS_PATH} has no digests of ${cells.tag}: run \`npm run release -- publish\` first`,
       );
     }
     const files = Object.fromEntries(
       await Promise.all(
-        [LOCK_PATH, MANIFEST_PATH].map(
+        [DIGESTS_PATH, MANIFEST_PATH].map(
           async (path) => [path, await readFile(join(root(), path), "utf8")] as const,
         ),
       ),
@@ -61,7 +61,7 @@ function byHand(branch: string, title: string, run: number | undefined): string[
   return [
     `git switch -c ${branch}`,
     ...(run ? [`gh run download ${run} -n recorded`] : []),
-    `git add ${LOCK_PATH} ${MANIFEST_PATH}`,
+    `git add ${DIGESTS_PATH} ${MANIFEST_PATH}`,
     `git commit -m '${title}'`,
     `git push -u origin ${branch}`,
     "gh pr create --fill",

@@ -7,11 +7,11 @@ import { publish } from "../../release/publish.ts";
 import { verifyRelease } from "../../release/verify.ts";
 import { readCells } from "../../runtime/read-cells.ts";
 import type { Cells } from "../../schema/cells.ts";
-import { LOCK_PATH, Lock } from "../../schema/lock.ts";
 import { MANIFEST_PATH, Manifest, manifestOf, manifestText } from "../../schema/manifest.ts";
 import { isManifest } from "../../schema/mark.ts";
 import { MANIFEST_ASSET } from "../../schema/names.ts";
-import { DirectoryStore } from "../../stores/directory/store.ts";
+import { DIGESTS_PATH, RecordedDigests } from "../../schema/recorded-digests.ts";
+import { StagingDirectory } from "../../stores/directory/staging.ts";
 import type { ReleaseStore, StoredRelease } from "../../stores/store.ts";
 import { PipelineError } from "../../util/error.ts";
 import { reasonOf } from "../../util/reason.ts";
@@ -109,8 +109,8 @@ async function publishRelease(
     const store = await openReleases(cells, flags.store, run);
     if (flags.partial && store.isPublic) throw partialInPublic();
     const release = await theRelease(store, cells, flags);
-    const staged = new DirectoryStore(stagingDirectory(cells, flags.store));
-    const before = await readCommitted(join(root(), LOCK_PATH), Lock);
+    const staged = new StagingDirectory(stagingDirectory(cells, flags.store));
+    const before = await readCommitted(join(root(), DIGESTS_PATH), RecordedDigests);
     if (store.isPublic) await checkRecordable();
     const published = await publish(
       {
@@ -151,9 +151,9 @@ const partialInPublic = () =>
   new PipelineError("--partial is for directories, and a public release is whole: give --store dir:PATH");
 
 /** Writes the digests and the manifest that is made of them, as synth would. */
-async function record(cells: Cells, lock: Lock): Promise<void> {
+async function record(cells: Cells, lock: RecordedDigests): Promise<void> {
   const texts = {
-    [LOCK_PATH]: `${JSON.stringify(lock, null, 2)}\n`,
+    [DIGESTS_PATH]: `${JSON.stringify(lock, null, 2)}\n`,
     [MANIFEST_PATH]: manifestText(manifestOf(cells, lock)),
   };
   for (const [path, text] of Object.entries(texts)) {

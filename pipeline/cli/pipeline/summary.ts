@@ -1,7 +1,7 @@
 import * as actions from "@actions/core";
 import type { Publication } from "../../release/publish.ts";
 import { loginMsOf } from "../../schema/kinds/index.ts";
-import type { Lock } from "../../schema/lock.ts";
+import type { RecordedDigests } from "../../schema/recorded-digests.ts";
 import { humanBytes } from "../../util/human-bytes.ts";
 
 /** Whether this run of a workflow shows a summary. */
@@ -13,7 +13,7 @@ const shown = () => Boolean(process.env.GITHUB_STEP_SUMMARY);
  */
 export async function summarisePublication(
   { release, problems, facts }: Publication,
-  before: Lock | undefined,
+  before: RecordedDigests | undefined,
 ): Promise<void> {
   if (!shown()) return;
   const { summary } = actions;

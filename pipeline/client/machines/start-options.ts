@@ -1,4 +1,5 @@
 import { BOUNDS, type Bounds } from "../../schema/bounds.ts";
+import type { Arch, Vmm } from "../../schema/names.ts";
 import { PipelineError } from "../../util/error.ts";
 import { askedAccel, reasonAgainstKvm } from "../../vm/accel.ts";
 import { DRIVERS, driverOf, startableVmms } from "../../vm/vmms.ts";
@@ -15,7 +16,7 @@ const LONGEST_KEY = 1000;
  * @throws PipelineError at the first option that no machine can be started with
  */
 export async function checkStartOptions(
-  options: Omit<StartOptions, "image" | "flavor">,
+  options: StartOptions & { readonly arch: Arch; readonly vmm: Vmm },
 ): Promise<string | undefined> {
   const { name, vmm, memoryMib, cpus, diskMib, key } = options;
   const driver = driverOf(vmm);
@@ -48,7 +49,7 @@ function checkNumber(flag: string, value: number | undefined, { least, most }: B
 }
 
 /** The names that Linux gives to network devices. */
-function checkTap({ vmm, tap }: Pick<StartOptions, "vmm" | "tap">): void {
+function checkTap({ vmm, tap }: { readonly vmm: Vmm; readonly tap?: string | undefined }): void {
   const { needsTap, title } = driverOf(vmm);
   if (!needsTap) {
     if (tap === undefined) return;

@@ -1,16 +1,16 @@
 import { randomBytes } from "node:crypto";
 import { stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { DEFAULT_CPUS, DEFAULT_MEMORY_MIB } from "../../schema/defaults.ts";
+import { DEFAULT_CPUS, DEFAULT_MEMORY_MIB, DEFAULT_VMM } from "../../schema/defaults.ts";
 import type { Arch, Vmm } from "../../schema/names.ts";
 import { PipelineError } from "../../util/error.ts";
 import { identityOf } from "../../util/process.ts";
 import { type Run, unwatched } from "../../util/progress.ts";
-import { type Accel, withAccelerator } from "../../vm/accel.ts";
+import { type Accel, hostArch, withAccelerator } from "../../vm/accel.ts";
 import type { Disk } from "../../vm/driver.ts";
 import type { Machine as Vm } from "../../vm/machine.ts";
 import { openSession, POWER_OFF_MS, powerOff, type Session } from "../../vm/session.ts";
-import { generateKey, keyParameter } from "../../vm/ssh.ts";
+import { type CommandResult, generateKey, keyParameter, runCommand } from "../../vm/ssh.ts";
 import { driverOf } from "../../vm/vmms.ts";
 import type { LocalImage } from "../pull.ts";
 import { copyDisk, growDisk } from "./disk.ts";
@@ -22,14 +22,17 @@ import { notOff } from "./stop.ts";
 export interface StartOptions {
   /** @default a made-up one */
   readonly name?: string | undefined;
-  readonly arch: Arch;
-  readonly vmm: Vmm;
-  /** For listings: the preset, or `base`. */
-  readonly image: string;
-  readonly flavor: string;
-  /** @default DEFAULT_MEMORY_MIB */
+  /** @default this machine's */
+  readonly arch?: Arch | undefined;
+  /** @default qemu */
+  readonly vmm?: Vmm | undefined;
+  /** For listings: the preset, or `base`. @default image */
+  readonly image?: string | undefined;
+  /** For listings. @default the image's */
+  readonly flavor?: string | undefined;
+  /** @default 1024 */
   readonly memoryMib?: number | undefined;
-  /** @default DEFAULT_CPUS */
+  /** @default 2 */
   readonly cpus?: number | undefined;
   /** How large its disk is to be. @default as the image is */
   readonly diskMib?: number | undefined;
@@ -41,12 +44,18 @@ export interface StartOptions {
   readonly tap?: string | undefined;
 }
 
+/** The same, with what is always known of a machine. */
+type Asked = StartOptions &
+  Required<{ [name in "arch" | "vmm" | "image" | "flavor"]: NonNullable<StartOptions[name]> }>;
+
 /** A machine with a login as root. */
 export interface Started {
   readonly machine: Machine;
   /** From the start of the VMM: until PID 1 was ready, and from then until the SSH login, ms. */
   readonly bootMs: number;
   readonly readyMs: number;
+  /** Runs a command, given as its words, and waits for its end. `output` is what it printed, on both streams. */
+  run(words: readonly string[]): Promise<CommandResult>;
   /** Detaches; the machine keeps running. */
   release(): void;
   /** Powers it off, or ends it where it does not, and removes what it left. */
@@ -59,9 +68,10 @@ export interface Started {
  */
 export async function start(
   image: LocalImage,
-  options: StartOptions,
+  wanted: StartOptions = {},
   run: Run = unwatched(),
 ): Promise<Started> {
+  const options = { ...wanted, ...defaultsFor(image, wanted) };
   const theirs = await checkStartOptions(options);
   const { emulates } = driverOf(options.vmm);
   const name = options.name ?? `${options.image}-${randomBytes(2).toString("hex")}`;
@@ -96,10 +106,16 @@ export async function start(
   }
 }
 
+const defaultsFor = (
+  local: LocalImage,
+  { arch = hostArch(), vmm = DEFAULT_VMM, image = "image", flavor = local.flavor }: StartOptions,
+) => ({ arch, vmm, image, flavor });
+
 function started(machine: Machine, session: Session, run: Run): Started {
   const { bootMs, loginMs: readyMs, client, accel, machine: vm } = session;
   return {
     ...{ machine, bootMs, readyMs },
+    run: (words) => runCommand(client, words, session.signal),
     release: () => {
       client.end();
       vm.release();
@@ -113,11 +129,7 @@ function started(machine: Machine, session: Session, run: Run): Started {
 }
 
 /** The image itself, where the VMM keeps the guest's writes in an overlay; otherwise a copy of the image, of the size asked for. */
-async function prepareDisk(
-  image: LocalImage,
-  { diskMib, vmm }: StartOptions,
-  directory: string,
-): Promise<Disk> {
+async function prepareDisk(image: LocalImage, { diskMib, vmm }: Asked, directory: string): Promise<Disk> {
   if (diskMib === undefined && driverOf(vmm).overlays) return { path: image.rootfsPath, writes: "overlay" };
   const path = join(directory, "rootfs.ext4");
   const nowMib = Math.ceil((await stat(image.rootfsPath)).size / 2 ** 20);
@@ -131,7 +143,7 @@ async function prepareDisk(
 
 interface Settings {
   readonly image: LocalImage;
-  readonly options: StartOptions;
+  readonly options: Asked;
   readonly directory: string;
   readonly disk: Disk;
   readonly cmdline: readonly string[];

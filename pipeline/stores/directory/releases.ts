@@ -9,7 +9,7 @@ import { writeWhole } from "../../util/whole-file.ts";
 import { checkOutgoing, EMPTY, otherBytes } from "../outgoing.ts";
 import type { Outgoing, ReleaseStore, Sent, StoredAsset, StoredRelease } from "../store.ts";
 import { checkOwnership, inTheWay, ownershipOf } from "./ownership.ts";
-import { DirectoryStore } from "./store.ts";
+import { StagingDirectory } from "./staging.ts";
 
 const ADVICE = "choose another directory with --store dir:PATH";
 
@@ -101,9 +101,9 @@ export class DirectoryReleases implements ReleaseStore {
   }
 
   /** With its facts and its inventory, as a cell leaves it. */
-  async sendStaged({ id }: StoredRelease, staged: DirectoryStore, facts: Facts): Promise<Sent> {
+  async sendStaged({ id }: StoredRelease, staged: StagingDirectory, facts: Facts): Promise<Sent> {
     const { path } = await staged.outgoing(facts, this.#run);
-    const target = new DirectoryStore(id);
+    const target = new StagingDirectory(id);
     const there = await target.facts(facts.asset);
     if (resolve(path) === resolve(id, facts.asset)) return "there";
     if (there && there.sha256 !== facts.sha256) {

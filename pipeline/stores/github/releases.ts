@@ -3,7 +3,7 @@ import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { Facts } from "../../schema/facts.ts";
 import { PipelineError } from "../../util/error.ts";
-import type { DirectoryStore } from "../directory/store.ts";
+import type { StagingDirectory } from "../directory/staging.ts";
 import { isPublished } from "../outgoing.ts";
 import type { Outgoing, ReleaseStore, Sent, StoredAsset, StoredRelease } from "../store.ts";
 import { type ApiRelease, allReleases, gone, listAssets, storedRelease, tagOf } from "./api.ts";
@@ -122,7 +122,7 @@ export class GitHubReleases implements ReleaseStore {
     return await upload(this.#github, this, release, file);
   }
 
-  async sendStaged(release: StoredRelease, staged: DirectoryStore, facts: Facts): Promise<Sent> {
+  async sendStaged(release: StoredRelease, staged: StagingDirectory, facts: Facts): Promise<Sent> {
     return await this.send(release, await staged.outgoing(facts, this.#github.run));
   }
 

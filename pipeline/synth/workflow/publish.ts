@@ -1,6 +1,6 @@
 import { KIND_NAMES } from "../../schema/kinds/index.ts";
-import { LOCK_PATH } from "../../schema/lock.ts";
 import { MANIFEST_PATH } from "../../schema/manifest.ts";
+import { DIGESTS_PATH } from "../../schema/recorded-digests.ts";
 import { uses } from "./actions.ts";
 import type { Job } from "./model.ts";
 import { keep, prepare, program, token } from "./steps.ts";
@@ -31,7 +31,7 @@ export const publish: Job = {
       },
       run: program('release publish --store github --release-id "$RELEASE_ID" --withhold "$WITHHELD" $FINAL'),
     },
-    keep("Keep the recorded digests", "recorded", `${LOCK_PATH}\n${MANIFEST_PATH}`),
+    keep("Keep the recorded digests", "recorded", `${DIGESTS_PATH}\n${MANIFEST_PATH}`),
     {
       name: "Check what is public",
       if: "${{ inputs.final }}",

@@ -5,9 +5,9 @@ import { type Publication, publish } from "../../../pipeline/release/publish.ts"
 import { uploadCell } from "../../../pipeline/release/upload.ts";
 import type { Cell, Cells } from "../../../pipeline/schema/cells.ts";
 import { Facts } from "../../../pipeline/schema/facts.ts";
-import type { Lock } from "../../../pipeline/schema/lock.ts";
+import type { RecordedDigests } from "../../../pipeline/schema/recorded-digests.ts";
 import { sbomAsset } from "../../../pipeline/schema/names.ts";
-import { DirectoryStore } from "../../../pipeline/stores/directory/store.ts";
+import { StagingDirectory } from "../../../pipeline/stores/directory/staging.ts";
 import { GitHubClient, PATIENCE, type Patience } from "../../../pipeline/stores/github/client.ts";
 import { GitHubReleases } from "../../../pipeline/stores/github/releases.ts";
 import type { StoredRelease } from "../../../pipeline/stores/store.ts";
@@ -70,15 +70,15 @@ const FAST: Patience = {
 /** What a workflow does with finished cells, against a GitHub on loopback. */
 export class Publisher {
   readonly cells: Cells;
-  readonly staged: DirectoryStore;
+  readonly staged: StagingDirectory;
   readonly #server: GitHubServer;
   /** What was recorded last. */
-  recorded: Lock | undefined;
+  recorded: RecordedDigests | undefined;
 
   constructor(server: GitHubServer, cells: Cells, directory: string) {
     this.#server = server;
     this.cells = cells;
-    this.staged = new DirectoryStore(directory);
+    this.staged = new StagingDirectory(directory);
   }
 
   client(token = "good", run: Run = silentRun()): GitHubClient {
@@ -101,7 +101,7 @@ export class Publisher {
   }
 
   async publish(release: StoredRelease, final = true, store = this.store()): Promise<Publication> {
-    const record = async (lock: Lock) => {
+    const record = async (lock: RecordedDigests) => {
       this.recorded = lock;
     };
     return await publish(

@@ -11,10 +11,10 @@ import { uploadCell } from "../../../pipeline/release/upload.ts";
 import { verifyRelease } from "../../../pipeline/release/verify.ts";
 import { readCells } from "../../../pipeline/runtime/read-cells.ts";
 import type { Cells } from "../../../pipeline/schema/cells.ts";
-import type { Lock } from "../../../pipeline/schema/lock.ts";
+import type { RecordedDigests } from "../../../pipeline/schema/recorded-digests.ts";
 import { manifestOf, manifestText } from "../../../pipeline/schema/manifest.ts";
 import { DirectoryReleases } from "../../../pipeline/stores/directory/releases.ts";
-import { DirectoryStore } from "../../../pipeline/stores/directory/store.ts";
+import { StagingDirectory } from "../../../pipeline/stores/directory/staging.ts";
 import { checkOutgoing, isPublished, MOST_ASSETS, otherBytes } from "../../../pipeline/stores/outgoing.ts";
 import type { ReleaseStore } from "../../../pipeline/stores/store.ts";
 import { GitHubServer } from "../../support/github/server.ts";
@@ -54,7 +54,7 @@ const draft = () => server.github.releases.find(({ tag }) => tag === cells.tag)!
 const uploads = () => server.requests.filter((request) => /^POST .*\/assets$/.test(request)).length;
 
 describe("what a release must have", () => {
-  const staged = () => new DirectoryStore(directory);
+  const staged = () => new StagingDirectory(directory);
 
   it("is every asset of the published cells, as it is staged", async () => {
     const { facts, problems } = await expectedAssets(cells, staged());
@@ -81,7 +81,7 @@ describe("what a release must have", () => {
 
   it("in part, is something", async () => {
     const empty = tempDirectory();
-    const nothing = new DirectoryStore(empty);
+    const nothing = new StagingDirectory(empty);
     expect((await expectedAssets(cells, nothing, true)).problems).toEqual([`nothing is staged in ${empty}`]);
     // Otherwise, each of them is missing, and that is said.
     expect((await expectedAssets(cells, nothing)).problems).toHaveLength(4);
@@ -252,8 +252,8 @@ describe("publish", () => {
     const release = await publisher.prepare();
     await publisher.upload(release);
     const run = recordedRun();
-    const recorded: Lock[] = [];
-    const record = async (lock: Lock) => void recorded.push(lock);
+    const recorded: RecordedDigests[] = [];
+    const record = async (lock: RecordedDigests) => void recorded.push(lock);
     const { facts, release: after } = await to(publisher.store(), { record }, run);
     expect(after.state).toBe("published");
     expect(facts).toHaveLength(4);

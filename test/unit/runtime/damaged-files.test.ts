@@ -5,8 +5,8 @@ import { describe, expect, it } from "vitest";
 import { loadManifest } from "../../../pipeline/client/manifest.ts";
 import { readListing } from "../../../pipeline/image/rootfs/listing.ts";
 import { readCells } from "../../../pipeline/runtime/read-cells.ts";
-import { Lock } from "../../../pipeline/schema/lock.ts";
-import { DirectoryStore } from "../../../pipeline/stores/directory/store.ts";
+import { RecordedDigests } from "../../../pipeline/schema/recorded-digests.ts";
+import { StagingDirectory } from "../../../pipeline/stores/directory/staging.ts";
 import { PipelineError } from "../../../pipeline/util/error.ts";
 import { readCommitted, readRecord } from "../../../pipeline/util/record.ts";
 import { FileServer } from "../../support/file-server.ts";
@@ -185,19 +185,19 @@ describe("a file that the pipeline wrote", () => {
   it("is no defect where a directory has taken its place", async () => {
     const path = tempDirectory();
     const message = `cannot read ${path} (it is a directory): move away what is there, or make it readable`;
-    expect(await said(() => readRecord(path, Lock))).toBe(message);
-    expect(await said(() => readCommitted(path, Lock))).toBe(message);
+    expect(await said(() => readRecord(path, RecordedDigests))).toBe(message);
+    expect(await said(() => readCommitted(path, RecordedDigests))).toBe(message);
     mkdirSync(join(path, "x.json"));
-    expect(await said(() => new DirectoryStore(path).facts("x"))).toContain("(it is a directory): remove it");
+    expect(await said(() => new StagingDirectory(path).facts("x"))).toContain("(it is a directory): remove it");
     mkdirSync(join(path, "listings/x.json"), { recursive: true });
     expect(await said(() => readListing(path, "x"))).toContain("is no listing (it is a directory): restore");
   });
 
   it("and is committed names the field that is wrong; where nothing is, there is nothing", async () => {
     const path = written(JSON.stringify({ schema_version: 1, tag: 5, assets: { x: { sha256: "y" } } }));
-    expect(await said(() => readCommitted(path, Lock))).toMatch(
+    expect(await said(() => readCommitted(path, RecordedDigests))).toMatch(
       /is not as this version writes it \(tag: expected string, received number; assets\.x\.sha256: 64 lower-case hex digits; .+\): restore it/,
     );
-    expect(await readCommitted(`${path}.none`, Lock)).toBeUndefined();
+    expect(await readCommitted(`${path}.none`, RecordedDigests)).toBeUndefined();
   });
 });

@@ -14,7 +14,7 @@ import type { BaseCell, Cells, KernelCell } from "../../../pipeline/schema/cells
 import type { KernelBootFacts } from "../../../pipeline/schema/facts.ts";
 import { KERNEL_FORMATS, kernelAsset } from "../../../pipeline/schema/names.ts";
 import { DirectoryReleases } from "../../../pipeline/stores/directory/releases.ts";
-import { DirectoryStore } from "../../../pipeline/stores/directory/store.ts";
+import { StagingDirectory } from "../../../pipeline/stores/directory/staging.ts";
 import { cellsOf, synth } from "../../../pipeline/synth/synth.ts";
 import { startEngine } from "../../support/docker-server.ts";
 import { recordedRun, tempDirectory } from "../../support/run.ts";
@@ -66,7 +66,7 @@ async function workshopWith(
     ...{ cells, cache, run: recordedRun(), docker: await connect(), arch: "amd64", tools: "tools" },
     ...{ toolsLive: false, epoch: cells.source_date_epoch },
     options: { root, network: buildNetwork({}, {}), level: 19, noCache: false, secrets: [], ...options },
-    store: new DirectoryStore(join(root, "store")),
+    store: new StagingDirectory(join(root, "store")),
   };
 }
 

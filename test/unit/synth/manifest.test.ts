@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { z } from "zod";
-import { LOCK_PATH } from "../../../pipeline/schema/lock.ts";
+import { DIGESTS_PATH } from "../../../pipeline/schema/recorded-digests.ts";
 import { Manifest } from "../../../pipeline/schema/manifest.ts";
 import { cellsOf, synth } from "../../../pipeline/synth/synth.ts";
 import { IMAGES_RELEASE_TAG } from "../../support/sample/images.ts";
@@ -21,7 +21,7 @@ const complete = { schema_version: 1, tag: IMAGES_RELEASE_TAG, assets };
 
 /** The text of the manifest that synth makes where `lock` is recorded. */
 const textWith = (lock?: unknown) =>
-  synth(sampleApp(lock === undefined ? {} : { [LOCK_PATH]: JSON.stringify(lock) })).get("out/manifest.json")!;
+  synth(sampleApp(lock === undefined ? {} : { [DIGESTS_PATH]: JSON.stringify(lock) })).get("out/manifest.json")!;
 const manifestWith = (lock?: unknown) => Manifest.parse(JSON.parse(textWith(lock)));
 
 describe("the manifest", () => {
@@ -116,7 +116,7 @@ describe("the manifest", () => {
     ["holds half a digest", { ...complete, assets: { "vmlinux-amd64.elf": { sha256: "ab12", size: 1 } } }],
   ])("is not made from a lock that %s", (_, lock) => {
     const text = typeof lock === "string" ? lock : JSON.stringify(lock);
-    expect(() => synth(sampleApp({ [LOCK_PATH]: text }))).toThrow(
+    expect(() => synth(sampleApp({ [DIGESTS_PATH]: text }))).toThrow(
       /^images\.lock\.json does not hold recorded digests \(.+\): restore it from git$/,
     );
   });

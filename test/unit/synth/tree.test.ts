@@ -5,7 +5,7 @@ import { type Install, npm, uv } from "../../../pipeline/constructs/install.ts";
 import { PresetLayer, type PresetLayerProps } from "../../../pipeline/constructs/preset-layer.ts";
 import { Release, type ReleaseProps } from "../../../pipeline/constructs/release.ts";
 import { selectCells } from "../../../pipeline/plan/cells.ts";
-import type { Lock } from "../../../pipeline/schema/lock.ts";
+import type { RecordedDigests } from "../../../pipeline/schema/recorded-digests.ts";
 import { manifestOf } from "../../../pipeline/schema/manifest.ts";
 import { cellsOf, synth } from "../../../pipeline/synth/synth.ts";
 import {
@@ -390,7 +390,7 @@ describe("a base or a preset of fewer archs and VMMs than the release's", () => 
       cells({}, {}).cells.map(({ inputs }) => inputs),
     );
     const assets = limited.cells.flatMap((cell) => cell.assets);
-    const lock: Lock = {
+    const lock: RecordedDigests = {
       schema_version: 1,
       tag: "test-v1",
       assets: Object.fromEntries(

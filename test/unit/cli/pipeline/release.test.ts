@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { Lock } from "../../../../pipeline/schema/lock.ts";
+import { RecordedDigests } from "../../../../pipeline/schema/recorded-digests.ts";
 import { GitHubServer } from "../../../support/github/server.ts";
 import { bytesOf, factsOf, stage } from "../../../support/github/staging.ts";
 import { type CliOptions, cli, REPOSITORY } from "../../../support/project.ts";
@@ -53,7 +53,7 @@ describe("the release commands on GitHub", () => {
     const published = await onGitHub(["release", "publish", "--final"], { GITHUB_STEP_SUMMARY: summary });
     expect(published.exitCode, published.stderr).toBe(0);
     expect(published.stdout).toBe(`https://github.com/example/images/releases/tag/${cells.tag}\n`);
-    expect(Object.keys(Lock.parse(JSON.parse(read("images.lock.json"))).assets)).toHaveLength(24);
+    expect(Object.keys(RecordedDigests.parse(JSON.parse(read("images.lock.json"))).assets)).toHaveLength(24);
     expect(JSON.parse(read("out/manifest.json")).images).toHaveLength(48);
     expect(read("out/manifest.json")).toBe(server.github.contents(release!)["manifest.json"]);
     expect(readFileSync(summary, "utf8").match(/<tr>/g)).toHaveLength(25);

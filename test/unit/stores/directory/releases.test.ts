@@ -6,7 +6,7 @@ import { readCells } from "../../../../pipeline/runtime/read-cells.ts";
 import { manifestOf, manifestText } from "../../../../pipeline/schema/manifest.ts";
 import { sbomAsset } from "../../../../pipeline/schema/names.ts";
 import { DirectoryReleases } from "../../../../pipeline/stores/directory/releases.ts";
-import { DirectoryStore } from "../../../../pipeline/stores/directory/store.ts";
+import { StagingDirectory } from "../../../../pipeline/stores/directory/staging.ts";
 import type { StoredRelease } from "../../../../pipeline/stores/store.ts";
 import { bytesOf, factsOf } from "../../../support/github/staging.ts";
 import { REPOSITORY } from "../../../support/project.ts";
@@ -42,7 +42,7 @@ async function stage(at = directory): Promise<void> {
   for (const asset of [...KERNELS, CODEX]) {
     const file = join(parent, "made");
     writeFileSync(file, bytesOf(asset));
-    await new DirectoryStore(at).put(file, factsOf(cellOf(asset), asset), bytesOf(sbomAsset(asset)));
+    await new StagingDirectory(at).put(file, factsOf(cellOf(asset), asset), bytesOf(sbomAsset(asset)));
   }
   writeFileSync(join(at, "vmlinux-amd64.config"), "CONFIG_X=y\n");
   writeFileSync(join(at, "manifest.json"), MANIFEST);
@@ -163,7 +163,7 @@ describe("a directory that is empty, or a release's", () => {
     const file = join(parent, "made");
     writeFileSync(file, "new");
     const facts = factsOf(cellOf("pi-amd64-ubuntu-rootfs.ext4.zst"), "pi-amd64-ubuntu-rootfs.ext4.zst");
-    await expect(new DirectoryStore(directory).put(file, facts, "{}")).rejects.toThrow(
+    await expect(new StagingDirectory(directory).put(file, facts, "{}")).rejects.toThrow(
       `${join(directory, name)} was not made by the pipeline, and stays: move it away`,
     );
     expect(names()).toEqual(before);
@@ -177,14 +177,14 @@ describe("a directory that is empty, or a release's", () => {
     expect(assets.filter(({ foreign }) => foreign)).toEqual([]);
     const file = join(parent, "made");
     writeFileSync(file, "new");
-    await new DirectoryStore(directory).put(file, factsOf(cellOf(CODEX), CODEX), "{}");
+    await new StagingDirectory(directory).put(file, factsOf(cellOf(CODEX), CODEX), "{}");
     expect(readFileSync(join(directory, CODEX), "utf8")).toBe("new");
   });
 
   it("has sums that name an asset before it is there", async () => {
     const file = join(parent, "missing");
     await expect(
-      new DirectoryStore(directory).put(file, factsOf(cellOf(CODEX), CODEX), "{}"),
+      new StagingDirectory(directory).put(file, factsOf(cellOf(CODEX), CODEX), "{}"),
     ).rejects.toThrow("ENOENT");
     expect(readFileSync(join(directory, "SHA256SUMS"), "utf8")).toContain(`  ${CODEX}\n`);
   });

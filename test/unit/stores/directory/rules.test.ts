@@ -22,7 +22,7 @@ import {
 import { sbomAsset } from "../../../../pipeline/schema/names.ts";
 import { ownershipOf } from "../../../../pipeline/stores/directory/ownership.ts";
 import { DirectoryReleases } from "../../../../pipeline/stores/directory/releases.ts";
-import { DirectoryStore, sums } from "../../../../pipeline/stores/directory/store.ts";
+import { StagingDirectory, sums } from "../../../../pipeline/stores/directory/staging.ts";
 import { sha256File } from "../../../../pipeline/util/hash.ts";
 import { bytesOf, factsOf } from "../../../support/github/staging.ts";
 import { REPOSITORY } from "../../../support/project.ts";
@@ -44,7 +44,7 @@ beforeEach(() => {
   directory = join(parent, TAG);
 });
 const releases = (at = directory) => new DirectoryReleases(at, TAG, silentRun());
-const store = (at = directory) => new DirectoryStore(at);
+const store = (at = directory) => new StagingDirectory(at);
 const names = (at = directory) => readdirSync(at).sort();
 const write = (name: string, text = "a user's", at = directory) => {
   mkdirSync(at, { recursive: true });

@@ -4,7 +4,7 @@ import { existsSync, readdirSync, readFileSync, watch, writeFileSync } from "nod
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { Facts } from "../../../../pipeline/schema/facts.ts";
-import { DirectoryStore } from "../../../../pipeline/stores/directory/store.ts";
+import { StagingDirectory } from "../../../../pipeline/stores/directory/staging.ts";
 import { tempDirectory } from "../../../support/run.ts";
 
 const SBOM = "{}\n";
@@ -54,7 +54,7 @@ function store() {
     writeFileSync(path, content);
     return path;
   };
-  return { store: new DirectoryStore(join(directory, "release/images-v1")), file };
+  return { store: new StagingDirectory(join(directory, "release/images-v1")), file };
 }
 
 describe("the directory store", () => {

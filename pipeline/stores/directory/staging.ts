@@ -14,7 +14,7 @@ import { inTheWay, ownershipOf } from "./ownership.ts";
 const ADVICE = "choose another directory with --store dir:PATH";
 
 /** Finished, verified assets in a directory: `<asset>`, with its facts in `<asset>.json` beside it. */
-export class DirectoryStore {
+export class StagingDirectory {
   readonly directory: string;
 
   constructor(directory: string) {
@@ -59,7 +59,7 @@ export class DirectoryStore {
   }
 
   /** Takes over what another store has, and leaves it there. */
-  async copy(from: DirectoryStore, facts: Facts): Promise<void> {
+  async copy(from: StagingDirectory, facts: Facts): Promise<void> {
     await makeDirectory(this.directory, ADVICE);
     const partial = join(this.directory, `${facts.asset}.${process.pid}.partial`);
     try {

@@ -5,7 +5,7 @@ import { Sha256 } from "./digest.ts";
  * `images.lock.json`: the digests recorded when a tag was published, by asset name. Synth makes the
  * manifest's rows from it; a lock of another tag than the declared one yields no rows.
  */
-export const Lock = z.strictObject({
+export const RecordedDigests = z.strictObject({
   schema_version: z.literal(1),
   tag: z.string(),
   assets: z.record(
@@ -18,5 +18,5 @@ export const Lock = z.strictObject({
     }),
   ),
 });
-export type Lock = z.infer<typeof Lock>;
-export const LOCK_PATH = "images.lock.json";
+export type RecordedDigests = z.infer<typeof RecordedDigests>;
+export const DIGESTS_PATH = "images.lock.json";
