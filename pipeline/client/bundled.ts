@@ -42,7 +42,7 @@ export function bundledCells(root = PACKAGE): Cells {
   } catch (cause) {
     throw new PipelineError(`${path} is not as this version has it (${reasonOf(cause)})`, {
       code: "stale-cells",
-      fix: "in a checkout run `npm run synth`, else install the package again",
+      fix: "in a checkout run `npx smolvm-images synth`, else install the package again",
       cause,
     });
   }

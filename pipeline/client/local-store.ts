@@ -48,7 +48,7 @@ function cellsOf(root: string, run: Run): Cells | undefined {
     return bundledCells(root);
   } catch {
     run.progress.warn(
-      "what this checkout has built is not offered: out/cells.json is damaged (`npm run synth`)",
+      "what this checkout has built is not offered: out/cells.json is damaged (`npx smolvm-images synth`)",
     );
     return undefined;
   }
@@ -91,7 +91,7 @@ async function builtIn(directory: string, cells: Cells, run: Run): Promise<Map<s
   }
   if (damaged.length > 0) {
     run.progress.warn(
-      `${shown(directory)}: not whole, and not offered: ${damaged.join(", ")} (\`npm run cell\` builds it again)`,
+      `${shown(directory)}: not whole, and not offered: ${damaged.join(", ")} (\`npx smolvm-images cell\` builds it again)`,
     );
   }
   return built;
@@ -116,7 +116,7 @@ function withAdvice(error: NotOffered, { cells }: Cells): NotOffered {
   );
   if (!buildable) return error;
   return new NotOffered(
-    `${error.message}; to build it here: \`npm run cell -- ${error.cells.join(" ")}\``,
+    `${error.message}; to build it here: \`npx smolvm-images cell ${error.cells.join(" ")}\``,
     error.cells,
   );
 }

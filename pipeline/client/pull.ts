@@ -23,7 +23,7 @@ export interface PullOptions {
   readonly mirrors?: readonly string[] | undefined;
   /**
    * A manifest, or where one is. @default the one that this package was released with; in a checkout, and without
-   * mirrors, also what it has built (`npm run cell`)
+   * mirrors, also what it has built (`npx smolvm-images cell`)
    */
   readonly manifest?: Manifest | string | undefined;
   readonly patience?: Partial<PullPatience> | undefined;

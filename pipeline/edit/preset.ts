@@ -61,7 +61,7 @@ export async function addPreset(
   }
   if (before.release.presets.some(({ preset }) => preset === name)) {
     throw new PipelineError(
-      `preset "${name}" is there already: \`npm run preset -- bump ${name}\` makes it newer, \`remove\` removes it`,
+      `preset "${name}" is there already: \`npx smolvm-images preset bump ${name}\` makes it newer, \`remove\` removes it`,
     );
   }
   const directory = `dockerfiles/${name}`;
@@ -104,7 +104,7 @@ export async function addPreset(
     pending,
     notes: [
       `added ${name}: ${pkg} ${version}`,
-      `Next: npm run cell -- ${cellId(cell)} --level 3   builds it, boots it and runs \`${preset.check.join(" ")}\``,
+      `Next: npx smolvm-images cell ${cellId(cell)} --level 3   builds it, boots it and runs \`${preset.check.join(" ")}\``,
     ],
   };
 }
@@ -122,7 +122,7 @@ export async function bumpPreset(project: Project, { name, version: wanted }: Sp
   if (preset.install.method !== "npm") {
     throw new PipelineError(
       `preset "${name}" is not an npm package: its version is the commit that its statement in ${declaration} names; ` +
-        "change it there, then run `npm run synth`",
+        "change it there, then run `npx smolvm-images synth`",
     );
   }
   const { package: pkg } = preset.install;
@@ -156,7 +156,7 @@ export async function removePreset(project: Project, name: string): Promise<Edit
     throw new PipelineError(
       `${declaration} does not declare "${name}" as \`new PresetLayer(release, "${name}", {\` … \`});\` at the start of ` +
         `a line; nothing was changed. Delete by hand what declares it, dockerfiles/${name} and listings/${name}-*.json, ` +
-        "then run `npm run synth`",
+        "then run `npx smolvm-images synth`",
     );
   }
   const listings = listingsOf(root, files, name);
@@ -262,7 +262,7 @@ function expectPresets(
   if (namesOf(after).join() === expected.join()) return;
   throw new PipelineError(
     `${declaration} would declare ${namesOf(after).join(", ")} and not ${expected.join(", ")}; nothing was changed. ` +
-      "Edit it by hand, then run `npm run synth`; the statement is",
+      "Edit it by hand, then run `npx smolvm-images synth`; the statement is",
     { details: [statement] },
   );
 }

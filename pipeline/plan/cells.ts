@@ -26,7 +26,7 @@ function unknownCell(all: Cells, id: string): PipelineError {
     const forms = Object.values(KINDS).map(({ idForm }) => idForm);
     const [last, ...others] = forms;
     return new PipelineError(
-      `unknown cell "${id}": a cell is ${others.reverse().join(", ")} or ${last}; \`npm run list\` shows all`,
+      `unknown cell "${id}": a cell is ${others.reverse().join(", ")} or ${last}; \`npx smolvm-images list\` shows all`,
     );
   }
   const refused = Object.hasOwn(all.refused, preset) ? all.refused[preset]! : {};

@@ -81,7 +81,7 @@ export function checkDeclared(
 export const notDeclared = (overrides: readonly string[]) =>
   new PipelineError(
     `not as declared: ${overrides.join(", ")}; what is published is made from what is declared, so run it again ` +
-      "where that can be had, or let the Release in pipeline/images.ts accept it",
+      "where that can be had, or let the Release in images.ts accept it",
     { code: "not-as-declared" },
   );
 

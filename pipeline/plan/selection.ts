@@ -49,5 +49,7 @@ function nothingLeft(
       return reason ? [`${preset} is not offered on ${flavor}: ${reason}`] : [];
     }),
   );
-  return new PipelineError(reasons.join("; ") || "no published cell is selected: `npm run list` shows all");
+  return new PipelineError(
+    reasons.join("; ") || "no published cell is selected: `npx smolvm-images list` shows all",
+  );
 }

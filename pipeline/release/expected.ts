@@ -25,7 +25,7 @@ export async function expectedAssets(
     if (!cell.published && !partial) continue;
     for (const asset of cell.assets) {
       const found = freshnessOf(cells, cell, await staged.facts(asset));
-      const command = `\`npm run cell -- ${cell.id}\``;
+      const command = `\`npx smolvm-images cell ${cell.id}\``;
       if (found.state !== "missing") facts.push(found.facts);
       else if (!partial) problems.push(`${asset}: its facts are not in ${staged.directory} (${command})`);
       if (found.state === "stale") {

@@ -93,7 +93,7 @@ async function differences(
   const problems: string[] = [];
   for (const { asset: name, sha256, id } of facts) {
     const there = present.get(name);
-    const upload = `\`npm run cell -- ${id} --stage upload\``;
+    const upload = `\`npx smolvm-images cell ${id} --stage upload\``;
     if (!there) problems.push(`${name}: not on the release (${upload})`);
     else if (!there.complete) problems.push(`${name}: its upload was not finished (${upload})`);
     else {

@@ -22,7 +22,7 @@ export async function uploadCell(
 ): Promise<{ facts: Facts; sent: Sent }[]> {
   const { cells, staged, store, release } = upload;
   if (store.isPublic && !cell.published) {
-    throw new PipelineError(`${cell.id} is built locally alone (published: false in pipeline/images.ts)`);
+    throw new PipelineError(`${cell.id} is built locally alone (published: false in images.ts)`);
   }
   const facts = [];
   for (const asset of cell.assets) {
@@ -32,7 +32,7 @@ export async function uploadCell(
         `${asset} is not ${found.state === "stale" ? "of the tree's present inputs" : "staged"} in ${staged.directory}`,
         {
           code: found.state === "stale" ? "stale-inputs" : "not-staged",
-          fix: `run \`npm run cell -- ${cell.id}\` first`,
+          fix: `run \`npx smolvm-images cell ${cell.id}\` first`,
         },
       );
     }

@@ -94,6 +94,8 @@ function parse(text: string, path: string): Manifest {
   try {
     return Manifest.parse(JSON.parse(text));
   } catch (cause) {
-    throw new PipelineError(`${path} is no manifest (${reasonOf(cause)}): run \`npm run synth\``, { cause });
+    throw new PipelineError(`${path} is no manifest (${reasonOf(cause)}): run \`npx smolvm-images synth\``, {
+      cause,
+    });
   }
 }

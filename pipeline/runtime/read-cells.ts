@@ -14,11 +14,11 @@ export function readCells(root: string): Cells {
     throw errorCode(cause) === "ENOENT"
       ? new PipelineError(`there is no ${CELLS_PATH} in ${root}`, {
           code: "stale-cells",
-          fix: "run this where the project's package.json is, or `npm run synth` first",
+          fix: "run this where the project's package.json is, or `npx smolvm-images synth` first",
           cause,
         })
       : new PipelineError(
-          `cannot read ${path}: ${reasonOf(cause)}; run \`npm run synth\` once that is put right`,
+          `cannot read ${path}: ${reasonOf(cause)}; run \`npx smolvm-images synth\` once that is put right`,
           {
             ...{ code: "not-readable", cause },
           },
@@ -28,7 +28,7 @@ export function readCells(root: string): Cells {
     return Cells.parse(JSON.parse(text));
   } catch (cause) {
     throw new PipelineError(`${CELLS_PATH} is not as this version writes it (${reasonOf(cause)})`, {
-      ...{ code: "stale-cells", fix: "run `npm run synth`", cause },
+      ...{ code: "stale-cells", fix: "run `npx smolvm-images synth`", cause },
     });
   }
 }

@@ -131,7 +131,7 @@ export const LIVE = "/tmp/network/live";
 /** For a stage that finds nothing of the stage before it. */
 export const notBuilt = ({ id }: Cell) =>
   new PipelineError(`${id} is not built`, {
-    ...{ code: "not-built", fix: `run \`npm run cell -- ${id} --stage build\` first` },
+    ...{ code: "not-built", fix: `run \`npx smolvm-images cell ${id} --stage build\` first` },
   });
 
 /** @throws PipelineError when the machine's Docker cannot build for the cell's arch */

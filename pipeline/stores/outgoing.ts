@@ -29,7 +29,7 @@ export function checkOutgoing({ name, size }: Outgoing, present: readonly Stored
 }
 
 /** How a maintainer gets rid of what an earlier run has left. */
-export const EMPTY = "empty the draft with `npm run release -- prepare --empty`, or choose a new tag";
+export const EMPTY = "empty the draft with `npx smolvm-images release prepare --empty`, or choose a new tag";
 
 /** Nothing is ever put in the place of other bytes. */
 export const otherBytes = (name: string, where: string, there: string, ours: string, fix: string) =>
@@ -41,5 +41,5 @@ export const otherBytes = (name: string, where: string, there: string, ours: str
 export const isPublished = (tag: string, where: string) =>
   new PipelineError(`${tag} is published on ${where}, and a published release is never changed`, {
     code: "release-published",
-    fix: "choose a new tag (IMAGES_RELEASE_TAG in pipeline/images.ts)",
+    fix: "choose a new tag (IMAGES_RELEASE_TAG in images.ts)",
   });

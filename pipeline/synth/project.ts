@@ -52,7 +52,7 @@ export function changes(root: string, output: Output): Change[] {
     const them = foreign.length === 1 ? "it" : "them";
     throw new PipelineError(`synth did not write ${foreign.join(", ")}, and would replace ${them}`, {
       code: "not-ours",
-      fix: `move ${them} away or delete ${them}, then run \`npm run synth\``,
+      fix: `move ${them} away or delete ${them}, then run \`npx smolvm-images synth\``,
     });
   }
   const files = filesIn(root);
@@ -132,7 +132,7 @@ export function write(root: string, pending: readonly Change[]): void {
 }
 
 /** Once names change, what is left to do is done by the next run. */
-const AGAIN = "run `npm run synth` again when it can be";
+const AGAIN = "run `npx smolvm-images synth` again when it can be";
 
 /** @throws PipelineError that names the file, when the system refuses */
 function doing(verb: string, path: string, then: string, work: () => void): void {

@@ -29,7 +29,7 @@ export async function readCommitted<T>(path: string, schema: z.ZodType<T>): Prom
     if (errorCode(error) === "ENOENT") return;
     if (!(error instanceof SyntaxError || error instanceof z.ZodError)) throw unreadable(path, error);
     throw new PipelineError(
-      `${path} is not as this version writes it (${reasonOf(error)}): restore it from git, or run \`npm run synth\``,
+      `${path} is not as this version writes it (${reasonOf(error)}): restore it from git, or run \`npx smolvm-images synth\``,
       { cause: error },
     );
   }

@@ -32,7 +32,7 @@ interface Flags extends Omit<BuildFlags, "store">, StoreFlags {
 
 export const cellCommand = withBuildOptions(
   new Command("cell")
-    .argument("<id...>", "cells, as `npm run list` shows them: codex-amd64-debian")
+    .argument("<id...>", "cells, as `npx smolvm-images list` shows them: codex-amd64-debian")
     .addOption(new Option("--stage <stage>", "run one stage alone").choices([...STAGES, "upload"]))
     .option(...STORE)
     .option(...RELEASE_ID)

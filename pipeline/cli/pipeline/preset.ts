@@ -21,7 +21,7 @@ const addCommand = new Command("add")
   .option("--check <command>", "what proves that it works (default: its program with --version)", parseWords)
   .option("--program <name>", "the program to ask for its version, where the package has several")
   .option("--refuse <flavor=reason>", "do not offer it on a flavor; can be given again", parseRefusal)
-  .addHelpText("after", "\nExample: npm run preset -- add gemini @google/gemini-cli")
+  .addHelpText("after", "\nExample: npx smolvm-images preset add gemini @google/gemini-cli")
   .action(async (name: string, spec: string, { check, program, refuse }: AddFlags) => {
     const options: AddOptions = {
       ...(check && { check }),
@@ -34,10 +34,10 @@ const addCommand = new Command("add")
 
 const bumpCommand = new Command("bump")
   .description("bring a preset to the newest version of its npm package, or to the one named")
-  .argument("<name[@version]>", "a preset, as `npm run list` shows them")
+  .argument("<name[@version]>", "a preset, as `npx smolvm-images list` shows them")
   .addHelpText(
     "after",
-    "\nExamples: npm run preset -- bump codex\n          npm run preset -- bump codex@0.168.0",
+    "\nExamples: npx smolvm-images preset bump codex\n          npx smolvm-images preset bump codex@0.168.0",
   )
   .action(async (text: string) => {
     const spec = parseSpec(text, "preset");
@@ -46,8 +46,8 @@ const bumpCommand = new Command("bump")
 
 const removeCommand = new Command("remove")
   .description("remove a preset: its statement in images.ts, lockfile, listings and what synth made of it")
-  .argument("<name>", "a preset, as `npm run list` shows them")
-  .addHelpText("after", "\nExample: npm run preset -- remove gemini")
+  .argument("<name>", "a preset, as `npx smolvm-images list` shows them")
+  .addHelpText("after", "\nExample: npx smolvm-images preset remove gemini")
   .action(async (name: string) => {
     await edit(() => removePreset(project(), name));
   });

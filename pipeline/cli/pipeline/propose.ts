@@ -20,7 +20,7 @@ export async function proposeDigests(): Promise<void> {
     const lock = await readCommitted(join(root(), DIGESTS_PATH), RecordedDigests);
     if (lock?.tag !== cells.tag) {
       throw new PipelineError(
-        `${DIGESTS_PATH} has no digests of ${cells.tag}: run \`npm run release -- publish\` first`,
+        `${DIGESTS_PATH} has no digests of ${cells.tag}: run \`npx smolvm-images release publish\` first`,
       );
     }
     const files = Object.fromEntries(

@@ -173,13 +173,13 @@ async function verify(tag: string | undefined, flags: StoreFlags & { download?: 
     const release = store.isPublic ? undefined : await store.find(wanted);
     if (!store.isPublic && !release) {
       throw new PipelineError(
-        `${store.name} has no release ${wanted}: run \`npm run release -- publish\` first`,
+        `${store.name} has no release ${wanted}: run \`npx smolvm-images release publish\` first`,
       );
     }
     const path = release ? join(release.id, MANIFEST_ASSET) : MANIFEST_PATH;
     const text = await readFile(resolve(root(), path), "utf8").catch((cause) => {
       throw new PipelineError(
-        `cannot read ${path} (${reasonOf(cause)}): run \`npm run release -- publish\` first`,
+        `cannot read ${path} (${reasonOf(cause)}): run \`npx smolvm-images release publish\` first`,
         { cause },
       );
     });
@@ -196,7 +196,7 @@ async function pruneReleases(flags: StoreFlags & { keep: number; dryRun?: true }
   await inRun(async (run) => {
     const store = await openReleases(cells, flags.store, run);
     const committed = await readCommitted(join(root(), MANIFEST_PATH), Manifest);
-    if (!committed) throw new PipelineError(`${MANIFEST_PATH} is missing: run \`npm run synth\``);
+    if (!committed) throw new PipelineError(`${MANIFEST_PATH} is missing: run \`npx smolvm-images synth\``);
     const dryRun = flags.dryRun === true;
     const removed = await prune(
       { store, keep: flags.keep, tag: cells.tag, inUse: committed.tag, dryRun },

@@ -7,7 +7,10 @@ import { root } from "./tree.ts";
 import { type BuildFlags, inWorkshop, toOptions, withBuildOptions } from "./workshop.ts";
 
 export const reproCommand = withBuildOptions(
-  new Command("repro").argument("<id...>", "cells, as `npm run list` shows them: codex-amd64-debian"),
+  new Command("repro").argument(
+    "<id...>",
+    "cells, as `npx smolvm-images list` shows them: codex-amd64-debian",
+  ),
 ).action(async (ids: string[], flags: BuildFlags) => {
   const cells = readCells(root());
   const selected = selectCells(cells, ids);

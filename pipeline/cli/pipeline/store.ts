@@ -77,7 +77,7 @@ export async function theRelease(
   const release = releaseId === undefined ? await store.find(cells.tag) : await store.open(releaseId);
   if (!release) {
     throw new PipelineError(`${store.name} has no release for ${cells.tag}`, {
-      ...{ code: "not-offered", fix: "run `npm run release -- prepare` first" },
+      ...{ code: "not-offered", fix: "run `npx smolvm-images release prepare` first" },
     });
   }
   if (release.tag !== cells.tag) {

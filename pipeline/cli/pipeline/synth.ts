@@ -32,7 +32,7 @@ const verb = ({ before, after }: Change) =>
   before === undefined ? "wrote  " : after === undefined ? "removed" : "changed";
 
 function refuse(pending: readonly Change[]): void {
-  const mend = "run `npm run synth` and commit what it changes";
+  const mend = "run `npx smolvm-images synth` and commit what it changes";
   process.stdout.write(unifiedDiff(pending));
   if (process.env.GITHUB_ACTIONS) {
     for (const { path } of pending) actions.error(`stale: ${mend}`, { file: path, title: "synth --check" });

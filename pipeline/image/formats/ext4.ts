@@ -78,5 +78,5 @@ function explain(output: string, options: Ext4Options): PipelineError {
 
 export const noSpace = (directory: string) =>
   new PipelineError(`no space left on the disk of ${directory}`, {
-    ...{ code: "disk-full", fix: "`npm run doctor` says how much a cell needs" },
+    ...{ code: "disk-full", fix: "`npx smolvm-images doctor` says how much a cell needs" },
   });

@@ -26,7 +26,7 @@ export function checkBudget({ what, bytes, limit, files }: Spent, listing: Listi
     : "its largest files (it was never listed)";
   throw new PipelineError(
     `${what} take ${megabytes(bytes)}, and its budget is ${megabytes(limit)}: make it smaller, or raise budget in ` +
-      `pipeline/images.ts; ${since}:`,
+      `images.ts; ${since}:`,
     { code: "over-budget", details: grown.map(([path, by]) => `- ${megabytes(by).padStart(9)}  ${path}`) },
   );
 }

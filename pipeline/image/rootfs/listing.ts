@@ -80,7 +80,7 @@ export function checkVersions(
   if (differences.length === 0) return true;
   throw new PipelineError(
     `apk has resolved other versions than ${listingPath(cell.id)} records: look at them, and accept them with ` +
-      `\`npm run cell -- ${cell.id} --record\` and \`npm run synth\``,
+      `\`npx smolvm-images cell ${cell.id} --record\` and \`npx smolvm-images synth\``,
     { code: "not-as-declared", details: differences },
   );
 }

@@ -27,7 +27,7 @@ export function handoverOf(workshop: Workshop): Handover {
     if (other) return await ensure(other as CellOf<typeof kind>);
     throw new PipelineError(
       `there is no cell ${id ?? `of the kind ${kind}`} for ${cell.id} in ${CELLS_PATH}: declare it in ` +
-        "pipeline/images.ts, and run `npm run synth`",
+        "pipeline/images.ts, and run `npx smolvm-images synth`",
     );
   };
   return { ensure, below: below as Handover["below"] };

@@ -40,7 +40,7 @@ export class DirectoryReleases implements ReleaseStore {
   async open(id: string): Promise<StoredRelease> {
     if (!(await isDirectory(id))) {
       throw new PipelineError(`there is no directory ${id}`, {
-        ...{ code: "not-offered", fix: "`npm run release -- prepare` makes one" },
+        ...{ code: "not-offered", fix: "`npx smolvm-images release prepare` makes one" },
       });
     }
     await checkOwnership(id);

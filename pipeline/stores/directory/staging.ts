@@ -88,7 +88,7 @@ export class StagingDirectory {
       `${path} is ${actual ? `not what its facts say (sha256 ${actual}, and they say ${file.sha256})` : "missing"}`,
       {
         code: actual ? "digest-mismatch" : "not-staged",
-        fix: `build it again with \`npm run cell -- ${id} --no-cache\``,
+        fix: `build it again with \`npx smolvm-images cell ${id} --no-cache\``,
       },
     );
   }

@@ -83,7 +83,7 @@ export function failureOf(
         ...answer,
         code: "github-not-found",
         fix:
-          "check REPOSITORY in pipeline/images.ts and GITHUB_REPOSITORY, or give GITHUB_TOKEN one with " +
+          "check REPOSITORY in images.ts and GITHUB_REPOSITORY, or give GITHUB_TOKEN one with " +
           "`contents: write`",
       },
     );

@@ -53,7 +53,7 @@ export class GitHubReleases implements ReleaseStore {
       if (!(error instanceof GitHubError) || error.status !== 404) throw error;
       throw new PipelineError(`there is no release ${id} on ${this.name}, or the token may not see drafts`, {
         code: "github-not-found",
-        fix: "`npm run release -- prepare` prints the id of the draft; a token needs `contents: write`",
+        fix: "`npx smolvm-images release prepare` prints the id of the draft; a token needs `contents: write`",
         cause: error,
       });
     }

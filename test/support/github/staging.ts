@@ -5,8 +5,8 @@ import { type Publication, publish } from "../../../pipeline/release/publish.ts"
 import { uploadCell } from "../../../pipeline/release/upload.ts";
 import type { Cell, Cells } from "../../../pipeline/schema/cells.ts";
 import { Facts } from "../../../pipeline/schema/facts.ts";
-import type { RecordedDigests } from "../../../pipeline/schema/recorded-digests.ts";
 import { sbomAsset } from "../../../pipeline/schema/names.ts";
+import type { RecordedDigests } from "../../../pipeline/schema/recorded-digests.ts";
 import { StagingDirectory } from "../../../pipeline/stores/directory/staging.ts";
 import { GitHubClient, PATIENCE, type Patience } from "../../../pipeline/stores/github/client.ts";
 import { GitHubReleases } from "../../../pipeline/stores/github/releases.ts";

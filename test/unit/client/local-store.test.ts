@@ -113,7 +113,7 @@ describe("what a checkout has built", () => {
     const run = recordedRun();
     await expect(find(AGENT, run)).rejects.toThrow(`${cells.tag} has no images`);
     expect(run.warnings).toEqual([
-      `${join(root, "out/release", cells.tag)}: not whole, and not offered: agent-${arch}-debian-rootfs.ext4.zst (\`npm run cell\` builds it again)`,
+      `${join(root, "out/release", cells.tag)}: not whole, and not offered: agent-${arch}-debian-rootfs.ext4.zst (\`npx smolvm-images cell\` builds it again)`,
     ]);
     const { url } = await lookUp((manifest) => findKernel(manifest, arch, "image"), recordedRun(), root);
     expect(url).toMatch(/^file:/);
@@ -160,7 +160,7 @@ describe("smolvm and ImageBuilder in a checkout", () => {
     const missing = await smolvm("agent", "start", "--flavor", "debian");
     expect(missing.stderr).toBe(
       `error: ${cells.tag} has no images; nothing of that kind is published at this tag: give another manifest with ` +
-        `--manifest; to build it here: \`npm run cell -- kernel-${arch} agent-${arch}-debian\`\n`,
+        `--manifest; to build it here: \`npx smolvm-images cell kernel-${arch} agent-${arch}-debian\`\n`,
     );
     const packed = spawnSync("zstd", ["-q", "-c"], { input: "a file system" }).stdout;
     stageKernel();
@@ -226,23 +226,23 @@ describe("smolvm and ImageBuilder in a checkout", () => {
     );
     const { stdout } = await run(["--import", "tsx", script], root);
     expect(stdout).toMatch(
-      new RegExp(`^kernel test-v1 has no kernel for ${arch} .*\`npm run cell -- kernel-${arch}\`\\n$`),
+      new RegExp(`^kernel test-v1 has no kernel for ${arch} .*\`npx smolvm-images cell kernel-${arch}\`\\n$`),
     );
   });
 });
 
 describe("what is missing in a checkout", () => {
   it("is said with the command that builds it", async () => {
-    const both = `to build it here: \`npm run cell -- kernel-${arch} agent-${arch}-debian\``;
+    const both = `to build it here: \`npx smolvm-images cell kernel-${arch} agent-${arch}-debian\``;
     await expect(find()).rejects.toThrow(both);
     stageKernel();
-    await expect(find()).rejects.toThrow(`to build it here: \`npm run cell -- agent-${arch}-debian\``);
+    await expect(find()).rejects.toThrow(`to build it here: \`npx smolvm-images cell agent-${arch}-debian\``);
     await expect(
       lookUp((manifest) => findBase(manifest, { arch, flavor: "debian" }), recordedRun(), root),
-    ).rejects.toThrow(`\`npm run cell -- base-${arch}-debian\``);
+    ).rejects.toThrow(`\`npx smolvm-images cell base-${arch}-debian\``);
     stageAgent();
     await expect(find({ preset: "other", flavor: "ubuntu" })).rejects.toThrow(
-      `${cells.tag} has no preset "other"; it has: agent; to build it here: \`npm run cell -- other-${arch}-ubuntu\``,
+      `${cells.tag} has no preset "other"; it has: agent; to build it here: \`npx smolvm-images cell other-${arch}-ubuntu\``,
     );
   });
 
@@ -258,6 +258,8 @@ describe("what is missing in a checkout", () => {
       findImage(manifest, { ...AGENT, arch: other });
     await expect(lookUp(foreign, recordedRun(), root)).rejects.toThrow(/--manifest$/);
     const kernelOf = (manifest: Parameters<typeof findKernel>[0]) => findKernel(manifest, other, "image");
-    await expect(lookUp(kernelOf, recordedRun(), root)).rejects.toThrow(`npm run cell -- kernel-${other}`);
+    await expect(lookUp(kernelOf, recordedRun(), root)).rejects.toThrow(
+      `npx smolvm-images cell kernel-${other}`,
+    );
   });
 });

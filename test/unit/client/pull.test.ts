@@ -107,7 +107,7 @@ describe("pulling an image", () => {
   it("looks at what this checkout has built only where neither a manifest nor a mirror is named", async () => {
     // No VMM of that name is offered: whatever has been built here, this is missing.
     const query = { ...CODEX, vmm: "libkrun" } as const;
-    const advice = "; to build it here: `npm run cell -- ";
+    const advice = "; to build it here: `npx smolvm-images cell ";
     await expect(ensureImage(query, { cacheDir })).rejects.toThrow(advice);
     for (const named of [{ manifest: release.manifest }, { mirrors: [tempDirectory()] }]) {
       const error = await ensureImage(query, { cacheDir, ...named }).catch((reason) => reason);

@@ -156,7 +156,7 @@ describe("in a checkout", { timeout: 180_000 }, () => {
       expect(lock("agent")["node_modules/@example/agent"].version).toBe("1.1.0");
       expect(copy.read("README.md")).toContain("| codex, claude-code, pi, agent | yes | yes | yes |\n");
       expect(copy.read("README.md")).toMatch(/^# Offers\n.*\nAfter\.\n$/s);
-      expect(notes[1]).toMatch(/^Next: npm run cell -- agent-(amd64|arm64)-debian --level 3 /);
+      expect(notes[1]).toMatch(/^Next: npx smolvm-images cell agent-(amd64|arm64)-debian --level 3 /);
       // What synth would still change: nothing.
       expect(await copy.run(["synth", "--check"])).toMatchObject({ exitCode: 0 });
 
@@ -242,7 +242,7 @@ describe("in a checkout", { timeout: 180_000 }, () => {
 
     it("refuses a name that is taken or cannot be one, before it asks the registry", async () => {
       const names: [string, RegExp][] = [
-        ["codex", /is there already: `npm run preset -- bump codex`/],
+        ["codex", /is there already: `npx smolvm-images preset bump codex`/],
         ["Agent", /lower-case words/],
         ["my-kernel", /none of them base, kernel/],
         ["pull", /smolvm has a command of that name/],

@@ -101,7 +101,7 @@ describe("reading cells", () => {
     if (text !== undefined) put(text);
     expect(() => readCells(root)).toThrow(PipelineError);
     expect(() => readCells(root)).toThrow(
-      /(there is no out\/cells\.json in .+ first|^out\/cells\.json is not as this version writes it \(.+\): run `npm run synth`)$/,
+      /(there is no out\/cells\.json in .+ first|^out\/cells\.json is not as this version writes it \(.+\): run `npx smolvm-images synth`)$/,
     );
   });
 });

@@ -256,7 +256,7 @@ const FAILS: readonly Scenario[] = [
     before: (github) => void github.addAsset(github.addRelease(cells.tag), CODEX, "older bytes"),
     error: new RegExp(
       `^${CODEX} is on example/images on GitHub with other bytes \\(sha256 ${sha256("older bytes")}, and this one is ` +
-        `${sha256(bytesOf(CODEX))}\\): empty the draft with \`npm run release -- prepare --empty\``,
+        `${sha256(bytesOf(CODEX))}\\): empty the draft with \`npx smolvm-images release prepare --empty\``,
     ),
     mend: (github) => {
       draftOf(github).assets = [];
@@ -356,7 +356,8 @@ const FAILS: readonly Scenario[] = [
         from: ASSETS.length + 1,
       },
     ],
-    error: /^vmlinux-amd64\.elf: not on the release \(`npm run cell -- kernel-amd64 --stage upload`\)$/,
+    error:
+      /^vmlinux-amd64\.elf: not on the release \(`npx smolvm-images cell kernel-amd64 --stage upload`\)$/,
   },
   {
     what: "the draft has an asset that no cell makes",

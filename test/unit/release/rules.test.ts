@@ -11,8 +11,8 @@ import { uploadCell } from "../../../pipeline/release/upload.ts";
 import { verifyRelease } from "../../../pipeline/release/verify.ts";
 import { readCells } from "../../../pipeline/runtime/read-cells.ts";
 import type { Cells } from "../../../pipeline/schema/cells.ts";
-import type { RecordedDigests } from "../../../pipeline/schema/recorded-digests.ts";
 import { manifestOf, manifestText } from "../../../pipeline/schema/manifest.ts";
+import type { RecordedDigests } from "../../../pipeline/schema/recorded-digests.ts";
 import { DirectoryReleases } from "../../../pipeline/stores/directory/releases.ts";
 import { StagingDirectory } from "../../../pipeline/stores/directory/staging.ts";
 import { checkOutgoing, isPublished, MOST_ASSETS, otherBytes } from "../../../pipeline/stores/outgoing.ts";
@@ -68,7 +68,7 @@ describe("what a release must have", () => {
   it("is named where it is not staged, with the command that makes it", async () => {
     rmSync(join(directory, `${CODEX}.json`));
     expect((await expectedAssets(cells, staged())).problems).toEqual([
-      `${CODEX}: its facts are not in ${directory} (\`npm run cell -- codex-amd64-ubuntu\`)`,
+      `${CODEX}: its facts are not in ${directory} (\`npx smolvm-images cell codex-amd64-ubuntu\`)`,
     ]);
   });
 
@@ -118,7 +118,7 @@ describe("upload sends nothing of a cell", () => {
     const facts = JSON.parse(readFileSync(join(directory, `${CODEX}.json`), "utf8"));
     writeFileSync(join(directory, `${CODEX}.json`), JSON.stringify({ ...facts, inputs: "0".repeat(64) }));
     await expect(upload(publisher.store())).rejects.toThrow(
-      `${CODEX} is not of the tree's present inputs in ${directory}: run \`npm run cell -- codex-amd64-ubuntu\` first`,
+      `${CODEX} is not of the tree's present inputs in ${directory}: run \`npx smolvm-images cell codex-amd64-ubuntu\` first`,
     );
     rmSync(join(directory, `${CODEX}.json`));
     await expect(upload(publisher.store())).rejects.toThrow(`${CODEX} is not staged in ${directory}: run`);
@@ -299,7 +299,7 @@ describe("verify", () => {
     await publisher.all();
     for (const wrong of ["{ half", "{}"]) {
       await expect(verify({ text: wrong })).rejects.toThrow(
-        /^out\/manifest\.json is no manifest \(.+\): run `npm run synth`$/,
+        /^out\/manifest\.json is no manifest \(.+\): run `npx smolvm-images synth`$/,
       );
     }
     await expect(verify({ text: manifestText(manifestOf(cells, undefined)) })).rejects.toThrow(

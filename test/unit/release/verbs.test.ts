@@ -89,8 +89,8 @@ describe("publish", () => {
     expect(problems.toSorted()).toEqual(
       [
         `${CODEX}: sha256 ${sha256("changed")} on the release, ${sha256(bytesOf(CODEX))} expected`,
-        `${elf!.name}: not on the release (\`npm run cell -- kernel-amd64 --stage upload\`)`,
-        "vmlinux-amd64.image: its upload was not finished (`npm run cell -- kernel-amd64 --stage upload`)",
+        `${elf!.name}: not on the release (\`npx smolvm-images cell kernel-amd64 --stage upload\`)`,
+        "vmlinux-amd64.image: its upload was not finished (`npx smolvm-images cell kernel-amd64 --stage upload`)",
       ].toSorted(),
     );
     expect(server.github.contents(draft())).toEqual(before);

@@ -158,9 +158,13 @@ describe("out/cells.json", () => {
     [
       "is not there",
       () => {},
-      /^there is no out\/cells\.json in \S+: run this where the project's package\.json is, or `npm run synth` first$/,
+      /^there is no out\/cells\.json in \S+: run this where the project's package\.json is, or `npx smolvm-images synth` first$/,
     ],
-    ["is a directory", (path) => mkdirSync(path), /^cannot read \S+: it is a directory; run `npm run synth`/],
+    [
+      "is a directory",
+      (path) => mkdirSync(path),
+      /^cannot read \S+: it is a directory; run `npx smolvm-images synth`/,
+    ],
     [
       "is cut short",
       (path) => writeFileSync(path, "{"),
@@ -169,7 +173,7 @@ describe("out/cells.json", () => {
     [
       "has another field",
       (path) => writeFileSync(path, JSON.stringify({ ...right, colour: "red" })),
-      /\(Unrecognized key: "colour"\): run `npm run synth`$/,
+      /\(Unrecognized key: "colour"\): run `npx smolvm-images synth`$/,
     ],
     [
       "has an unknown arch",
@@ -188,7 +192,9 @@ describe("a file that the pipeline wrote", () => {
     expect(await said(() => readRecord(path, RecordedDigests))).toBe(message);
     expect(await said(() => readCommitted(path, RecordedDigests))).toBe(message);
     mkdirSync(join(path, "x.json"));
-    expect(await said(() => new StagingDirectory(path).facts("x"))).toContain("(it is a directory): remove it");
+    expect(await said(() => new StagingDirectory(path).facts("x"))).toContain(
+      "(it is a directory): remove it",
+    );
     mkdirSync(join(path, "listings/x.json"), { recursive: true });
     expect(await said(() => readListing(path, "x"))).toContain("is no listing (it is a directory): restore");
   });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { z } from "zod";
-import { DIGESTS_PATH } from "../../../pipeline/schema/recorded-digests.ts";
 import { Manifest } from "../../../pipeline/schema/manifest.ts";
+import { DIGESTS_PATH } from "../../../pipeline/schema/recorded-digests.ts";
 import { cellsOf, synth } from "../../../pipeline/synth/synth.ts";
 import { IMAGES_RELEASE_TAG } from "../../support/sample/images.ts";
 import { sampleApp } from "../../support/tree.ts";
@@ -21,7 +21,9 @@ const complete = { schema_version: 1, tag: IMAGES_RELEASE_TAG, assets };
 
 /** The text of the manifest that synth makes where `lock` is recorded. */
 const textWith = (lock?: unknown) =>
-  synth(sampleApp(lock === undefined ? {} : { [DIGESTS_PATH]: JSON.stringify(lock) })).get("out/manifest.json")!;
+  synth(sampleApp(lock === undefined ? {} : { [DIGESTS_PATH]: JSON.stringify(lock) })).get(
+    "out/manifest.json",
+  )!;
 const manifestWith = (lock?: unknown) => Manifest.parse(JSON.parse(textWith(lock)));
 
 describe("the manifest", () => {

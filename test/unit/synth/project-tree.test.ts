@@ -16,7 +16,7 @@ const output = synth(projectApp());
 it("what is committed is what the tree synthesises to", () => {
   expect(
     changes(REPOSITORY, output).map(({ path }) => path),
-    "run `npm run synth`",
+    "run `npx smolvm-images synth`",
   ).toEqual([]);
 });
 

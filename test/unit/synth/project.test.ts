@@ -30,7 +30,9 @@ describe.concurrent("a generated file that was edited by hand", () => {
     expect(exitCode).toBe(1);
     expect(stdout).toContain(`--- a/${stale}\n+++ b/${stale}\n@@ `);
     expect(stdout).toMatch(/^-RUN true$/m);
-    expect(stderr).toBe("1 generated files are stale: run `npm run synth` and commit what it changes\n");
+    expect(stderr).toBe(
+      "1 generated files are stale: run `npx smolvm-images synth` and commit what it changes\n",
+    );
     expect(copy.read(stale)).toBe(`${before}RUN true\n`);
     // Outside of Actions nobody reads annotations.
     expect(stdout).not.toContain("::error");
@@ -45,7 +47,7 @@ describe.concurrent("a generated file that was edited by hand", () => {
     const annotations = stdout.split("\n").filter((line) => line.startsWith("::error "));
     expect(annotations).toHaveLength(1);
     expect(annotations[0]).toMatch(
-      /^::error [^:]*file=dockerfiles\/codex-debian\.Dockerfile[^:]*::.*`npm run synth`/,
+      /^::error [^:]*file=dockerfiles\/codex-debian\.Dockerfile[^:]*::.*`npx smolvm-images synth`/,
     );
   });
 

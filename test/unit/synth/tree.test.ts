@@ -5,8 +5,8 @@ import { type Install, npm, uv } from "../../../pipeline/constructs/install.ts";
 import { PresetLayer, type PresetLayerProps } from "../../../pipeline/constructs/preset-layer.ts";
 import { Release, type ReleaseProps } from "../../../pipeline/constructs/release.ts";
 import { selectCells } from "../../../pipeline/plan/cells.ts";
-import type { RecordedDigests } from "../../../pipeline/schema/recorded-digests.ts";
 import { manifestOf } from "../../../pipeline/schema/manifest.ts";
+import type { RecordedDigests } from "../../../pipeline/schema/recorded-digests.ts";
 import { cellsOf, synth } from "../../../pipeline/synth/synth.ts";
 import {
   errorsOf,

@@ -104,7 +104,7 @@ describe("writing", () => {
   describe("where somebody else has put a file", () => {
     const WORKFLOW = ".github/workflows/build-published-images.yml";
     const refused = (paths: string, them: string) =>
-      `synth did not write ${paths}, and would replace ${them}: move ${them} away or delete ${them}, then run \`npm run synth\``;
+      `synth did not write ${paths}, and would replace ${them}: move ${them} away or delete ${them}, then run \`npx smolvm-images synth\``;
 
     it("names every such file, and writes nothing", () => {
       for (const path of [".gitattributes", WORKFLOW, "out/manifest.json"]) {

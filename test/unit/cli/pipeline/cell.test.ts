@@ -33,7 +33,7 @@ describe.concurrent("a `cell` command that cannot be carried out", () => {
     [
       "names a cell that can be none",
       ["codex"],
-      /^unknown cell "codex": a cell is <preset>-<arch>-<flavor>.*npm run list/,
+      /^unknown cell "codex": a cell is <preset>-<arch>-<flavor>.*npx smolvm-images list/,
     ],
     [
       "asks for a preset where it is refused",

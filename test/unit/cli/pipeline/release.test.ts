@@ -144,7 +144,7 @@ describe("the release commands on GitHub", () => {
       (await onGitHub(["cell", "codex-amd64-ubuntu", "--stage", "upload", "--release-id", id])).stderr,
     ).toContain(`error: release ${id} is of images-v0.0.14, and the tree declares ${cells.tag}\n`);
     expect((await onGitHub(["release", "publish"])).stderr).toContain(
-      `error: example/images on GitHub has no release for ${cells.tag}: run \`npm run release -- prepare\` first\n`,
+      `error: example/images on GitHub has no release for ${cells.tag}: run \`npx smolvm-images release prepare\` first\n`,
     );
     server.github.addRelease(cells.tag, { draft: false });
     const refused = await onGitHub(["release", "prepare"]);
@@ -155,7 +155,7 @@ describe("the release commands on GitHub", () => {
     rmSync(join(root, STORE, `${CODEX}.json`));
     const missing = await onGitHub(["cell", "codex-amd64-ubuntu", "--stage", "upload"]);
     expect(missing.stderr).toMatch(
-      /^error: \S+ is not staged in .*: run `npm run cell -- codex-amd64-ubuntu` first$/m,
+      /^error: \S+ is not staged in .*: run `npx smolvm-images cell codex-amd64-ubuntu` first$/m,
     );
     expect(missing.exitCode).toBe(2);
   });

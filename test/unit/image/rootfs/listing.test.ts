@@ -82,7 +82,7 @@ describe("the versions of apk's packages", () => {
     const now = contents(apk("musl", "1.2.5-r10"), apk("new", "1-r0"));
     const error = errorOf(() => checkVersions(CELL, now, listing("apk gone 1-r0", "apk musl 1.2.5-r9")));
     expect(error.message).toContain(`apk has resolved other versions than listings/${ID}.json records`);
-    expect(error.message).toContain(`npm run cell -- ${ID} --record`);
+    expect(error.message).toContain(`npx smolvm-images cell ${ID} --record`);
     expect(error.details).toEqual([
       ...["gone 1-r0", "musl 1.2.5-r9"].map((each) => `- recorded: apk ${each}`),
       ...["musl 1.2.5-r10", "new 1-r0"].map((each) => `- resolved: apk ${each}`),

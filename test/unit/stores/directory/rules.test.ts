@@ -67,7 +67,7 @@ describe("a directory as a release", () => {
     expect(await releases().open(directory)).toEqual(release);
     expect(await releases().publish(await releases().open(directory))).toEqual(release);
     await expect(releases().open(join(parent, "none"))).rejects.toThrow(
-      `there is no directory ${join(parent, "none")}: \`npm run release -- prepare\` makes one`,
+      `there is no directory ${join(parent, "none")}: \`npx smolvm-images release prepare\` makes one`,
     );
     await expect(releases().open(join(directory, CODEX))).rejects.toThrow("there is no directory");
   });
@@ -190,7 +190,7 @@ describe("what is staged in a directory", () => {
     );
     rmSync(join(directory, CODEX));
     await expect(store().outgoing(facts(CODEX), silentRun())).rejects.toThrow(
-      `${join(directory, CODEX)} is missing: build it again with \`npm run cell -- codex-amd64-ubuntu --no-cache\``,
+      `${join(directory, CODEX)} is missing: build it again with \`npx smolvm-images cell codex-amd64-ubuntu --no-cache\``,
     );
     rmSync(join(directory, sbomAsset(CODEX)));
     await expect(store().outgoingSbom(facts(CODEX), silentRun())).rejects.toThrow(

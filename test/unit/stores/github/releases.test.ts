@@ -95,7 +95,7 @@ describe("a release on GitHub", () => {
 
   it("that is not there is told so, and how its id is had; another failure stays what it is", async () => {
     await expect(store.open("7")).rejects.toThrow(
-      /^there is no release 7 on example\/images on GitHub, or .*`npm run release -- prepare` prints the id.*`contents: write`$/,
+      /^there is no release 7 on example\/images on GitHub, or .*`npx smolvm-images release prepare` prints the id.*`contents: write`$/,
     );
     fault("get-release", status(422), 1);
     await expect(store.open("7")).rejects.toThrow(/^GitHub refuses: 422/);
@@ -364,7 +364,7 @@ describe("an upload", () => {
     expect(await store.send(stored(release.id), file())).toBe("there");
     await expect(store.send(stored(release.id), file("b.zst"))).rejects.toThrow("never changed");
     await expect(store.send(stored(release.id), file("a.zst", "others"))).rejects.toThrow(
-      /^a\.zst is on example\/images on GitHub with other bytes .*: empty the draft with `npm run release -- prepare --empty`/,
+      /^a\.zst is on example\/images on GitHub with other bytes .*: empty the draft with `npx smolvm-images release prepare --empty`/,
     );
     expect(count(/^POST/)).toBe(0);
     expect(count(/^DELETE/)).toBe(0);
