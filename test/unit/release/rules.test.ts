@@ -425,7 +425,7 @@ describe("a file that is to be sent", () => {
       "a.zst is on there with other bytes (sha256 111, and this one is 222): remove it",
     );
     expect(isPublished("v1", "there").message).toMatch(
-      /^v1 is published on there, and .* never changed: choose a new tag \(IMAGES_RELEASE_TAG in pipeline\/images\.ts\)$/,
+      /^v1 is published on there, and .* never changed: choose a new tag \(IMAGES_RELEASE_TAG in images\.ts\)$/,
     );
   });
 });

@@ -134,7 +134,7 @@ describe("a budget", () => {
   it("refuses a larger one with the ten largest additions since it was listed", () => {
     const error = errorOf(() => checkBudget({ ...spent, limit: 77.9e6 }, before));
     expect(error.message).toMatch(
-      /^its files take 78\.0 MB, and its budget is 77\.9 MB: .*raise budget in pipeline\/images\.ts; the largest additions since/,
+      /^its files take 78\.0 MB, and its budget is 77\.9 MB: .*raise budget in images\.ts; the largest additions since/,
     );
     expect(error.details).toHaveLength(10);
     expect(error.details[0]).toBe("-   11.0 MB  opt/10");
