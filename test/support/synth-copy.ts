@@ -17,13 +17,13 @@ import { MANIFEST_PATH, MANIFEST_SCHEMA_PATH } from "../../pipeline/schema/manif
 import { DIGESTS_PATH } from "../../pipeline/schema/recorded-digests.ts";
 import { changes, write } from "../../pipeline/synth/project.ts";
 import { synth } from "../../pipeline/synth/synth.ts";
-import { type Ended, REPOSITORY } from "./project.ts";
+import { type Ended, PROGRAM, REPOSITORY } from "./project.ts";
 import { SAMPLE_FILES } from "./sample/files.ts";
 import { sampleApp } from "./tree.ts";
 
-/** The pipeline, and what every tree is made with. */
+/** What every tree is made with. */
 const RECIPES = [
-  ...["bin", "pipeline", "init", "package.json", "tsconfig.json"],
+  ...["init", "package.json", "tsconfig.json", "pipeline/pins.ts"],
   ...["kernel", "network", "tools"].map((name) => `dockerfiles/${name}`),
 ];
 /** Everything that synth reads or writes in the checkout, and the pipeline itself. */
@@ -42,6 +42,8 @@ const PROJECT = [
   ...[CELLS_PATH, MANIFEST_PATH, MANIFEST_SCHEMA_PATH],
 ];
 
+const CONSTRUCTS = "../../../pipeline/constructs/index.ts";
+
 /**
  * A checkout in a directory of its own, to edit and to run as a maintainer does: of the sample tree, which stays as it
  * is, or of this project as it is declared at present.
@@ -59,13 +61,17 @@ export class Copy {
         filter: (source) => basename(source) !== "node_modules",
       });
     }
-    symlinkSync(join(REPOSITORY, "node_modules"), join(this.root, "node_modules"));
+    for (const directory of ["node_modules", "dist"]) {
+      symlinkSync(join(REPOSITORY, directory), join(this.root, directory));
+    }
     if (tree === "sample") this.#writeSample();
   }
 
   #writeSample(): void {
     const declared = readFileSync(join(REPOSITORY, "test/support/sample/images.ts"), "utf8");
-    this.write("pipeline/images.ts", declared.replaceAll("../../../pipeline/", "./"));
+    this.write("pipeline/images.ts", declared.replace(CONSTRUCTS, "smolvm-images/constructs"));
+    const pins = this.read("pipeline/pins.ts");
+    this.write("pipeline/pins.ts", pins.replace("./constructs/index.ts", "smolvm-images/constructs"));
     for (const [path, text] of Object.entries(SAMPLE_FILES)) this.write(path, text);
     write(this.root, changes(this.root, synth(sampleApp())));
   }
@@ -92,11 +98,15 @@ export class Copy {
     return new Map(paths.map((path) => [path, readFileSync(path, "utf8")]));
   }
 
-  /** Runs the copy's own command line, as outside of Actions unless `env` says otherwise. */
+  /**
+   * Runs the command line in it, as outside of Actions unless `env` says otherwise: of the sample tree with the compiled
+   * program, of this project with its sources.
+   */
   async run(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Ended> {
     const outside = { GITHUB_ACTIONS: undefined, GITHUB_OUTPUT: undefined };
-    const command = [this.path("bin/smolvm-images.js"), ...args];
-    const { exitCode, stdout, stderr } = await x(process.execPath, command, {
+    const own = this.path("bin/smolvm-images.js");
+    const [program = "", ...words] = existsSync(own) ? [process.execPath, own] : PROGRAM;
+    const { exitCode, stdout, stderr } = await x(program, [...words, ...args], {
       nodeOptions: { cwd: this.root, env: { ...outside, ...env } },
     });
     return { exitCode: exitCode ?? null, stdout, stderr };

@@ -372,7 +372,7 @@ describe("in a checkout", { timeout: 180_000 }, () => {
         "pipeline/pins.ts: HERMES_COMMIT is used by nothing now: delete it there",
       ]);
       expect(copy.read("pipeline/images.ts")).toContain(
-        'import { type App, BaseRootfs, Flavor, Kernel, npm, PresetLayer, Release } from "./constructs/index.ts";',
+        'import { type App, BaseRootfs, Flavor, Kernel, npm, PresetLayer, Release } from "smolvm-images/constructs";',
       );
     });
 

@@ -117,12 +117,12 @@ describe.concurrent("a maintainer", () => {
   it("is told everything that is wrong with the tree, and nothing is written", async ({ copy }) => {
     copy.write(
       "pipeline/images.ts",
-      `import type { App } from "./constructs/app.ts";
-       import { BaseRootfs } from "./constructs/base-rootfs.ts";
-       import { Flavor } from "./constructs/flavor.ts";
-       import { npm } from "./constructs/install.ts";
-       import { PresetLayer } from "./constructs/preset-layer.ts";
-       import { Release } from "./constructs/release.ts";
+      `import type { App } from "smolvm-images/constructs";
+       import { BaseRootfs } from "smolvm-images/constructs";
+       import { Flavor } from "smolvm-images/constructs";
+       import { npm } from "smolvm-images/constructs";
+       import { PresetLayer } from "smolvm-images/constructs";
+       import { Release } from "smolvm-images/constructs";
 
        const DEBIAN_IMAGE = "debian:trixie-slim@sha256:${"0".repeat(64)}";
 
