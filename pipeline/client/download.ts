@@ -1,21 +1,15 @@
 import { basename } from "node:path";
 import { type Downloaded, download as downloadFrom, toFile } from "../util/download/download.ts";
-import type { Patience } from "../util/download/http.ts";
 import { SourceError, Unavailable } from "../util/download/source.ts";
 import { PipelineError } from "../util/error.ts";
 import { type Place, placeOf } from "../util/place.ts";
 import type { Run } from "../util/progress.ts";
 import type { Remote } from "./manifest.ts";
 import { fileOf, type Mirror } from "./mirrors.ts";
+import type { PullPatience } from "./patience.ts";
 import { unpackTo } from "./unpack.ts";
 
 export type { Downloaded };
-
-/** How patient a pull is. */
-export interface PullPatience extends Patience {
-  /** How long a source may go without a byte, all its attempts together, where another comes after it, ms. */
-  readonly nextMs: number;
-}
 
 /** The waits of all attempts at a file fit into it: a mirror that has a moment's trouble is not given up. */
 const NEXT_MS = 9_000;

@@ -3,7 +3,7 @@ import type { Manifest } from "../schema/manifest.ts";
 import { PipelineError } from "../util/error.ts";
 import { type Run, unwatched } from "../util/progress.ts";
 import { Cache } from "./cache.ts";
-import { type Downloaded, download, NotFetched, type PullPatience } from "./download.ts";
+import { type Downloaded, download, NotFetched } from "./download.ts";
 import { isBuiltHere, lookUp, storeOf } from "./local-store.ts";
 import {
   type BaseQuery,
@@ -14,6 +14,7 @@ import {
   type Remote,
 } from "./manifest.ts";
 import { mirrorsOf } from "./mirrors.ts";
+import type { PullPatience } from "./patience.ts";
 
 /** Where images come from and go to. */
 export interface PullOptions {

@@ -67,7 +67,7 @@ export function errorCode(error: unknown): string | undefined {
 }
 
 /** Whether the system refused a call on a file or directory. (Node begins the message of such an error with its code.) */
-export function isFileError(error: unknown): error is NodeJS.ErrnoException {
+export function isFileError(error: unknown): error is Error & { readonly code: string } {
   const code = errorCode(error);
   return code !== undefined && /^E[A-Z0-9]+$/.test(code) && (error as Error).message.startsWith(`${code}: `);
 }

@@ -1,6 +1,7 @@
 import type { Client, ConnectConfig } from "ssh2";
 import ssh2 from "ssh2";
 import { PipelineError } from "../util/error.ts";
+import type { CommandResult } from "./command-result.ts";
 
 export interface KeyPair {
   /** OpenSSH format. */
@@ -25,12 +26,6 @@ export function generateKey(): KeyPair {
 /** The kernel parameter by which `/init` is given a user's key. */
 export const keyParameter = (publicKey: string) =>
   `smolvm.authorized_key_b64=${Buffer.from(`${publicKey.trim()}\n`).toString("base64")}`;
-
-export interface CommandResult {
-  readonly exitCode: number | null;
-  /** stdout and stderr as they came. */
-  readonly output: string;
-}
 
 /** How long one attempt may take, ms: under emulation a handshake alone takes seconds. */
 const ATTEMPT_MS = 20_000;

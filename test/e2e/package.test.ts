@@ -94,7 +94,7 @@ describe("in an empty directory", () => {
       expect(
         await type(`node -e 'import("smolvm-images").then((m) => console.log(typeof m.ensureImage))'`),
       ).toBe("function\n");
-      expect(await type("npx --no smolvm --help")).toContain("smolvm");
+      expect(await type("npx --no -- smolvm --help")).toContain("smolvm");
     } finally {
       for (const name of heavy) await type(`mv node_modules/.${name.replace("/", "-")} node_modules/${name}`);
     }

@@ -9,7 +9,7 @@ export const prepare: readonly Step[] = [
 ];
 
 /** A command of the installed program: `--no` keeps npx from fetching another package of that name. */
-export const program = (words: string): string => `npx --no smolvm-images ${words}`;
+export const program = (words: string): string => `npx --no -- smolvm-images ${words}`;
 
 /** What a cell needs from the runner's distribution: QEMU, zstd, mmdebstrap. */
 export const installTools: Step = { name: "Install QEMU and other tools", run: program("setup") };

@@ -8,7 +8,8 @@ import type { Place } from "../place.ts";
 import type { Run } from "../progress.ts";
 import { reasonOf } from "../reason.ts";
 import { fromDisk } from "./disk.ts";
-import { Changed, type HttpOptions, overHttp, PATIENCE, type Patience } from "./http.ts";
+import { Changed, type HttpOptions, overHttp } from "./http.ts";
+import { PATIENCE, type Patience } from "./patience.ts";
 import { SourceError } from "./source.ts";
 
 export interface DownloadRequest extends Pick<HttpOptions, "giveUpMs"> {

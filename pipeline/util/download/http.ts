@@ -3,22 +3,9 @@ import { PipelineError } from "../error.ts";
 import { proxiedFetch, proxyVariable, USER_AGENT } from "../http.ts";
 import type { Run } from "../progress.ts";
 import { reasonOf } from "../reason.ts";
-import { Attempts, type Backoff, retryAfterS } from "../retry.ts";
+import { Attempts, retryAfterS } from "../retry.ts";
+import type { Patience } from "./patience.ts";
 import { type Bytes, SourceError, Unavailable } from "./source.ts";
-
-/** How patient a download is. `attempts` are those that bring no byte more than before. */
-export interface Patience extends Backoff {
-  /** How long a server may be silent, ms. */
-  readonly silenceMs: number;
-}
-
-export const PATIENCE: Patience = {
-  attempts: 5,
-  firstMs: 500,
-  longestMs: 30_000,
-  limitS: 120,
-  silenceMs: 30_000,
-};
 
 export interface HttpOptions {
   readonly patience: Patience;

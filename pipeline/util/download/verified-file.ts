@@ -4,7 +4,7 @@ import { PipelineError } from "../error.ts";
 import { sha256File } from "../hash.ts";
 import type { Run } from "../progress.ts";
 import { download, toFile } from "./download.ts";
-import type { Patience } from "./http.ts";
+import type { Patience } from "./patience.ts";
 import { SourceError } from "./source.ts";
 
 /** An archive may be slow to begin. */

@@ -65,7 +65,7 @@ const RULES: Record<string, (text: string) => string[]> = {
       .flatMap((step) => (step.with?.["persist-credentials"] === false ? [] : [step.uses!])),
   "the token reaches the steps that talk to GitHub, and nothing else": (text) => {
     const given = stepsOf(text).filter(hasToken);
-    const talk = /^npx --no smolvm-images (release |cell "\$CELL" --stage upload )/;
+    const talk = /^npx --no -- smolvm-images (release |cell "\$CELL" --stage upload )/;
     const strangers = given.flatMap(({ run, name }) => (talk.test(run ?? "") ? [] : [name ?? "?"]));
     const elsewhere = (text.match(/secrets\.\w+|github\.token/g) ?? []).slice(given.length);
     return [...strangers, ...elsewhere];
@@ -86,7 +86,7 @@ describe.each(workflows)("%s", (_, text) => {
     const verbs = runs.flatMap((run) => /smolvm-images ([\w-]+)/.exec(run)?.[1] ?? []);
     expect(verbs).toContain("synth");
     expect(verbs.filter((verb) => !Object.hasOwn(VERBS, verb))).toEqual([]);
-    const rest = runs.filter((run) => !run.startsWith("npx --no smolvm-images "));
+    const rest = runs.filter((run) => !run.startsWith("npx --no -- smolvm-images "));
     expect(rest.filter((run) => !/^npm (ci|run --if-present \w+|test --if-present)$/.test(run))).toEqual([]);
   });
 });
@@ -114,7 +114,7 @@ describe("build-published-images", () => {
   });
 
   it("refuses a stale tree before anything is built", () => {
-    expect(jobs.plan?.steps.map(({ run }) => run)).toContain("npx --no smolvm-images synth --check");
+    expect(jobs.plan?.steps.map(({ run }) => run)).toContain("npx --no -- smolvm-images synth --check");
   });
 
   const withOf = (job: Job | undefined, action: string) =>
