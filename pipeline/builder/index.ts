@@ -1,4 +1,9 @@
 // The library of those who build an image of their own, outside the matrix.
+export type { NetworkOptions } from "../image/docker/network.ts";
+export type { RootfsSource } from "../schema/cells.ts";
+export { PipelineError } from "../util/error.ts";
+export type { ErrorCode } from "../util/error-codes.ts";
+export type { Progress, Run } from "../util/progress.ts";
 export {
   type BuiltImage,
   ImageBuilder,

@@ -2,8 +2,11 @@
 
 export type { Manifest } from "../schema/manifest.ts";
 export type { Arch, Vmm } from "../schema/names.ts";
+export type { Patience } from "../util/download/patience.ts";
 export { PipelineError } from "../util/error.ts";
+export type { ErrorCode } from "../util/error-codes.ts";
 export type { Progress, Run } from "../util/progress.ts";
+export type { Backoff } from "../util/retry.ts";
 export type { Accel } from "../vm/accel.ts";
 export type { CommandResult } from "../vm/command-result.ts";
 export { Cache, defaultCacheDirectory } from "./cache.ts";
