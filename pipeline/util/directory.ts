@@ -5,10 +5,11 @@ import { errorCode, isFileError, PipelineError } from "./error.ts";
 import { reasonOf } from "./reason.ts";
 
 /**
- * Makes a directory with its parents, and returns those that it made, outermost first; none where it is there.
- * (mkdir's own `recursive` never ends in Node 20 where a parent is there and takes no entries, as /proc.)
- * @param advice what to do where it cannot be made or written to
- * @throws PipelineError
+ * Creates a directory and its missing parents. Returns the directories that it created, outermost first; an empty list
+ * if the directory exists. (In Node 20 `mkdir` with `recursive` never returns below a directory that accepts no new
+ * entries, such as /proc.)
+ * @param advice the `fix` of the error
+ * @throws PipelineError when the directory cannot be created or written to
  */
 export async function makeDirectory(path: string, advice: string): Promise<string[]> {
   try {
@@ -20,19 +21,19 @@ export async function makeDirectory(path: string, advice: string): Promise<strin
   }
 }
 
-/** Makes sure that a directory can be made and written to, and leaves nothing behind. @throws PipelineError */
+/** Checks that a directory can be created and written to. Leaves nothing behind. @throws PipelineError when it cannot */
 export async function checkDirectory(path: string, advice: string): Promise<void> {
   for (const made of (await makeDirectory(path, advice)).reverse()) await rmdir(made);
 }
 
-/** `cannot write to DIRECTORY (permission denied): ADVICE`; an error that is not the system's stays as it is. */
+/** The error `cannot write to DIRECTORY (permission denied): ADVICE`. Returns a cause that is not a file system error unchanged. */
 export function cannotWrite(path: string, cause: unknown, advice: string): unknown {
   if (!isFileError(cause)) return cause;
   const code = errorCode(cause) === "ENOSPC" ? "disk-full" : "not-writable";
   return new PipelineError(`cannot write to ${path} (${reasonOf(cause)})`, { code, fix: advice, cause });
 }
 
-/** `cannot read DIRECTORY (permission denied): ADVICE`; an error that is not the system's stays as it is. */
+/** The error `cannot read DIRECTORY (permission denied): ADVICE`. Returns a cause that is not a file system error unchanged. */
 export function cannotRead(path: string, cause: unknown, advice: string): unknown {
   if (!isFileError(cause)) return cause;
   return new PipelineError(`cannot read ${path} (${reasonOf(cause)})`, {
@@ -40,7 +41,7 @@ export function cannotRead(path: string, cause: unknown, advice: string): unknow
   });
 }
 
-/** What is in a directory; nothing where there is none. @throws PipelineError when it cannot be read */
+/** The entries of a directory; an empty list if it does not exist. @throws PipelineError when it cannot be read */
 export async function entriesIn(path: string, advice: string): Promise<Dirent[]> {
   try {
     return await readdir(path, { withFileTypes: true });
@@ -57,13 +58,13 @@ async function make(path: string, advice: string): Promise<string[]> {
     await mkdir(path);
     return [...parents, path];
   } catch (error) {
-    // Another process may have made it in the meantime.
+    // Another process may have created it in the meantime.
     if (errorCode(error) === "EEXIST" && (await isDirectory(path, advice))) return parents;
     throw error;
   }
 }
 
-/** False where nothing is. @throws PipelineError where something else is */
+/** False if nothing exists at `path`. @throws PipelineError when something other than a directory does */
 async function isDirectory(path: string, advice: string): Promise<boolean> {
   try {
     if ((await stat(path)).isDirectory()) return true;

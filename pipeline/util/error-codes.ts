@@ -1,20 +1,20 @@
 /**
- * What each error's code means. A code is part of the interface: programs compare it, `docs/errors.md` explains it, and it
- * is never renamed. Messages may change at any time.
+ * The meaning of each error code. Codes are part of the interface: programs compare them, `docs/errors.md` explains them,
+ * and they are never renamed. Messages may change at any time.
  */
 export const ERROR_CODES = {
   "invalid-input":
     "A flag, a variable, a file or a declaration holds something that cannot be used; the message says what is expected.",
   "unknown-name":
-    "There is no cell, preset, flavor or machine of that name; the message lists those that there are.",
+    "There is no cell, preset, flavor or machine of that name; the message lists the names that exist.",
   interrupted:
     "Ctrl-C, `kill` or a closed terminal ended the command. Nothing is half-written; run it again.",
   // This machine.
   "disk-full": "A disk has no space left, or not enough for what is about to be written.",
-  "not-readable": "The system does not let a file or directory be read.",
-  "not-writable": "The system does not let a file or directory be made or written to.",
+  "not-readable": "A file or directory cannot be read.",
+  "not-writable": "A file or directory cannot be created or written to.",
   "not-ours":
-    "Something is in the way that does not carry this project's mark. It is never changed or removed.",
+    "A file in the place of one of ours was not made by this project. It is never changed or removed.",
   "program-missing": "A program that is needed is not on PATH.",
   "kvm-unavailable": "KVM was asked for, or is needed, and cannot run the guest on this machine.",
   // Docker.
@@ -23,16 +23,17 @@ export const ERROR_CODES = {
   "docker-denied": "This user may not use Docker.",
   "docker-unreachable": "Docker does not answer at the address that DOCKER_HOST names.",
   "docker-build-failed": "A step of `docker build` failed; its last lines are shown.",
-  // What is fetched.
+  // Downloads.
   "not-fetched": "No source has the file, or none of them answers.",
   "digest-mismatch": "The bytes have another sha256 than was declared. They are not used.",
   // Cells.
   "stale-cells": "`out/cells.json` is missing, or was written by another version of this project.",
   "wrong-arch": "The cell is built on machines of another arch.",
   "not-built": "An earlier stage of the cell has not run.",
-  "not-staged": "The release's directory has no asset of the cell, or not a whole one.",
+  "not-staged": "The staging directory has no asset of the cell, or an incomplete one.",
   "stale-inputs": "The staged asset was made from other inputs than those of the tree.",
-  "not-as-declared": "Something that the cell is made from could not be had as it is declared.",
+  "not-as-declared":
+    "The cell was built from something other than what is declared, such as a live package archive.",
   "audit-refused": "The audit found something in a root file system that no image may have.",
   "guest-audit-refused": "The audit found something in a booted guest that no image may have.",
   "over-budget": "An image is larger than its budget.",
@@ -50,12 +51,12 @@ export const ERROR_CODES = {
   "several-drafts": "There is more than one draft for the tag, and a person must decide.",
   // GitHub.
   "github-token": "There is no token for GitHub, or it is not valid.",
-  "github-denied": "The token may not do what was asked.",
-  "github-not-found": "GitHub knows no such repository or release, or the token may not see it.",
+  "github-denied": "The token lacks a permission that the request needs.",
+  "github-not-found": "The repository or release does not exist on GitHub, or the token may not see it.",
   "github-limited": "GitHub's rate limit is reached.",
-  "github-unavailable": "GitHub answers with an error of its own, or breaks off.",
-  "github-unreachable": "No answer came from GitHub.",
-  "github-refused": "GitHub refuses the request as it is.",
+  "github-unavailable": "GitHub reports an error on its side, or the connection broke.",
+  "github-unreachable": "GitHub did not answer.",
+  "github-refused": "GitHub rejects the request; sending it again does not help.",
 } as const satisfies Readonly<Record<string, string>>;
 
 export type ErrorCode = keyof typeof ERROR_CODES;

@@ -2,10 +2,10 @@ import { createHash, type Hash } from "node:crypto";
 import { open } from "node:fs/promises";
 import { Transform } from "node:stream";
 
-/** A sha256 as this project writes it: 64 lower-case hex digits. */
+/** The format of every sha256 in this project: 64 lower-case hex digits. */
 export const SHA256 = /^[0-9a-f]{64}$/;
 
-/** Passes bytes on unchanged, hashes them, and says how many have passed. */
+/** A stream that passes bytes on unchanged and adds them to `hash`. `onBytes` gets the total number of bytes so far. */
 export function tap(hash: Hash, onBytes: (done: number) => void = () => {}): Transform {
   let done = 0;
   return new Transform({
@@ -18,7 +18,7 @@ export function tap(hash: Hash, onBytes: (done: number) => void = () => {}): Tra
   });
 }
 
-/** The sha256 of a file, lower-case hex. One buffer serves for all of it, however large it is. */
+/** The sha256 of a file, lower-case hex. Reads it through one buffer of 1 MiB, whatever its size. */
 export async function sha256File(path: string, signal?: AbortSignal): Promise<string> {
   const hash = createHash("sha256");
   const buffer = Buffer.allocUnsafe(1 << 20);

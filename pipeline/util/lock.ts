@@ -10,11 +10,11 @@ import { reasonOf } from "./reason.ts";
 
 const POLL_MS = 100;
 
-/** What a lock says. */
+/** The messages of a file lock. */
 export interface LockTexts {
-  /** What to do where the lock's directory cannot be written to. */
+  /** The `fix` of the error when the lock's directory cannot be written to. */
   readonly advice: string;
-  /** Told once, while another process has the lock. */
+  /** A warning that is shown once, when another process holds the lock. */
   readonly waiting: string;
 }
 
@@ -24,9 +24,10 @@ const TEXTS: LockTexts = {
 };
 
 /**
- * Does `work` while no other process does anything under the same lock: a file that names its owner. A lock is taken
- * over only from an owner that is gone, or whose number another process has by now.
- * @throws PipelineError when the lock can be neither taken nor waited for
+ * Runs `work` while holding a file lock: a file that contains the identity of its owner. If another process holds the
+ * lock, waits until it is released. A lock is taken over only when its owner no longer runs (or its pid belongs to
+ * another process now).
+ * @throws PipelineError when the lock file cannot be created or read
  */
 export async function withLock<T>(
   path: string,
@@ -48,27 +49,30 @@ export async function withLock<T>(
   }
 }
 
-/** Whether a process that runs has the lock. @throws PipelineError when it cannot be read */
+/** Whether a running process holds the lock. @throws PipelineError when it cannot be read */
 export async function isLocked(path: string): Promise<boolean> {
   const owner = await ownerOf(path);
   return owner !== undefined && isRunning(owner);
 }
 
-/** Removes a lock whose owner is gone; leaves it where another process is at it. @throws PipelineError */
+/**
+ * Removes a lock whose owner no longer runs. Leaves it if another process is removing it at the same time.
+ * @throws PipelineError when the lock cannot be read or removed
+ */
 export async function removeStale(path: string, advice: string): Promise<void> {
   const owner = await ownerOf(path);
   if (owner === undefined || isRunning(owner)) return;
-  // Nobody else removes the lock of another now, so what is read here is what is removed.
+  // Only one process at a time removes stale locks, so the lock that is checked here is the lock that is removed.
   await alone(`${path}.break`, advice, async () => {
     if (!(await isLocked(path))) await rm(path, { force: true });
   });
 }
 
-/** How many files this process has made for locks: each has a name of its own. */
+/** How many lock files this process has created; makes their names unique. */
 let made = 0;
 
 async function take(path: string, advice: string): Promise<boolean> {
-  // It appears with its owner's name in it, or not at all.
+  // The lock appears together with its content: link(2) gives a complete file its name, or fails.
   const written = `${path}.${made++}.${process.pid}.partial`;
   try {
     await writeFile(written, identityOf(process.pid));
@@ -83,25 +87,28 @@ async function take(path: string, advice: string): Promise<boolean> {
   return false;
 }
 
-/** The process that a lock names; undefined where there is no lock. @throws PipelineError */
+/** The identity of the process that holds a lock; undefined if there is no lock. @throws PipelineError */
 async function ownerOf(path: string): Promise<string | undefined> {
   try {
     const owner = await readFile(path, "utf8");
-    // Empty is what a machine that lost its power may have left.
+    // A power failure can leave an empty file.
     if (/^(\d+ (\d+|-))?$/.test(owner)) return owner;
-    throw new PipelineError(`${path} is not a lock of smolvm`, { code: "not-ours", fix: "move it away" });
+    throw new PipelineError(`${path} is not a lock file of smolvm`, {
+      code: "not-ours",
+      fix: "move it away",
+    });
   } catch (cause) {
     if (errorCode(cause) === "ENOENT") return undefined;
     if (!isFileError(cause)) throw cause;
-    throw new PipelineError(`cannot read the lock ${path} (${reasonOf(cause)})`, {
+    throw new PipelineError(`cannot read the lock file ${path} (${reasonOf(cause)})`, {
       ...{ code: "not-readable", fix: "remove it", cause },
     });
   }
 }
 
 /**
- * Does `work`, unless another process is at the like. Each says that it is here before it looks for others: of two, at
- * least one sees the other.
+ * Runs `work`, unless another process runs the same work. Each process creates its own file before it looks for those of
+ * others. Of two processes, at least one therefore sees the other and does nothing.
  */
 async function alone(prefix: string, advice: string, work: () => Promise<void>): Promise<void> {
   const mine = `${prefix}.${made++}.${identityOf(process.pid).replace(" ", "_")}`;
@@ -115,7 +122,7 @@ async function alone(prefix: string, advice: string, work: () => Promise<void>):
   }
 }
 
-/** Whether another process that runs is at the like; what those that are gone have left is removed. */
+/** Whether another running process does the same work. Removes the files of processes that have ended. */
 async function anyOther(prefix: string, mine: string): Promise<boolean> {
   const directory = dirname(prefix);
   for (const name of await readdir(directory)) {
@@ -127,10 +134,10 @@ async function anyOther(prefix: string, mine: string): Promise<boolean> {
   return false;
 }
 
-/** Removes a file of this process alone; where that fails, what failed before says why. */
+/** Removes a file that only this process uses. Ignores errors: an earlier error gives the reason. */
 const discard = (path: string) => rm(path, { force: true }).catch(() => {});
 
-/** Two that get in each other's way do not wait equally long. */
+/** Waits for a random time, so that two competing processes do not retry at the same moment. */
 async function pause(signal: AbortSignal): Promise<void> {
   await setTimeout(POLL_MS / 2 + randomInt(POLL_MS), undefined, { signal }).catch(() => {});
   signal.throwIfAborted();

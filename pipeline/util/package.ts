@@ -3,8 +3,8 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 /**
- * The root of the package that this file is part of, whether it runs as source or compiled: what it was released
- * with, and the recipes that images are made from.
+ * The root directory of this package: the nearest parent directory with a package.json. It is the same for the
+ * TypeScript source and for the compiled JavaScript.
  */
 export const PACKAGE = rootAbove(fileURLToPath(import.meta.url));
 

@@ -1,23 +1,23 @@
-/** How long work tells what it does. The command line decides how that looks. */
+/** Receives the progress of long work. The command line decides how to display it. */
 export interface Progress {
-  /** A new step begins; the one before it has ended. */
+  /** A new step begins; the previous one has ended. */
   step(title: string): void;
-  /** How far the step is: `done` of `total`, in bytes. */
+  /** Progress of the step: `done` of `total` bytes. */
   bytes(done: number, total: number): void;
-  /** How far the step is: `done` of about `total`, in `unit` (a plural: objects). */
+  /** Progress of the step: `done` of about `total`, in `unit` (a plural: objects). */
   count(done: number, total: number, unit: string): void;
-  /** Something the reader should know, and that does not stop the work. */
+  /** A warning; the work goes on. */
   warn(line: string): void;
 }
 
-/** What all effects are given: a way to talk, and a way to be told to stop. */
+/** Progress and cancellation; every function with side effects takes one. */
 export interface Run {
   readonly progress: Progress;
-  /** Aborted on Ctrl-C: whoever waits stops, and cleans up what it began. */
+  /** Aborted on Ctrl-C. The function then stops, cleans up and rejects with the signal's reason. */
   readonly signal: AbortSignal;
 }
 
-/** A run that nobody watches and nothing interrupts. */
+/** A run without progress and cancellation. */
 export const unwatched = (): Run => ({
   progress: { step() {}, bytes() {}, count() {}, warn() {} },
   signal: new AbortController().signal,

@@ -1,8 +1,9 @@
 import { createReadStream } from "node:fs";
 
 /**
- * The text that comes in pieces: a file's, a pipe's, an answer's.
- * @throws Error at more than `most` bytes: whatever it is, it is not what a person meant to give
+ * Reads a stream (a file, a pipe, an HTTP response) as UTF-8 text.
+ * @param most the maximum size, bytes
+ * @throws Error when the stream is larger than `most`
  */
 export async function textOf(pieces: AsyncIterable<Uint8Array>, most: number): Promise<string> {
   const kept: Uint8Array[] = [];
@@ -15,5 +16,5 @@ export async function textOf(pieces: AsyncIterable<Uint8Array>, most: number): P
   return Buffer.concat(kept).toString("utf8");
 }
 
-/** The text of a file, at most so many bytes. @throws Error the system's, or when it is larger */
+/** Reads a file as UTF-8 text. @param most the maximum size, bytes @throws Error when it cannot be read, or is larger */
 export const readText = (path: string, most: number): Promise<string> => textOf(createReadStream(path), most);

@@ -1,16 +1,16 @@
 import { z } from "zod";
 import { errorCode, innermost } from "./error.ts";
 
-/** How many fields are named that are wrong; a reader fixes the first ones first. */
+/** How many wrong fields a message lists. */
 const SHOWN = 3;
 
 /**
- * What was wrong, in a few words on one line: the field of a file and what was expected there, the system's words
- * without the call that failed, or what lies behind `fetch failed`.
+ * The reason of an error as a short text on one line: the wrong fields of a file, a system error without the name of the
+ * failed call, or the error that caused `fetch failed`.
  */
 export function reasonOf(error: unknown): string {
   if (error instanceof z.ZodError) return fields(error);
-  if (error instanceof SyntaxError) return `it is no JSON: ${error.message}`;
+  if (error instanceof SyntaxError) return `it is not JSON: ${error.message}`;
   if (!(error instanceof Error)) return String(error);
   const inner = innermost(error);
   const system =
@@ -19,7 +19,7 @@ export function reasonOf(error: unknown): string {
   return errorCode(inner) === "EISDIR" ? "it is a directory" : system[1]!;
 }
 
-/** `kernels[0].size: expected number, received string; 2 more fields are wrong`. */
+/** `kernels[0].size: expected number, received string; and 2 more`. */
 function fields({ issues }: z.ZodError): string {
   const named = issues.slice(0, SHOWN).map(({ path, message }) => {
     const what = message.replace(/^Invalid input: /, "");

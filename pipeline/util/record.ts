@@ -4,14 +4,15 @@ import { errorCode, PipelineError } from "./error.ts";
 import { reasonOf } from "./reason.ts";
 
 /**
- * What the pipeline wrote for itself; undefined where nothing is, or something that another version wrote.
- * @throws PipelineError when something is there that cannot be read: a directory, another user's file
+ * Reads a JSON file that the pipeline wrote for its own use. Undefined if the file is missing, or if its content does not
+ * match `schema` (another version wrote it).
+ * @throws PipelineError when it cannot be read: a directory, another user's file
  */
 export async function readRecord<T>(path: string, schema: z.ZodType<T>): Promise<T | undefined> {
   try {
     return schema.parse(JSON.parse(await readFile(path, "utf8")));
   } catch (error) {
-    // What lies below something that is no directory is not there either.
+    // ENOTDIR: a parent in the path is a file, so this file does not exist either.
     if (["ENOENT", "ENOTDIR"].includes(errorCode(error) ?? "")) return;
     if (error instanceof SyntaxError || error instanceof z.ZodError) return;
     throw unreadable(path, error);
@@ -19,8 +20,8 @@ export async function readRecord<T>(path: string, schema: z.ZodType<T>): Promise
 }
 
 /**
- * A file that is committed, and must be right where it is; undefined where it is not there.
- * @throws PipelineError that names the field that is wrong
+ * Reads a committed JSON file, which must match `schema`. Undefined if the file is missing.
+ * @throws PipelineError that names the wrong field
  */
 export async function readCommitted<T>(path: string, schema: z.ZodType<T>): Promise<T | undefined> {
   try {
@@ -29,16 +30,15 @@ export async function readCommitted<T>(path: string, schema: z.ZodType<T>): Prom
     if (errorCode(error) === "ENOENT") return;
     if (!(error instanceof SyntaxError || error instanceof z.ZodError)) throw unreadable(path, error);
     throw new PipelineError(
-      `${path} is not as this version writes it (${reasonOf(error)}): restore it from git, or run \`npx smolvm-images synth\``,
-      { cause: error },
+      `${path} does not have the format that this version writes (${reasonOf(error)})`,
+      { fix: "restore it from git, or run `npx smolvm-images synth`", cause: error },
     );
   }
 }
 
 const unreadable = (path: string, cause: unknown) =>
-  new PipelineError(
-    `cannot read ${path} (${reasonOf(cause)}): move away what is there, or make it readable`,
-    {
-      cause,
-    },
-  );
+  new PipelineError(`cannot read ${path} (${reasonOf(cause)})`, {
+    code: "not-readable",
+    fix: "move it away, or make it readable",
+    cause,
+  });

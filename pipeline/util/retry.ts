@@ -1,25 +1,25 @@
 import { setTimeout } from "node:timers/promises";
 
-/** How often, and how long apart, something that may pass is tried again. */
+/** How often a failed attempt is repeated, and how long to wait between attempts. */
 export interface Backoff {
-  /** How often it is tried in all, without getting any further. */
+  /** The maximum number of attempts in a row without progress. */
   readonly attempts: number;
-  /** The first wait, ms; each further one is twice as long, up to `longestMs`. */
+  /** The first wait, ms. Each following wait is twice as long, up to `longestMs`. */
   readonly firstMs: number;
   readonly longestMs: number;
-  /** The longest that a server may ask to wait, seconds: beyond it, it is not tried again. */
+  /** The longest wait that a server may request, seconds. If it requests more, there is no further attempt. */
   readonly limitS: number;
-  /** How long a second is that a server asks to wait, ms. @default 1000 */
+  /** The length of a second in a wait that a server requests, ms; tests shorten it. @default 1000 */
   readonly secondMs?: number;
 }
 
 /** A failed attempt after which another one may succeed. */
 export interface Failure {
-  /** How long the server asks to wait, seconds. @default it does not ask */
+  /** How long the server asks to wait, seconds. @default 0 */
   readonly waitS?: number | undefined;
-  /** Whether the attempt got further than the one before: those before it do not count any more. @default false */
+  /** Whether the attempt got further than the previous one. If so, earlier attempts no longer count. @default false */
   readonly progressed?: boolean;
-  /** How many attempts there are after such a failure, if fewer. @default the backoff's */
+  /** A lower maximum number of attempts for this kind of failure. @default the backoff's */
   readonly attempts?: number;
 }
 
@@ -35,7 +35,8 @@ export class Attempts {
   }
 
   /**
-   * Waits until another attempt is worth it; false, at once, where it is not. `onWait` is called before it waits.
+   * Waits before the next attempt and returns true. Returns false immediately if there are no attempts left, or if
+   * the server asks to wait longer than the limit. `onWait` is called before the wait.
    * Rejects with the signal's reason on abort.
    */
   async again({ waitS = 0, progressed, attempts }: Failure, onWait = () => {}): Promise<boolean> {
@@ -50,7 +51,7 @@ export class Attempts {
 }
 
 /**
- * Waits after the `failed`th failure in a row, at least as long as a server asks.
+ * Waits after the `failed`th failure in a row, at least as long as the server asks (`waitS`).
  * Rejects with the signal's reason on abort.
  */
 export async function pause(
@@ -60,7 +61,7 @@ export async function pause(
   waitS = 0,
 ): Promise<void> {
   const ms = Math.max(Math.min(longestMs, firstMs * 2 ** (failed - 1)), waitS * secondMs);
-  // Those that were told to wait for the same time do not come back together.
+  // Clients that were told to wait for the same time must not all return at the same moment.
   const jitter = 1 + Math.random() / 4;
   await setTimeout(ms * jitter, undefined, { signal }).catch(() => {});
   signal.throwIfAborted();
@@ -69,18 +70,18 @@ export async function pause(
 export interface RetryOptions {
   readonly backoff: Backoff;
   readonly signal: AbortSignal;
-  /** What an error means for the next attempt; undefined where waiting does not help. */
+  /** What an error means for the next attempt; undefined for an error that another attempt cannot fix. */
   readonly failureOf: (error: unknown) => Failure | undefined;
-  /** Called before each wait. @default nothing is done */
+  /** Called before each wait. @default none */
   readonly onWait?: (error: unknown) => void;
 }
 
-/** Errors that have been waited for: whoever called the work does not wait for them again. */
-const given = new WeakSet<object>();
+/** Errors after which `retry` gave up. An outer `retry` around the same work does not repeat it again. */
+const givenUp = new WeakSet<object>();
 
 /**
- * Does `work` until it succeeds; it is told which attempt it is, from 1. Rejects with its error where waiting does not help,
- * or has not helped often enough, and with the signal's reason on abort.
+ * Calls `work` with the number of the attempt (from 1) until it succeeds. Rejects with the error of `work` if another
+ * attempt cannot help or no attempts are left, and with the signal's reason on abort.
  */
 export async function retry<T>(
   work: (attempt: number) => Promise<T>,
@@ -95,17 +96,17 @@ export async function retry<T>(
       signal.throwIfAborted();
       const failure = isGivenUp(error) ? undefined : failureOf(error);
       if (failure && (await attempts.again(failure, () => onWait?.(error)))) continue;
-      if (failure && typeof error === "object" && error !== null) given.add(error);
+      if (failure && typeof error === "object" && error !== null) givenUp.add(error);
       throw error;
     }
   }
 }
 
-const isGivenUp = (error: unknown) => typeof error === "object" && error !== null && given.has(error);
+const isGivenUp = (error: unknown) => typeof error === "object" && error !== null && givenUp.has(error);
 
 /**
- * How long a server asks to wait, seconds: what `Retry-After` says, a number of seconds or a time by the server's clock.
- * Undefined where it says neither.
+ * How long a server asks to wait, seconds, as its `Retry-After` header says: a number of seconds, or a date by the
+ * server's clock. Undefined if the header is missing or has neither form.
  * @param nowMs the server's time, ms since 1970
  */
 export function retryAfterS(value: string | number | null | undefined, nowMs: number): number | undefined {

@@ -1,2 +1,2 @@
-/** The values, each once, in the order in which they came first. */
+/** The values without duplicates, in the order of their first occurrence. */
 export const unique = <T>(values: readonly T[]): T[] => [...new Set(values)];

@@ -1,9 +1,12 @@
 import { rename, rm } from "node:fs/promises";
 
-/** How many files this process has begun: each has a partial of its own. */
+/** How many files this process has begun to write; makes the names of partial files unique. */
 let begun = 0;
 
-/** A file appears under its name only when it is whole: `write` is given another name, which is gone afterwards. */
+/**
+ * Writes a file atomically: `write` gets the path of a temporary file beside it, which is renamed to `path` when it is
+ * complete, and removed when `write` fails.
+ */
 export async function writeWhole(path: string, write: (partial: string) => Promise<unknown>): Promise<void> {
   const partial = `${path}.${begun++}.${process.pid}.partial`;
   try {

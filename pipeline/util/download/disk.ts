@@ -3,7 +3,7 @@ import { stat } from "node:fs/promises";
 import { reasonOf } from "../reason.ts";
 import { type Bytes, SourceError } from "./source.ts";
 
-/** The bytes of a file on this machine. Reading them throws SourceError. */
+/** The bytes of a local file. Reading them throws SourceError if there is no such file, or it cannot be read. */
 export function fromDisk(path: string): Bytes {
   let total: number | undefined;
   async function* chunks(): AsyncGenerator<Uint8Array> {

@@ -14,33 +14,35 @@ import { SourceError } from "./source.ts";
 
 export interface DownloadRequest extends Pick<HttpOptions, "giveUpMs"> {
   readonly from: Place;
-  /** Of the bytes as they come. @default they are taken as they come */
+  /** The expected sha256 of the downloaded bytes. @default not checked */
   readonly sha256?: string | undefined;
-  /** How many bytes there are. @default what the source says */
+  /** The expected size, bytes. @default what the source says */
   readonly size?: number | undefined;
-  /** How many bytes are taken at most, where `size` is not known. @default as many as come */
+  /** The maximum size, bytes, if `size` is not given. @default no limit */
   readonly most?: number | undefined;
   /** @default PATIENCE */
   readonly patience?: Partial<Patience> | undefined;
 }
 
-/** Where bytes go: a stream, and what is known when it has taken them all. */
+/** The destination of a download. */
 export interface Sink {
   readonly stream: Writable;
-  /** Resolves when all is written; rejects, with the error to throw, when the bytes cannot be used. */
+  /** Resolves when everything is written. Rejects, with the error to throw, when the bytes cannot be used. */
   readonly done: Promise<void>;
-  /** The file that is written, for errors. */
+  /** The file that is written, for error messages. */
   readonly path: string;
 }
 
-/** How long it took, ms: until the last byte had come, and from then until the file was ready. */
 export interface Downloaded {
+  /** Downloaded bytes. */
   readonly wireSize: number;
+  /** From the start to the arrival of the last byte, ms. */
   readonly downloadMs: number;
+  /** From the arrival of the last byte until the file was complete, ms. */
   readonly finishMs: number;
 }
 
-/** Writes bytes to a file as they come. */
+/** A sink that writes the bytes to a file unchanged. */
 export const toFile = (path: string): Sink => ({
   stream: createWriteStream(path),
   done: Promise.resolve(),
@@ -48,10 +50,10 @@ export const toFile = (path: string): Sink => ({
 });
 
 /**
- * Brings bytes from a place into a sink. They are counted and hashed while they come; where a connection breaks, the rest
- * is asked for. What has changed meanwhile is fetched from its beginning, once, into another sink.
- * @throws SourceError when the place does not have the right bytes
- * @throws PipelineError when they cannot be written
+ * Downloads a file into a sink. The bytes are counted and hashed as they arrive, and a broken connection is resumed. If
+ * the file changes at its source during the download, the download starts again from the beginning, once, with a new sink.
+ * @throws SourceError when the source does not have the right bytes
+ * @throws PipelineError when the bytes cannot be written
  */
 export async function download(request: DownloadRequest, sink: () => Sink, run: Run): Promise<Downloaded> {
   try {
@@ -77,7 +79,7 @@ async function once(request: DownloadRequest, open: () => Sink, run: Run): Promi
     from.kind === "path"
       ? fromDisk(from.path)
       : overHttp(from.url, { size, giveUpMs, patience: { ...PATIENCE, ...request.patience } }, run);
-  // Nothing is opened, and no program started, for what cannot be asked for at all.
+  // The sink may start a program, so it is opened only after the request is known to be valid.
   const sink = open();
   const limit = size ?? most;
   const watched = async function* () {
@@ -102,7 +104,7 @@ async function once(request: DownloadRequest, open: () => Sink, run: Run): Promi
     const stream = Readable.from(watched(), { objectMode: false });
     await pipeline(stream, tap(hash), sink.stream, { signal: run.signal });
   } catch (error) {
-    // A program that takes the bytes knows best why it takes no more.
+    // If the program that reads the bytes ended early (EPIPE), its own error gives the reason.
     const said = await sink.done.catch((reason) => reason);
     run.signal.throwIfAborted();
     if (errorCode(error) === "EPIPE" && said) throw said;
@@ -116,7 +118,7 @@ async function once(request: DownloadRequest, open: () => Sink, run: Run): Promi
   return { wireSize, downloadMs: cameAt - started, finishMs: performance.now() - cameAt };
 }
 
-/** This machine's trouble: another source would not help. */
+/** An error of this machine's disk, for which another source does not help. */
 const unwritable = (path: string, cause: unknown) =>
   errorCode(cause) === "ENOSPC"
     ? noSpaceFor(path, cause)

@@ -9,16 +9,16 @@ import { type Bytes, SourceError, Unavailable } from "./source.ts";
 
 export interface HttpOptions {
   readonly patience: Patience;
-  /** How many bytes there must be. @default what the server says */
+  /** The expected size, bytes. @default what the server says */
   readonly size?: number | undefined;
-  /** How long the server may go without sending a byte, all attempts together, ms. @default as long as they take */
+  /** How long the server may send nothing, over all attempts together, ms. @default no limit */
   readonly giveUpMs?: number | undefined;
 }
 
-/** The file has become another one while it was fetched. */
+/** The file at the source changed during the download. */
 export class Changed extends Error {}
 
-/** An answer that is no success, and may be one later. */
+/** A response with an error status that may succeed later. */
 class Busy extends Error {
   readonly waitS: number | undefined;
 
@@ -29,9 +29,9 @@ class Busy extends Error {
 }
 
 /**
- * The bytes of an address. Where they break off, or do not come for `giveUpMs` (where that is given), the rest is asked
- * for, as long as it is the same file; a server that then is silent for as long again is given up. Reading them throws
- * SourceError, Unavailable or Changed.
+ * The bytes of a URL. If the connection breaks, or brings nothing for `giveUpMs`, the transfer is resumed with a range
+ * request, as long as the file is the same. If the resumed transfer brings nothing for another `giveUpMs`, it fails.
+ * Reading the bytes throws SourceError, Unavailable or Changed.
  */
 export function overHttp(url: string, options: HttpOptions, run: Run): Bytes {
   const transfer = new Transfer(url, options, run);
@@ -47,7 +47,7 @@ class Transfer {
   #done = 0;
   /** The strong ETag of the first answer. */
   #validator: string | undefined;
-  /** Whether anybody has answered: an address where nobody does is not waited for long. */
+  /** Whether the server has answered at all. A server that never answers gets fewer attempts. */
   #reached = false;
   #tooLong = new AbortController();
   #timer: NodeJS.Timeout | undefined;
@@ -61,14 +61,14 @@ class Transfer {
 
   async *chunks(): AsyncGenerator<Uint8Array> {
     const { patience, giveUpMs } = this.#options;
-    // Where another source comes next, nobody waits longer for this one than it may be silent.
+    // With `giveUpMs` there is another source to try, so a longer wait than that is not accepted from this one.
     const limitS = Math.min(
       patience.limitS,
       giveUpMs === undefined ? Number.POSITIVE_INFINITY : giveUpMs / 1000,
     );
     const attempts = () => new Attempts({ ...patience, limitS }, this.#signal());
     let policy = attempts();
-    /** How many bytes had come when it was silent for too long. */
+    /** How many bytes had arrived at the last timeout of `giveUpMs`. */
     let silentAt = 0;
     this.#waitForByte();
     try {
@@ -105,19 +105,19 @@ class Transfer {
     }
   }
 
-  /** One connection: what it brings from where the one before ended. */
+  /** The bytes of one connection, starting where the previous one ended. */
   async *#once(): AsyncGenerator<Uint8Array> {
     const response = await this.#get(this.#url, { signal: this.#signal(), headers: this.#headers() });
     this.#reached = true;
     if (!response.ok || !response.body) throw statusError(response);
-    // A server that does not know ranges sends what we have once more.
+    // A server without support for ranges sends the whole file again: skip what has arrived already.
     const skip = response.status === 206 ? 0 : this.#done;
     this.#checkUnchanged(response);
     const total = totalOf(response, this.#done);
     this.total = total ?? this.total;
     let seen = 0;
     for await (const chunk of response.body) {
-      // While whoever takes the bytes is slow, the source is not.
+      // The timer is off while the consumer handles the chunk: only the source's delay counts.
       clearTimeout(this.#timer);
       const fresh = chunk.subarray(Math.min(chunk.length, Math.max(0, skip - seen)));
       seen += chunk.length;
@@ -133,20 +133,20 @@ class Transfer {
   #headers(): Record<string, string> {
     return {
       "user-agent": USER_AGENT,
-      // A server that compresses on the way would have its own idea of how many bytes there are.
+      // Without compression, Content-Length and ranges refer to the bytes of the file.
       "accept-encoding": "identity",
       ...(this.#done > 0 ? { range: `bytes=${this.#done}-` } : {}),
       ...(this.#done > 0 && this.#validator ? { "if-range": this.#validator } : {}),
     };
   }
 
-  /** @throws Changed when the answer is another file than the one before */
+  /** @throws Changed when the response is for another file than the previous one */
   #checkUnchanged({ headers }: Response): void {
     const etag = headers.get("etag");
     if (this.#validator !== undefined && etag !== this.#validator) {
       throw new Changed("it changed while it was fetched");
     }
-    // A weak one (W/"…") does not say that the bytes are the same.
+    // A weak ETag (W/"…") does not guarantee the same bytes.
     if (etag?.startsWith('"')) this.#validator = etag;
   }
 
@@ -163,7 +163,7 @@ class Transfer {
 
 const silent = (ms = 0, cause: unknown) => new Unavailable(`no byte came within ${ms / 1000} s`, { cause });
 
-/** The length of the whole file, as an answer tells it that begins after `done` bytes. */
+/** The size of the whole file, from a response that starts after `done` bytes; undefined if it does not say. */
 function totalOf({ headers, status }: Response, done: number): number | undefined {
   const range = /\/(\d+)$/.exec(headers.get("content-range") ?? "")?.[1];
   const length = headers.get("content-length");
@@ -171,7 +171,7 @@ function totalOf({ headers, status }: Response, done: number): number | undefine
   return length === null ? undefined : Number(length) + (status === 206 ? done : 0);
 }
 
-/** What is not there, or not for us, is not asked for again. */
+/** A status such as 404 or 403 is final (SourceError); 408, 429 and 5xx may succeed later (Busy). */
 function statusError({ status, statusText, headers }: Response): Error {
   const message = `HTTP ${status} ${statusText}`.trim();
   if (status < 500 && status !== 408 && status !== 429) return new SourceError(message);

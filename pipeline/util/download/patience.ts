@@ -1,8 +1,8 @@
 import type { Backoff } from "../retry.ts";
 
-/** How long a download waits. `attempts` counts those in a row that bring no further byte. */
+/** The timeouts and retries of a download. Only attempts that bring no new byte count towards `attempts`. */
 export interface Patience extends Backoff {
-  /** How long a server may send nothing, ms. */
+  /** How long a connection may receive nothing, ms. */
   readonly silenceMs: number;
 }
 

@@ -1,19 +1,19 @@
 import { type ErrorOptions, PipelineError } from "../error.ts";
 import type { ErrorCode } from "../error-codes.ts";
 
-/** A source that does not have what is wanted; another one may. */
+/** A source does not have the right bytes; another source may have them. */
 export class SourceError extends PipelineError {
   constructor(problem: string, options: { readonly code?: ErrorCode; readonly cause?: unknown } = {}) {
     super(problem, { code: "not-fetched", ...options } satisfies ErrorOptions);
   }
 }
 
-/** A source that does not answer, or not in time: it would not have other files either. */
+/** A source does not answer in time. Other files are not requested from it either. */
 export class Unavailable extends SourceError {}
 
-/** Where bytes come from. */
+/** The bytes of a file at a source. */
 export interface Bytes {
   readonly chunks: AsyncIterable<Uint8Array>;
-  /** How many there are in all, as far as the source has told; undefined before that, and where it does not tell. */
+  /** The size of the whole file, bytes; undefined until the source reports it, or if it never does. */
   total(): number | undefined;
 }

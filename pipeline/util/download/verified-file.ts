@@ -7,15 +7,16 @@ import { download, toFile } from "./download.ts";
 import type { Patience } from "./patience.ts";
 import { SourceError } from "./source.ts";
 
-/** An archive may be slow to begin. */
+/** An archive server may take long to start its response. */
 const SILENCE_MS = 60_000;
-/** No root file system's tarball is larger, bytes. */
+/** The maximum size of a root file system tarball, bytes. */
 const MOST = 16 * 2 ** 30;
 
 /**
- * Brings a file (a path or an http(s) address) into the cache by its content and returns where it lies.
- * @throws SourceError when it cannot be had from there
- * @throws PipelineError when its bytes are not the expected ones (`digest-mismatch`), or cannot be written
+ * Fetches a file (a path or an http(s) address) into the directory `cache` and returns its path there. The file's name is
+ * its sha256; a file that is there already is hashed again before it is used.
+ * @throws SourceError when the file cannot be fetched
+ * @throws PipelineError when its sha256 is not the expected one (`digest-mismatch`), or it cannot be written
  */
 export async function fetchVerified(
   from: string,
@@ -25,7 +26,7 @@ export async function fetchVerified(
   patience: Partial<Patience> = { silenceMs: SILENCE_MS },
 ): Promise<string> {
   const target = join(cache, sha256);
-  // What lies there is believed as little as what comes.
+  // A cached file is verified like a downloaded one.
   if ((await sha256File(target, run.signal).catch(() => undefined)) === sha256) return target;
   run.signal.throwIfAborted();
   await mkdir(cache, { recursive: true });

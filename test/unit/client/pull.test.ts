@@ -483,8 +483,8 @@ describe("a mirror", () => {
       '--mirror "ftp://x/y" begins with ftp:, which is not supported: give a path, or a file:, http: or https: address',
     ],
     ["", '--mirror "" is empty: give a path'],
-    ["http://", '--mirror "http://" is no address'],
-    ["file:x", '--mirror "file:x" is no file: address'],
+    ["http://", '--mirror "http://" is not an address'],
+    ["file:x", '--mirror "file:x" is not a file: address'],
     [
       "https://me:secret@example.com/",
       "--mirror has a user name or password before example.com, which is not supported",

@@ -78,8 +78,8 @@ describe("a manifest", () => {
       "images[0].preset: expected string, received undefined",
     ],
     ["a list instead", "[]", "expected object, received array"],
-    ["nothing", "", "it is no JSON: Unexpected end of JSON input"],
-    ["a web page", "<html>", "it is no JSON: Unexpected token '<', \"<html>\" is not valid JSON"],
+    ["nothing", "", "it is not JSON: Unexpected end of JSON input"],
+    ["a web page", "<html>", "it is not JSON: Unexpected token '<', \"<html>\" is not valid JSON"],
   ])("with %s is refused, and the field is named", async (_, text, reason) => {
     const path = written(text);
     expect(await said(() => loadManifest(path))).toBe(
@@ -122,9 +122,9 @@ describe("a manifest", () => {
       () => "ftp://x/y",
       /^--manifest "ftp:\/\/x\/y" begins with ftp:, which is not supported: give/,
     ],
-    ["there is no host", () => "http://", /^--manifest "http:\/\/" is no address: give/],
-    ["a file: address is relative", () => "file:x", /^--manifest "file:x" is no file: address/],
-    ["a file is on another host", () => "file://host/x", /is no file: address/],
+    ["there is no host", () => "http://", /^--manifest "http:\/\/" is not an address: give/],
+    ["a file: address is relative", () => "file:x", /^--manifest "file:x" is not a file: address/],
+    ["a file is on another host", () => "file://host/x", /is not a file: address/],
     [
       "a password is needed",
       () => "https://me:secret@example.com/x",
@@ -168,7 +168,7 @@ describe("out/cells.json", () => {
     [
       "is cut short",
       (path) => writeFileSync(path, "{"),
-      /^out\/cells\.json is not as this version writes it \(it is no JSON: .+\): run/,
+      /^out\/cells\.json is not as this version writes it \(it is not JSON: .+\): run/,
     ],
     [
       "has another field",
@@ -188,7 +188,7 @@ describe("out/cells.json", () => {
 describe("a file that the pipeline wrote", () => {
   it("is no defect where a directory has taken its place", async () => {
     const path = tempDirectory();
-    const message = `cannot read ${path} (it is a directory): move away what is there, or make it readable`;
+    const message = `cannot read ${path} (it is a directory): move it away, or make it readable`;
     expect(await said(() => readRecord(path, RecordedDigests))).toBe(message);
     expect(await said(() => readCommitted(path, RecordedDigests))).toBe(message);
     mkdirSync(join(path, "x.json"));
@@ -202,7 +202,7 @@ describe("a file that the pipeline wrote", () => {
   it("and is committed names the field that is wrong; where nothing is, there is nothing", async () => {
     const path = written(JSON.stringify({ schema_version: 1, tag: 5, assets: { x: { sha256: "y" } } }));
     expect(await said(() => readCommitted(path, RecordedDigests))).toMatch(
-      /is not as this version writes it \(tag: expected string, received number; assets\.x\.sha256: 64 lower-case hex digits; .+\): restore it/,
+      /does not have the format that this version writes \(tag: expected string, received number; assets\.x\.sha256: 64 lower-case hex digits; .+\): restore it/,
     );
     expect(await readCommitted(`${path}.none`, RecordedDigests)).toBeUndefined();
   });

@@ -187,12 +187,12 @@ it.each([
   [
     "a directory",
     (path: string) => mkdirSync(path),
-    "cannot read the lock PATH (it is a directory): remove it",
+    "cannot read the lock file PATH (it is a directory): remove it",
   ],
   [
     "a user's file",
     (path: string) => writeFileSync(path, "notes"),
-    "PATH is not a lock of smolvm: move it away",
+    "PATH is not a lock file of smolvm: move it away",
   ],
 ])("%s in the place of a lock is an error, and stays", async (_, make, message) => {
   const path = join(tempDirectory(), "lock");

@@ -232,7 +232,7 @@ describe("flags that contradict each other", () => {
     ],
     [["--rootfs", "/"], "--rootfs /: there is no such file"],
     [["--rootfs", "ftp://x/y"], '--rootfs "ftp://x/y" begins with ftp:, which is not supported'],
-    [["--rootfs", "http://"], '--rootfs "http://" is no address'],
+    [["--rootfs", "http://"], '--rootfs "http://" is not an address'],
     [["--extra-ca", "/"], "cannot read the extra CA / (it is a directory): give a PEM file"],
     [["--apt-mirror", "ftp://x"], 'mirror "ftp://x" is not an http(s) address'],
     [["--store", "github"], "GITHUB_TOKEN is not set"],
@@ -250,7 +250,7 @@ describe("a variable of the environment", () => {
     (value) => {
       vi.stubEnv("HTTPS_PROXY", value);
       expect(() => proxiedFetch(1000)).toThrow(
-        /^HTTPS_PROXY does not hold a proxy's http\(s\) address: set it to http:\/\/HOST:PORT, or unset it$/,
+        /^HTTPS_PROXY does not hold the http\(s\) address of a proxy: set it to http:\/\/HOST:PORT, or unset it$/,
       );
     },
   );

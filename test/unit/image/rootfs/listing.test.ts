@@ -55,7 +55,7 @@ describe("a listing", () => {
     mkdirSync(join(root, "listings"));
     writeFileSync(join(root, `listings/${ID}.json`), "{ half");
     await expect(readListing(root, ID)).rejects.toThrow(
-      `listings/${ID}.json is no listing (it is no JSON: Expected property name`,
+      `listings/${ID}.json is no listing (it is not JSON: Expected property name`,
     );
   });
 });

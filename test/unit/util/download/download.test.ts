@@ -146,7 +146,7 @@ describe("a download", () => {
     const sink = vi.fn(() => toFile(target));
     const from = { kind: "address", url: `${server.url}/file` } as const;
     const error = await failureOf(download({ from }, sink, recordedRun()));
-    expect(error.message).toContain("HTTPS_PROXY does not hold a proxy's http(s) address");
+    expect(error.message).toContain("HTTPS_PROXY does not hold the http(s) address of a proxy");
     expect(sink).not.toHaveBeenCalled();
   });
 
