@@ -1,14 +1,14 @@
 import { RootConstruct } from "constructs";
 
-/** Reads a project file by its path from the root, as text; undefined where there is none. */
+/** Reads a project file as text, by its path relative to the root; undefined if it does not exist. */
 export type ReadFile = (path: string) => string | undefined;
 
 export interface AppProps {
-  /** How the tree reads what is committed beside it: lockfiles, `/init`, recorded digests. */
+  /** How constructs read committed files: lockfiles, `/init`, recorded digests. */
   readonly files: ReadFile;
 }
 
-/** The root of a tree. It holds the one way in which constructs see files, so that a test needs no disk. */
+/** The root of a tree. Constructs read files only through it, so that tests need no disk. */
 export class App extends RootConstruct {
   readonly files: ReadFile;
 

@@ -7,10 +7,10 @@ import { lockedVersion } from "./lockfile.ts";
 import { listOf, takesProps, wholeNumber } from "./props.ts";
 import { Release } from "./release.ts";
 
-/** The lockfile of the container image in which images are made; also where Node for glibc comes from. */
+/** The lockfile of the container image in which images are made. It also fixes the Node.js binary for glibc flavors. */
 export const TOOLS_LOCK = "dockerfiles/tools/package-lock.json";
 
-/** How large an image may be, in decimal megabytes: all its files, and the compressed asset of a release. */
+/** The maximum size of an image, in decimal megabytes: of all its files, and of its compressed asset. */
 export interface Budget {
   readonly contentMb: number;
   readonly assetMb: number;
@@ -21,22 +21,22 @@ export interface BaseRootfsProps {
   /** The distribution's packages to install. */
   readonly packages: readonly string[];
   /**
-   * The Node.js version that presets find in the base: on glibc flavors the pinned binary of
-   * `dockerfiles/tools/package-lock.json`, on musl the distribution's package (name it in `packages`).
+   * The version of Node.js in the base. On glibc flavors it is the binary that `dockerfiles/tools/package-lock.json` pins;
+   * on musl it is the distribution's package, which `packages` must contain.
    * @default the base has no Node.js
    */
   readonly node?: string | undefined;
-  /** A container image, by digest, that holds `/uv`. @default the base has no uv */
+  /** A container image, by digest, that contains `/uv`. @default the base has no uv */
   readonly uv?: string | undefined;
   /** Size of the ext4 file system, MiB; a user can grow it. */
   readonly diskMib: number;
-  /** How large it may be. @default as large as it likes */
+  /** @default no limit */
   readonly budget?: Budget | undefined;
-  /** Whether the release carries it and the presets on it. @default true */
+  /** Whether the release contains it and the presets on it; false for images that are only built locally. @default true */
   readonly published?: boolean | undefined;
-  /** Those of the release for which it is made. @default all */
+  /** The archs for which it is made. @default all of the release */
   readonly archs?: readonly Arch[] | undefined;
-  /** Those of the release with which the presets on it are offered. @default all */
+  /** The VMMs with which the presets on it are offered. @default all of the release */
   readonly vmms?: readonly Vmm[] | undefined;
 }
 
@@ -60,7 +60,7 @@ const Props: z.ZodType<BaseRootfsProps> = z.strictObject({
   vmms: listOf(Vmm).min(1, "names no vmm").optional(),
 });
 
-/** The root file system that the presets of one flavor are layered on; it boots alone. */
+/** The root file system of one flavor, on which its presets are installed. It also boots without a preset. */
 export class BaseRootfs extends Construct {
   readonly flavor!: Flavor;
   readonly packages!: readonly string[];

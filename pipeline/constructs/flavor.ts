@@ -8,7 +8,7 @@ import { checkProps, text } from "./props.ts";
 export type PackageManager = "apt" | "apk";
 export type Libc = "glibc" | "musl";
 
-/** A root file system tarball, fixed by sha256 per arch. */
+/** A root file system tarball of one arch, fixed by its sha256. */
 export interface Tarball {
   readonly url: string;
   readonly sha256: string;
@@ -19,18 +19,21 @@ export interface FlavorProps {
   readonly version: string;
   /** A container image by digest: `ubuntu:24.04@sha256:…`. @default none */
   readonly image?: string | undefined;
-  /** Root file system tarballs, used where no container registry answers. @default none */
+  /** Root file system tarballs, used if no container registry can be reached. @default none */
   readonly tarballs?: Partial<Record<Arch, Tarball>> | undefined;
 }
 
-/** What is installed with apt comes from its archive as that was at one instant. */
+/** For a flavor with apt: packages come from the dated archive of one instant. */
 export interface AptProps extends FlavorProps {
-  /** UTC, `YYYYMMDDTHHMMSSZ`; not older than the image. */
+  /** The instant of the archive: UTC, `YYYYMMDDTHHMMSSZ`. It must not be older than the image. */
   readonly snapshot: string;
 }
 
 export interface DebianProps extends AptProps {
-  /** The suite that mmdebstrap installs where the image cannot be had: signed, but of the day of the build. */
+  /**
+   * The suite that mmdebstrap installs if the image cannot be fetched. The archive is signed, but the packages are those of
+   * the day of the build.
+   */
   readonly suite: string;
 }
 
@@ -61,8 +64,8 @@ const PROPS = {
 };
 
 /**
- * The distribution a root file system is made from. Not a construct: it is a value that bases and
- * presets refer to; `BaseRootfs` puts it into the tree.
+ * The distribution that a root file system is made from. It is not a construct, but a value that bases and presets refer
+ * to; `BaseRootfs` puts it into the tree.
  */
 export class Flavor {
   /** Ubuntu: glibc, apt. */
@@ -75,7 +78,7 @@ export class Flavor {
     return new Flavor("alpine", "apk", "musl", props);
   }
 
-  /** Debian: glibc, apt; can also be made from its archive, where no registry answers. */
+  /** Debian: glibc, apt. Can also be made from its archive, if no registry can be reached. */
   static debian(props: DebianProps): Flavor {
     return new Flavor("debian", "apt", "glibc", props, (suite) => ({ from: "mmdebstrap", suite }));
   }
@@ -84,9 +87,9 @@ export class Flavor {
   readonly version: string;
   readonly packageManager: PackageManager;
   readonly libc: Libc;
-  /** The instant of apt's archive; undefined where there is no apt. */
+  /** The instant of apt's archive; undefined for a flavor without apt. */
   readonly snapshot: string | undefined;
-  /** What is wrong with its props; whoever uses it says so. */
+  /** What is wrong with its props. The constructs that use the flavor report it. */
   readonly errors: readonly string[];
   readonly #sources: ReadonlyMap<Arch, readonly RootfsSource[]>;
 
@@ -117,13 +120,13 @@ export class Flavor {
     );
   }
 
-  /** Where the first files come from on `arch`, in the order in which they are tried. */
+  /** The sources of the root file system for `arch`, in the order in which they are tried. */
   sources(arch: Arch): readonly RootfsSource[] {
     return this.#sources.get(arch) ?? [];
   }
 }
 
-/** A flavor whose own props are right. */
+/** The schema of a prop that takes a Flavor with valid props. */
 export const FlavorProp = z.custom<Flavor>().superRefine((value, context) => {
   if (!(value instanceof Flavor)) {
     context.addIssue({ code: "invalid_type", expected: "Flavor", input: value });

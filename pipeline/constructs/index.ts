@@ -1,4 +1,4 @@
-// What an images.ts is written with.
+// The names that an images.ts imports.
 export type { KernelSource, RootfsSource } from "../schema/cells.ts";
 export type { Arch, Vmm } from "../schema/names.ts";
 export { App, type AppProps, type ReadFile } from "./app.ts";

@@ -1,15 +1,15 @@
 import { z } from "zod";
 import { listOf, text } from "./props.ts";
 
-/** Installs an npm package by `npm ci` from `dockerfiles/<preset>/package-lock.json`; no install script runs. */
+/** Installs an npm package with `npm ci` from `dockerfiles/<preset>/package-lock.json`. Install scripts do not run. */
 export interface NpmInstall {
   readonly method: "npm";
   readonly package: string;
-  /** Below `node_modules`, a pattern for the program to link; undefined for the package's own `bin`. */
+  /** A shell pattern for the program to link, relative to `node_modules`; undefined for the package's `bin`. */
   readonly binary?: string | undefined;
 }
 
-/** Installs a Python project with `uv sync --frozen`: the commit fixes the project's own hashed lock. */
+/** Installs a Python project with `uv sync --frozen`. The commit fixes the project's `uv.lock`, which has hashes. */
 export interface UvInstall {
   readonly method: "uv";
   /** The git repository's address. */
@@ -23,8 +23,8 @@ export type Install = NpmInstall | UvInstall;
 
 export interface NpmOptions {
   /**
-   * The platform package's own program, as a shell pattern below `node_modules` that matches one file
-   * (a lockfile installs the packages of one platform only). It starts without Node.
+   * A native program that starts without Node.js, as a shell pattern relative to `node_modules` that matches exactly one
+   * file (`npm ci` installs the packages of one platform only).
    * @default the package's `bin`
    */
   readonly binary?: string | undefined;
@@ -53,7 +53,7 @@ const NpmProps = z.strictObject({
     .string()
     .regex(
       /^(@[a-z0-9-._~]+\/)?[a-z0-9-._~]+$/,
-      "is not a package name without a version; the lockfile holds it",
+      "is not a package name without a version (the lockfile has the version)",
     ),
   binary: z
     .string()
@@ -67,7 +67,7 @@ const UvProps = z.strictObject({
   extras: listOf(text()),
 });
 
-/** What `npm()` and `uv()` return, given what they take. */
+/** The schema of what `npm()` and `uv()` return. */
 export const InstallProps: z.ZodType<Install> = z.discriminatedUnion("method", [NpmProps, UvProps], {
   error: "is not what npm() or uv() returns",
 });

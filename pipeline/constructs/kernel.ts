@@ -9,11 +9,11 @@ import { listOf, takesProps, text } from "./props.ts";
 import { Release } from "./release.ts";
 
 export interface KernelProps {
-  /** Debian's package with the source of Linux, and the version of it that is meant. */
+  /** Debian's package with the Linux source, and its version. */
   readonly source: KernelSource;
-  /** The Debian in whose container it is compiled, and from whose archive the source comes. */
+  /** The Debian flavor whose container compiles it, and whose archive the source comes from. */
   readonly buildOn: Flavor;
-  /** Names of the flavors whose bases it must boot, up to an SSH login, before it may be staged. */
+  /** The names of the flavors whose bases it must boot, up to an SSH login, before it can be staged. */
   readonly boots: readonly string[];
 }
 
@@ -25,14 +25,14 @@ const Props: z.ZodType<KernelProps> = z.strictObject({
     version: z.string().regex(/^[0-9][A-Za-z0-9.+~:-]*$/, "is not a version of a Debian package"),
   }),
   buildOn: FlavorProp,
-  boots: listOf(text()).min(1, "names no flavor: at least one, or nothing proves that it works"),
+  boots: listOf(text()).min(1, "names no flavor: give at least one, whose boot proves that the kernel works"),
 });
 
-/** What the kernel of an arch is configured by: fragments over a configuration in which all is off. */
+/** The configuration fragments of the kernel of an arch. They are applied to a configuration with every option off. */
 export const kernelFragments = (arch: Arch): string[] =>
   ["common", arch].map((name) => `dockerfiles/kernel/${name}.config`);
 
-/** The one kernel of each arch that boots every flavor, as ELF and as a boot image, from one build. */
+/** The kernel that boots every flavor: one build per arch, published as ELF and as a boot image. */
 export class Kernel extends Construct {
   readonly source!: KernelSource;
   readonly buildOn!: Flavor;
@@ -49,7 +49,7 @@ export class Kernel extends Construct {
     release.kernels.push(this);
   }
 
-  /** Where its container's first files come from; a kernel is compiled on machines of any arch. */
+  /** The sources of its container's root file system. No tarballs, which are for one arch: a kernel is compiled on hosts of any arch. */
   get containerSources(): RootfsSource[] {
     return this.buildOn.sources("amd64").filter((source) => source.from !== "tarball");
   }
@@ -70,18 +70,20 @@ export class Kernel extends Construct {
     if (errors.length === 0 && this.boots.length > 0) {
       for (const arch of archs.filter((each) => this.basesFor(each).length === 0)) {
         errors.push(
-          `boots: no base of ${this.boots.join(", ")} is for ${arch}: nothing proves that its kernel works`,
+          `boots: none of ${this.boots.join(", ")} has a base for ${arch}, so nothing proves that the kernel for ${arch} works`,
         );
       }
     }
     if (this.buildOn.errors.length > 0) return errors;
     if (this.containerSources.length === 0) {
       errors.push(
-        `buildOn: ${this.buildOn.name} has neither a suite nor an image, which serve on every arch`,
+        `buildOn: ${this.buildOn.name} has neither an image nor a suite: give one, a tarball serves one arch only`,
       );
     }
     if (this.buildOn.snapshot === undefined) {
-      errors.push(`buildOn: ${this.buildOn.name} has no apt, and the source is a package of Debian's`);
+      errors.push(
+        `buildOn: ${this.buildOn.name} has no apt, and the source is a Debian package: use Flavor.debian`,
+      );
     }
     const missing = archs.flatMap(kernelFragments).filter((path) => files(path) === undefined);
     return [

@@ -19,11 +19,11 @@ const Lockfile = z.object({
 });
 type Lockfile = z.infer<typeof Lockfile>;
 
-/** @throws PipelineError when the lockfile is missing or is none that npm 7 or newer wrote */
+/** @throws PipelineError when the lockfile is missing, or is not in the format of npm 7 or newer */
 function parse(files: ReadFile, path: string): Lockfile {
   const text = files(path);
   if (text === undefined) {
-    throw new PipelineError(`${path} is missing: make it with npm install --package-lock-only`);
+    throw new PipelineError(`${path} is missing`, { fix: "make it with npm install --package-lock-only" });
   }
   try {
     return Lockfile.parse(JSON.parse(text));
@@ -34,17 +34,17 @@ function parse(files: ReadFile, path: string): Lockfile {
 
 export const lockfileOf = (preset: string) => `dockerfiles/${preset}/package-lock.json`;
 
-/** The version at which a lockfile fixes a package; undefined where it has none. @throws PipelineError */
+/** The locked version of a package; undefined if the lockfile does not contain it. @throws PipelineError as `parse` */
 export function lockedVersion(files: ReadFile, path: string, name: string): string | undefined {
   return parse(files, path).packages[`node_modules/${name}`]?.version;
 }
 
-/** The `engines.node` range of a locked package; `*` where it states none. @throws PipelineError */
+/** The `engines.node` range of a locked package; `*` if it has none. @throws PipelineError as `parse` */
 export function nodeRange(files: ReadFile, path: string, name: string): string {
   return parse(files, path).packages[`node_modules/${name}`]?.engines?.node ?? "*";
 }
 
-/** What is wrong with a lockfile as the one statement of what a preset installs; empty when nothing is. */
+/** Why a lockfile does not fix everything that a preset installs, a line for each error; empty if it does. */
 export function lockfileErrors(files: ReadFile, path: string, name: string): string[] {
   let lock: Lockfile;
   try {
@@ -63,7 +63,7 @@ export function lockfileErrors(files: ReadFile, path: string, name: string): str
     if (entry.link || !entry.integrity) errors.push(`${path}: ${location} has no integrity hash`);
     if (entry.resolved) {
       errors.push(
-        `${path}: ${location} names a registry; npm's omit-lockfile-registry-resolved keeps addresses out`,
+        `${path}: ${location} has the address of a registry: lock it with npm's omit-lockfile-registry-resolved=true`,
       );
     }
   }

@@ -13,13 +13,13 @@ export interface PresetLayerProps {
   readonly install: Install;
   /** The command that proves the preset works; its first word is the program that users type. */
   readonly check: readonly string[];
-  /** How much it may add to the budget of each base. @default as much as it likes */
+  /** How much it may add to the size of each base. @default no limit */
   readonly budget?: Budget | undefined;
-  /** Flavors on which it is not offered, each with what users are told. @default none */
+  /** The flavors on which it is not offered, each with the reason that users see. @default none */
   readonly refuses?: Readonly<Record<string, Refusal>> | undefined;
-  /** Those of the release for which it is offered, where its base is. @default all */
+  /** The archs for which it is offered, if its base is made for them. @default all of the release */
   readonly archs?: readonly Arch[] | undefined;
-  /** Those of the release with which it is offered, where its base is. @default all */
+  /** The VMMs with which it is offered, if its base is offered with them. @default all of the release */
   readonly vmms?: readonly Vmm[] | undefined;
 }
 
@@ -36,7 +36,7 @@ const Props: z.ZodType<PresetLayerProps> = z.strictObject({
     .record(
       z.string(),
       z.union([text(), z.strictObject({ reason: text(), since: text() })], {
-        error: "is no reason that users can be told, nor { reason, since }",
+        error: "is neither a reason (text) nor { reason, since }",
       }),
     )
     .optional(),
@@ -44,7 +44,7 @@ const Props: z.ZodType<PresetLayerProps> = z.strictObject({
   vmms: listOf(Vmm).min(1, "names no vmm").optional(),
 });
 
-/** An agent on top of every base of the release, except those it refuses. Its id is the preset's name. */
+/** An agent that is installed on every base of the release, except on flavors that it refuses. Its id is the preset's name. */
 export class PresetLayer extends Construct {
   readonly preset: string;
   #archs: readonly Arch[] | undefined;
@@ -74,7 +74,7 @@ export class PresetLayer extends Construct {
     release.presets.push(this);
   }
 
-  /** The bases it is layered on, each for at least one arch. */
+  /** The bases that it is installed on, each for at least one arch. */
   get bases(): BaseRootfs[] {
     return this.#accepted.filter((base) => this.archsOn(base).length > 0);
   }
@@ -93,7 +93,7 @@ export class PresetLayer extends Construct {
     return base.vmms.filter((vmm) => this.#vmms?.includes(vmm) ?? true);
   }
 
-  /** The version that its check must print: the locked one; undefined where no lockfile states it. */
+  /** The version that its check must print: the locked version; undefined if there is no lockfile. */
   get lockedVersion(): string | undefined {
     return this.install.method === "npm"
       ? lockedVersion(Release.of(this).files, lockfileOf(this.preset), this.install.package)
@@ -112,7 +112,7 @@ export class PresetLayer extends Construct {
       ...release.limitErrors(this.#archs, this.#vmms),
     ];
     if (this.#accepted.length === 0 && flavors.length > 0) errors.push("is refused on every flavor");
-    // What is outside of the release has been said above.
+    // An arch or VMM that the release does not have is reported above.
     else if (errors.length === 0) errors.push(...this.#limitErrors());
     return [...errors, ...(this.install.method === "npm" ? this.#validateNpm() : this.#validateUv())];
   }
@@ -120,9 +120,7 @@ export class PresetLayer extends Construct {
   #limitErrors(): string[] {
     if (this.bases.length === 0 && this.#accepted.length > 0) {
       const archs = this.#accepted.map((base) => `${base.node.path} for ${base.archs.join(", ")}`);
-      return [
-        `archs: it is for ${this.#archs?.join(", ")}, and no base it could be on is: ${archs.join("; ")}`,
-      ];
+      return [`archs: it is for ${this.#archs?.join(", ")}, and none of its bases is: ${archs.join("; ")}`];
     }
     return this.bases
       .filter((base) => this.vmmsOn(base).length === 0)
@@ -147,8 +145,8 @@ export class PresetLayer extends Construct {
       .filter((base) => (base.nodeVersion ? !satisfies(base.nodeVersion, range) : !startsAlone))
       .map(
         (base) =>
-          `${name} ${version} wants Node ${range}, but ${base.node.path} has ` +
-          `${base.nodeVersion ? `Node ${base.nodeVersion}` : "no Node"}: give that base another, or refuse ` +
+          `${name} ${version} needs Node ${range}, but ${base.node.path} has ` +
+          `${base.nodeVersion ? `Node ${base.nodeVersion}` : "no Node"}: change the base's Node, or refuse ` +
           `the flavor "${base.flavor.name}"`,
       );
   }

@@ -1,24 +1,24 @@
 import type { IConstruct } from "constructs";
 import { z } from "zod";
 
-/** What is wrong with the props of the constructs that were made so far. */
+/** The errors in the props of each construct. */
 const found = new WeakMap<IConstruct, Findings>();
 
 interface Findings {
-  /** One line each, beginning with the prop: `diskMib: 1.5 is not a whole number of at least 64`. */
+  /** One line each that starts with the prop: `diskMib: 1.5 is not a whole number of at least 64`. */
   readonly errors: readonly string[];
-  /** Whether each prop is there and of its type, so that the rest of the tree can be looked at. */
+  /** Whether every prop is present and has its type, so that the rest of the tree can be validated. */
   readonly usable: boolean;
 }
 
 const NOTHING: Findings = { errors: [], usable: true };
 
-/** What is wrong with the props of a construct. */
+/** The errors in the props of a construct. */
 export const propFindings = (construct: IConstruct): Findings => found.get(construct) ?? NOTHING;
 
 /**
- * Compares the props of a construct with what it takes. Nothing is thrown: `synth` says everything that is wrong with
- * a tree at once. @returns whether the construct can take them over
+ * Validates the props of a construct. It throws nothing: `synth` reports all errors of a tree at once.
+ * @returns whether every prop is present and has its type, so that the construct can use them
  */
 export function takesProps<T>(construct: IConstruct, schema: z.ZodType<T>, props: unknown): props is T {
   const findings = checkProps(schema, props);
@@ -26,7 +26,7 @@ export function takesProps<T>(construct: IConstruct, schema: z.ZodType<T>, props
   return findings.usable;
 }
 
-/** What of `props` is not as `schema` says. Also for what is declared with props and is no construct. */
+/** Validates props against a schema. Used for constructs, and for values with props that are not constructs (Flavor). */
 export function checkProps(schema: z.ZodType, props: unknown): Findings {
   const { error } = schema.safeParse(props);
   if (!error) return NOTHING;
@@ -36,24 +36,24 @@ export function checkProps(schema: z.ZodType, props: unknown): Findings {
   };
 }
 
-/** The findings after which a value is not of its TypeScript type. */
+/** The codes of zod issues that mean that a value does not have its TypeScript type. */
 const OF_TYPE = new Set<string>(["invalid_type", "invalid_union", "invalid_value", "invalid_element"]);
 
-/** A non-empty text. */
+/** The schema of a non-empty string. */
 export const text = () => z.string().min(1, "is empty");
 
-/** A whole number that is large enough. */
+/** The schema of an integer of at least `least`. */
 export const wholeNumber = (least: number) =>
   z.number().refine((value) => Number.isInteger(value) && value >= least, {
     error: ({ input }) => `${input} is not a whole number of at least ${least}`,
   });
 
-/** What comes more than once among `values`, each once. */
+/** The values that occur more than once, each listed once. */
 export const repeated = <T>(values: readonly T[]): T[] => [
   ...new Set(values.filter((value, index) => values.indexOf(value) !== index)),
 ];
 
-/** A list in which nothing comes twice. */
+/** The schema of a list without duplicates. */
 export const listOf = <T>(item: z.ZodType<T>) =>
   z.array(item).superRefine((all, context) => {
     for (const each of repeated(all)) {

@@ -9,19 +9,19 @@ import type { PresetLayer } from "./preset-layer.ts";
 import { listOf, repeated, takesProps, text } from "./props.ts";
 
 export interface ReleaseProps {
-  /** The tag of the GitHub release that carries all assets. */
+  /** The tag of the GitHub release that has all assets. */
   readonly tag: string;
   /** `owner/name` on GitHub. */
   readonly repository: string;
   readonly archs: readonly Arch[];
   readonly vmms: readonly Vmm[];
-  /** The flavor that users get unless they ask for another; its base has no flavor in its name. It must be published. */
+  /** The flavor that users get by default. It must be published. The name of its base's asset does not contain the flavor. */
   readonly defaultFlavor: string;
   /** No file in an image is newer than this instant (ISO 8601, UTC). */
   readonly newestFile: string;
   /**
-   * What of a published cell may be other than declared, as its facts name it under `overrides`: `apt=live` where
-   * no dated archive can be reached. @default nothing
+   * The overrides that a published cell may have, as its facts list them: `apt=live` for packages that do not come from
+   * the dated archive. @default none
    */
   readonly accepts?: readonly string[] | undefined;
 }
@@ -33,7 +33,7 @@ const Props: z.ZodType<ReleaseProps> = z.strictObject({
     .string()
     .regex(
       /^[A-Za-z0-9][A-Za-z0-9._-]*$/,
-      'is not a tag: letters, digits, ".", "_" and "-", the first not a sign',
+      'is not a tag: use letters, digits, ".", "_" and "-"; the first must be a letter or a digit',
     ),
   repository: z.string().regex(/^[\w.-]+\/[\w.-]+$/, "is not owner/name"),
   archs: listOf(Arch).min(1, "names no arch"),
@@ -45,7 +45,7 @@ const Props: z.ZodType<ReleaseProps> = z.strictObject({
   accepts: listOf(text()).optional(),
 });
 
-/** One release: its kernels, bases and presets are the constructs below it. */
+/** One release. Its kernel, bases and presets are the constructs below it. */
 export class Release extends Construct {
   readonly tag!: string;
   readonly repository!: string;
@@ -56,12 +56,12 @@ export class Release extends Construct {
   readonly sourceDateEpoch!: number;
   readonly accepts!: readonly string[];
 
-  /** What is declared below it, in order; each construct adds itself. */
+  /** The constructs below it, in the order of declaration. Each one adds itself. */
   readonly bases: BaseRootfs[] = [];
   readonly presets: PresetLayer[] = [];
   readonly kernels: Kernel[] = [];
 
-  /** The release that `construct` belongs to. @throws PipelineError outside of one */
+  /** The release that `construct` belongs to. @throws PipelineError if it is not below a release */
   static of(construct: Construct): Release {
     const release = construct.node.scopes.find((scope): scope is Release => scope instanceof Release);
     if (!release) {
@@ -87,17 +87,17 @@ export class Release extends Construct {
     return (this.node.root as App).files;
   }
 
-  /** The release's archs, in its order, or those of them that are chosen. */
+  /** The chosen archs in the order of the release; all of them if `chosen` is undefined. */
   archsAmong(chosen: readonly Arch[] | undefined): Arch[] {
     return this.archs.filter((arch) => chosen?.includes(arch) ?? true);
   }
 
-  /** The release's VMMs, in its order, or those of them that are chosen. */
+  /** The chosen VMMs in the order of the release; all of them if `chosen` is undefined. */
   vmmsAmong(chosen: readonly Vmm[] | undefined): Vmm[] {
     return this.vmms.filter((vmm) => chosen?.includes(vmm) ?? true);
   }
 
-  /** What is wrong where a construct below it is limited to some of its archs and VMMs. */
+  /** An error for each chosen arch or VMM that the release does not have. */
   limitErrors(archs: readonly Arch[] = [], vmms: readonly Vmm[] = []): string[] {
     const outside = (prop: string, chosen: readonly string[], all: readonly string[]) =>
       chosen
@@ -115,18 +115,17 @@ export class Release extends Construct {
       errors.push(unknownName("defaultFlavor", this.defaultFlavor, flavors).message);
     } else if (!published.includes(this.defaultFlavor)) {
       errors.push(
-        `defaultFlavor: ${this.defaultFlavor} is not published, and users get it unless they ask for another; ` +
+        `defaultFlavor: ${this.defaultFlavor} is not published, but users get it by default; ` +
           (published.length > 0 ? `one of: ${published.join(", ")}` : "publish its base"),
       );
     }
     for (const arch of this.archs) {
       if (!this.bases.some((base) => base.archs.includes(arch))) errors.push(`archs: no base is for ${arch}`);
     }
-    if (this.kernels.length === 0)
-      errors.push("has no Kernel, and every image is booted with it: declare one");
+    if (this.kernels.length === 0) errors.push("has no Kernel, which every image needs to boot: declare one");
     if (this.kernels.length > 1) {
       const ids = this.kernels.map(({ node }) => node.id).join(", ");
-      errors.push(`has ${this.kernels.length} Kernels (${ids}): declare one, it is built for each arch`);
+      errors.push(`has ${this.kernels.length} Kernels (${ids}): declare only one; it is built for each arch`);
     }
     for (const flavor of repeated(flavors)) errors.push(`flavor "${flavor}" has more than one BaseRootfs`);
     const presets = this.presets.map(({ preset }) => preset);

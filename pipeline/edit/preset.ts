@@ -213,7 +213,7 @@ function withDerived(
   }
 }
 
-/** For a package that wants a newer Node than bases have: how the preset is left out there. */
+/** For a package that needs a newer Node than some bases have: the lines that refuse those flavors. */
 function refusalHints({ declaration }: Project, { release }: DeclaredImages, name: string): string[] {
   const preset = release.presets.find((each) => each.preset === name);
   if (preset?.install.method !== "npm") return [];
@@ -222,7 +222,7 @@ function refusalHints({ declaration }: Project, { release }: DeclaredImages, nam
     .filter(({ nodeVersion }) => nodeVersion !== undefined && !satisfies(nodeVersion, range))
     .map(({ flavor, nodeVersion }) => ({
       flavor: flavor.name,
-      why: `it wants Node ${range}, not ${nodeVersion}`,
+      why: `it needs Node ${range}, not ${nodeVersion}`,
     }));
   if (reasons.length === 0) return [];
   return [

@@ -1,11 +1,11 @@
-/** What every image boots with: the project's file, where it lies in the image, and its mode. */
+/** The files that every image needs to boot: source path in the project, path in the image, and file mode. */
 export const BOOT_FILES = [
   { from: "init/init", to: "/init", mode: 0o755 },
   { from: "init/sshd_config", to: "/etc/smolvm/sshd_config", mode: 0o644 },
 ] as const;
 
-/** The lines of a Dockerfile that bring them into an image. */
+/** The Dockerfile lines that copy them into an image. */
 export const COPY_BOOT_FILES: readonly string[] = BOOT_FILES.map(({ from, to }) => `COPY ${from} ${to}`);
 
-/** The mirrors and CA of the network in which a build runs, for as long as it runs; nothing of them stays in an image. */
+/** The Dockerfile line that copies the mirrors and CA of the build's network. They are removed before the image is packed. */
 export const COPY_NETWORK = "COPY dockerfiles/network/ /tmp/network/";

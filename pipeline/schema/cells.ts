@@ -6,7 +6,7 @@ const AssetName = z.string().regex(/^[A-Za-z0-9._-]+$/);
 /** A path below the project's root: relative, `/`-separated, without `..`. */
 const ProjectPath = z.string().regex(/^(?!\/)(?!.*(^|\/)\.\.(\/|$)).+$/, "a relative path without ..");
 
-/** Where a flavor's first files come from, each fixed by content or by the archive's signature. */
+/** Where the root file system of a flavor comes from. Each source is fixed by a hash, or by the archive's signature. */
 export const RootfsSource = z.discriminatedUnion("from", [
   z.strictObject({ from: z.literal("image"), image: z.string().regex(IMAGE_BY_DIGEST) }),
   z.strictObject({ from: z.literal("tarball"), url: z.string(), sha256: Sha256 }),
@@ -14,31 +14,31 @@ export const RootfsSource = z.discriminatedUnion("from", [
 ]);
 export type RootfsSource = z.infer<typeof RootfsSource>;
 
-/** A source package of Debian's archive, and its version there: `linux-source-6.12`, `6.12.115-1`. */
+/** A Debian source package and its version: `linux-source-6.12`, `6.12.115-1`. */
 const KernelSource = z.strictObject({ package: z.string(), version: z.string() });
 export type KernelSource = z.infer<typeof KernelSource>;
 
 const common = {
   id: z.string(),
   arch: Arch,
-  /** The names of its files on the release, also in the directory store. */
+  /** The names of its files on the release and in the staging directory. */
   assets: z.array(AssetName),
-  /** sha256 over everything the cell is made from: recipe, files, and its base's inputs. */
+  /** The sha256 over everything that the cell is made from: recipe, files, and the inputs of its base. */
   inputs: Sha256,
-  /** Whether the release carries it; false for what is only built locally. */
+  /** Whether the release contains it. If false, it is only built locally. */
   published: z.boolean(),
 };
 
-/** What `docker build` gets: the Dockerfile, and the files that it copies in. */
+/** The input of `docker build`: the Dockerfile, and the files that it copies in. */
 const recipe = { dockerfile: ProjectPath, files: z.array(ProjectPath) };
 
 const rootfs = {
   flavor: z.string(),
   /** Size of the ext4 file system, MiB. */
   disk_mib: z.int().positive(),
-  /** The VMMs with which it is offered. No part of `inputs`. */
+  /** The VMMs with which it is offered. Not part of `inputs`. */
   vmms: z.array(Vmm).min(1),
-  /** How large it may be, bytes: all its files, and its asset. No part of `inputs`; null: as large as it likes. */
+  /** The maximum sizes of all its files and of its asset, bytes; null for no limit. Not part of `inputs`. */
   budget: z.strictObject({ content: z.int().positive(), asset: z.int().positive() }).nullable(),
 };
 
@@ -47,7 +47,7 @@ export const BaseCell = z.strictObject({
   ...recipe,
   ...rootfs,
   kind: z.literal("base"),
-  /** In the order in which they are tried. */
+  /** The sources of its root file system, in the order in which they are tried. */
   sources: z.array(RootfsSource).min(1),
 });
 export const PresetCell = z.strictObject({
@@ -61,7 +61,7 @@ export const PresetCell = z.strictObject({
   /** The command that proves the preset works, run over SSH in the booted image. */
   check: z.strictObject({
     command: z.array(z.string()).min(1),
-    /** What the output must contain: the locked version, where there is one. */
+    /** What the output must contain: the locked version; null if no lockfile gives one. */
     expect: z.string().nullable(),
   }),
 });
@@ -70,9 +70,9 @@ export const KernelCell = z.strictObject({
   ...recipe,
   kind: z.literal("kernel"),
   source: KernelSource,
-  /** Where the first files of the container in which it is compiled come from, whatever its arch. */
+  /** The sources of the root file system of the container in which it is compiled; the same for every arch. */
   sources: z.array(RootfsSource).min(1),
-  /** Ids of the base cells that it must boot before it may be staged. No part of `inputs`. */
+  /** The ids of the base cells that it must boot before it can be staged. Not part of `inputs`. */
   boots: z.array(z.string()).min(1),
 });
 
@@ -88,20 +88,20 @@ export const Cells = z.strictObject({
   schema_version: z.literal(1),
   tag: z.string(),
   repository: z.string(),
-  /** Those of the release; an image may be offered with fewer. */
+  /** All VMMs of the release; an image may be offered with fewer. */
   vmms: z.array(Vmm),
   default_flavor: z.string(),
-  /** Seconds since 1970: no file in an image is newer. `SOURCE_DATE_EPOCH` overrides it. */
+  /** The latest modification time of files in an image, seconds since 1970. `SOURCE_DATE_EPOCH` overrides it. */
   source_date_epoch: z.int().nonnegative(),
-  /** The container image with mke2fs, zstd, Node and npm in which images are made. */
+  /** The container image in which images are made; it has mke2fs, zstd, Node and npm. */
   tools: z.strictObject({ ...recipe, inputs: Sha256, sources: z.array(RootfsSource).min(1) }),
-  /** What of a published cell may be other than declared (`apt=live`). */
+  /** The overrides that a published cell may have (`apt=live`). */
   accepts: z.array(z.string()),
   /** Why a preset is not offered on a flavor: preset -> flavor -> reason. */
   refused: z.record(z.string(), z.record(z.string(), z.string())),
   cells: z.array(Cell),
 });
 export type Cells = z.infer<typeof Cells>;
-/** Part of every cell's inputs: to be raised when `build/` begins to make other bytes of the same files. */
+/** Part of every cell's inputs. Raise it when a code change makes other bytes from the same files. */
 export const RECIPE_VERSION = 2;
 export const CELLS_PATH = "out/cells.json";

@@ -1,12 +1,12 @@
-/** zstd's level of what is published: another one makes other bytes. */
+/** The zstd level of published assets. Another level gives other bytes. */
 export const DEFAULT_LEVEL = 19;
 
-/** How far back zstd looks for matches, as a power of two of bytes: the largest that every decoder takes without being asked to. */
+/** zstd's window size as a power of two, bytes. It is the largest window that decoders accept without a special option. */
 export const ZSTD_WINDOW_LOG = 27;
 
-/** What starts a machine unless its user asks for another. */
+/** The VMM of a machine, unless the user chooses another. */
 export const DEFAULT_VMM = "qemu";
 
-/** What a machine has unless its user asks for more: MiB, and processors. */
+/** The memory (MiB) and the number of processors of a machine, unless the user gives others. */
 export const DEFAULT_MEMORY_MIB = 1024;
 export const DEFAULT_CPUS = 2;

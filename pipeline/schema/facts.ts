@@ -12,39 +12,39 @@ export type Package = z.infer<typeof Package>;
 const boot = {
   vmm: z.literal("qemu"),
   accel: z.enum(["kvm", "tcg"]),
-  /** Guest uptime, seconds, when PID 1 began. */
+  /** Guest uptime at the start of PID 1, seconds. */
   init_uptime_s: z.number().nonnegative(),
 };
 const login = {
-  /** From the start of QEMU to a finished SSH login, milliseconds of wall time. */
+  /** Wall time from the start of QEMU to a finished SSH login, milliseconds. */
   ms: z.int().nonnegative(),
-  /** Guest uptime, seconds, when `/init` was about to start sshd. */
+  /** Guest uptime when `/init` was about to start sshd, seconds. */
   ready_uptime_s: z.number().nonnegative(),
 };
 
 export const BootFacts = z.strictObject({
   ...boot,
   ...login,
-  /** The kernel that booted it (sha256), so that a figure can be compared with another. */
+  /** The sha256 of the kernel that booted it. Boot times are comparable only for the same kernel. */
   kernel_sha256: Sha256,
-  /** What the preset's own check printed; null for a base, which has none. */
+  /** The preset's check command and its output; null for a base, which has no check. */
   check: z.strictObject({ command: z.array(z.string()), output: z.string() }).nullable(),
 });
 export type BootFacts = z.infer<typeof BootFacts>;
 
-/** One boot of a kernel, in one format on one kind of machine. */
+/** One boot of a kernel: one format on one QEMU machine type. */
 export const KernelBootFacts = z.strictObject({
   ...boot,
-  /** The format that was started: of one build, where QEMU cannot start the asset's own. */
+  /** The format that QEMU started. If QEMU cannot start the asset's format, this is the other format of the same build. */
   started: KernelFormat,
   machine: z.enum(["pci", "mmio"]),
-  /** The base that it booted to an SSH login; null for the probe, which only says that it runs. */
+  /** The base that it booted up to an SSH login; null for the probe, which only shows that the kernel starts PID 1. */
   rootfs: z
     .strictObject({
       id: z.string(),
-      /** What that base was made from: a kernel is not proven with another one of the same name. */
+      /** The inputs hash of that base. The proof does not hold for a base with other inputs. */
       inputs: Sha256,
-      /** Where the base's first files came from. */
+      /** The root file system that the base was made from. */
       source: z.string(),
       ...login,
     })
@@ -52,12 +52,12 @@ export const KernelBootFacts = z.strictObject({
 });
 export type KernelBootFacts = z.infer<typeof KernelBootFacts>;
 
-/** The inventory beside an asset, in short. */
+/** A summary of the inventory (SBOM) of an asset. */
 const SbomFacts = z.strictObject({
   asset: z.string(),
   sha256: Sha256,
   size: z.int().positive(),
-  /** How many packages it names, by their type. */
+  /** The number of packages in it, by package type. */
   components: z.record(z.string(), z.int().positive()),
 });
 
@@ -66,17 +66,17 @@ const common = {
   id: z.string(),
   arch: Arch,
   asset: z.string(),
-  /** Of the asset: the bytes on the wire. */
+  /** Hash and size (bytes) of the asset as it is downloaded. */
   sha256: Sha256,
   size: z.int().positive(),
-  /** Of the image inside: the ext4 file system; a kernel is not compressed, and is its own image. */
+  /** Hash and size (bytes) of the ext4 image inside the asset. For a kernel, which is not compressed, those of the asset. */
   image_sha256: Sha256,
   image_size: z.int().positive(),
-  /** The cell's `inputs` when it was made as declared; another hash when something was overridden. */
+  /** The cell's `inputs`, if it was made as declared; another hash if something was overridden. */
   inputs: Sha256,
-  /** What was not as declared (`rootfs=…`, `SOURCE_DATE_EPOCH=…`); empty for a publishable asset. */
+  /** What was not as declared (`rootfs=…`, `SOURCE_DATE_EPOCH=…`); empty for an asset that was made as declared. */
   overrides: z.array(z.string()),
-  /** Where the base's first files came from; the source package of a kernel. */
+  /** The root file system that the base was made from; for a kernel, its source package. */
   source: z.string(),
   sbom: SbomFacts,
 };
@@ -87,7 +87,7 @@ export const RootfsFacts = z.strictObject({
   flavor: z.string(),
   preset: z.string().nullable(),
   zstd_level: z.int(),
-  /** The bytes of all files. */
+  /** The total size of all files, bytes. */
   content_size: z.int().positive(),
   boot: BootFacts,
   packages: z.array(Package),
@@ -98,13 +98,13 @@ export const KernelFacts = z.strictObject({
   ...common,
   kind: z.literal("kernel"),
   format: KernelFormat,
-  /** The boots that proved it, in this format. */
+  /** The boots that prove this format. */
   boot: z.array(KernelBootFacts).min(1),
-  /** What it was made with: its source and the toolchain. */
+  /** The kernel's source package and the packages of the toolchain. */
   packages: z.array(Package),
 });
 export type KernelFacts = z.infer<typeof KernelFacts>;
 
-/** `<asset>.json` beside a finished, verified asset in the directory store. */
+/** `<asset>.json` beside a finished, verified asset in the staging directory. */
 export const Facts = z.discriminatedUnion("kind", [RootfsFacts, KernelFacts]);
 export type Facts = z.infer<typeof Facts>;

@@ -7,7 +7,7 @@ import { Arch, assetUrl, KERNEL_FORMATS, KernelFormat, kernelAsset, kernelFormat
 
 const WireSha256 = Sha256.describe("sha256 of the bytes on the wire, lower-case hex");
 const Size = z.int().positive().describe("length on the wire, bytes");
-/** The file's name is what mirrors have it under: nothing that an address could mean in two ways. */
+/** The last segment is the file's name, also on mirrors, so it must be free of ambiguity: no query, escape or fragment. */
 const Url = z
   .string()
   .regex(
@@ -41,7 +41,7 @@ const ImageRow = z.strictObject({
   rootfs_size: Size,
 });
 
-/** `out/manifest.json`: what is published at the tag. A row exists only once its bytes are. */
+/** `out/manifest.json`: what is published at the tag. It has a row for an image only after the image is published. */
 export const Manifest = z.strictObject({
   schema_version: z.literal(1),
   tag: z.string(),
@@ -54,16 +54,17 @@ export type Manifest = z.infer<typeof Manifest>;
 export const MANIFEST_PATH = "out/manifest.json";
 export const MANIFEST_SCHEMA_PATH = "out/manifest.schema.json";
 
-/** What is known of the assets of a tag, by name: a lock, or what is in a directory store. */
+/** The digests of a tag's assets, by asset name: the recorded digests, or those of a staging directory. */
 export interface Digests {
   readonly tag: string;
   readonly assets: Readonly<Record<string, { readonly sha256: string; readonly size: number }>>;
 }
 
 /**
- * The manifest of the digests that are recorded for the declared tag; without rows where none are. What is only built
- * locally has rows in a manifest of one's own alone (`local`).
- * @param urlOf where an asset is; by default on the release
+ * The manifest for the declared tag, with a row for each image whose digests are given. Without digests for this tag it
+ * has no rows.
+ * @param local whether to include images that are only built locally (`published: false`)
+ * @param urlOf the address of an asset. @default its address on the GitHub release
  */
 export function manifestOf(
   cells: Omit<Cells, "$comment">,
@@ -120,5 +121,5 @@ export function manifestOf(
   };
 }
 
-/** The text of `out/manifest.json`, and of `manifest.json` on the release. */
+/** The text of `out/manifest.json` and of `manifest.json` on the release. */
 export const manifestText = (manifest: Manifest) => `${JSON.stringify(manifest, null, 2)}\n`;

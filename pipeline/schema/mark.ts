@@ -2,7 +2,7 @@ import { z } from "zod";
 import { SHA256 } from "../util/hash.ts";
 import { MANIFEST_ASSET, SUMS_ASSET } from "./names.ts";
 
-/** What every version's manifest has: it has no room for a mark, and is known by this. */
+/** The fields that the manifest has in every version. They identify it, because its format has no place for a mark. */
 const AnyManifest = z.looseObject({
   schema_version: z.int(),
   tag: z.string(),
@@ -12,7 +12,7 @@ const AnyManifest = z.looseObject({
   images: z.array(z.unknown()),
 });
 
-/** What every version's facts have. */
+/** The fields that facts have in every version. */
 const AnyFacts = z.looseObject({
   schema_version: z.int(),
   id: z.string(),
@@ -21,27 +21,27 @@ const AnyFacts = z.looseObject({
   sbom: z.looseObject({ asset: z.string() }),
 });
 
-/** Whether a text is a manifest of images, of whatever version. */
+/** Whether a text is a manifest of images, of any version. */
 export const isManifest = (text: string): boolean => parsed(text, AnyManifest) !== undefined;
 
-/** The names of the asset and the inventory that a text is the facts of; undefined where it is no asset's facts. */
+/** If a text is the facts of an asset, the names of that asset and of its inventory; otherwise undefined. */
 export function factsOf(text: string): { asset: string; sbom: string } | undefined {
   const facts = parsed(text, AnyFacts);
   return facts && { asset: facts.asset, sbom: facts.sbom.asset };
 }
 
-/** How the files of a release are called, of whoever's presets and flavors. */
+/** The file names of a release, for any presets and flavors. */
 const RELEASE_FILE =
   /^(?:vmlinux-(?:amd64|arm64)\.(?:elf|image)|[a-z][a-z0-9-]*-rootfs\.ext4\.zst|[a-z][a-z0-9-]*\.cdx\.json)$/;
 
-/** Whether a file of a release, of whatever version, may be called so. */
+/** Whether `name` can be the name of a file of a release, of any version. */
 export const isReleaseName = (name: string): boolean =>
-  // An inventory's own name ends as facts do.
+  // `<asset>.json` are facts, but `<asset>.cdx.json` is an inventory: test the name with and without `.json`.
   [name, name.replace(/\.json$/, "")].some((each) => RELEASE_FILE.test(each)) ||
   name === MANIFEST_ASSET ||
   name === SUMS_ASSET;
 
-/** The names that the sums of a release list; undefined where a text is not such sums. */
+/** The names listed in a release's SHA256SUMS; undefined if a text is not in that format, or lists unknown names. */
 export function summedNames(text: string, known: ReadonlySet<string>): string[] | undefined {
   const names: string[] = [];
   for (const line of text.split("\n").slice(0, -1)) {

@@ -18,14 +18,14 @@ const KERNEL_FORMAT_OF: Readonly<Record<Vmm, Readonly<Record<Arch, KernelFormat>
   libkrun: { amd64: "elf", arm64: "image" },
 };
 
-/** The format of the kernel that a VMM starts for guests of `arch`. */
+/** The kernel format that a VMM loads for guests of `arch`. */
 export const kernelFormatOf = (vmm: Vmm, arch: Arch): KernelFormat => KERNEL_FORMAT_OF[vmm][arch];
 
-/** Presets and flavors: lower case, and no word that the ids already use for something else. */
+/** Names of presets and flavors are lower case. They contain no word that has another meaning in ids. */
 const NAME = /^[a-z][a-z0-9]*(-[a-z0-9]+)*$/;
 const RESERVED = new Set<string>(["base", "kernel", "vmlinux", ...ARCHS]);
 
-/** Why `name` cannot stand in ids and asset names; undefined where it can. */
+/** Why `name` cannot be used in ids and asset names; undefined if it can. */
 export function nameError(kind: "preset" | "flavor", name: string): string | undefined {
   if (NAME.test(name) && !name.split("-").some((word) => RESERVED.has(word))) return undefined;
   return `${kind} "${name}": a name is lower-case words and digits joined by "-", none of them ${[...RESERVED].join(", ")}`;
@@ -33,14 +33,14 @@ export function nameError(kind: "preset" | "flavor", name: string): string | und
 
 export const kernelAsset = (arch: Arch, format: KernelFormat): string => `vmlinux-${arch}.${format}`;
 
-/** The name of an asset's inventory; the two formats of a kernel share one. */
+/** The name of an asset's inventory. The two formats of a kernel share one inventory. */
 export const sbomAsset = (asset: string): string => asset.replace(/\.(ext4\.zst|elf|image)$/, ".cdx.json");
 
-/** What goes along with the cells' assets: the rows that clients read, and what `sha256sum -c` reads. */
+/** The further files of a release: the manifest that clients read, and the checksums for `sha256sum -c`. */
 export const MANIFEST_ASSET = "manifest.json";
 export const SUMS_ASSET = "SHA256SUMS";
 
-/** Where an asset of a published release is downloaded from. */
+/** The download address of an asset of a published release. */
 export function assetUrl(repository: string, tag: string, asset: string): string {
   return `https://github.com/${repository}/releases/download/${tag}/${asset}`;
 }

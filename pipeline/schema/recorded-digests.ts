@@ -2,8 +2,8 @@ import { z } from "zod";
 import { Sha256 } from "./digest.ts";
 
 /**
- * `images.lock.json`: the digests recorded when a tag was published, by asset name. Synth makes the
- * manifest's rows from it; a lock of another tag than the declared one yields no rows.
+ * `images.lock.json`: the digests that were recorded when a tag was published, by asset name. Synth makes the manifest's
+ * rows from them. If they belong to another tag than the declared one, the manifest has no rows.
  */
 export const RecordedDigests = z.strictObject({
   schema_version: z.literal(1),
@@ -13,7 +13,7 @@ export const RecordedDigests = z.strictObject({
     z.strictObject({
       sha256: Sha256,
       size: z.int().positive(),
-      /** What its cell was made from. */
+      /** The inputs hash of its cell. */
       inputs: Sha256,
     }),
   ),

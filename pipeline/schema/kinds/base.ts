@@ -8,12 +8,12 @@ const DIRECTORY = "out/cache/bases";
 export const base: Kind<BaseCell> = {
   idForm: "base-<arch>-<flavor>",
   id: ({ arch, flavor }) => `base-${arch}-${flavor}`,
-  // The default flavor is not named: that is the base that users get unless they ask for another.
+  // The name of the default flavor's base does not contain the flavor, because that is the base users get by default.
   assets: ({ arch, flavor }, defaultFlavor) => [
     rootfsAsset(flavor === defaultFlavor ? `base-${arch}` : `base-${arch}-${flavor}`),
   ],
   anyArch: false,
-  leansOn: { kernel: kernelId },
+  dependsOn: { kernel: kernelId },
   matrix: "bases",
   handedOn: {
     made: "container image",

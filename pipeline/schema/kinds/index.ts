@@ -8,11 +8,10 @@ import { preset } from "./preset.ts";
 
 export type { CellOf, Coordinates, HandedOn, KindName } from "./kind.ts";
 
-/** Every kind of cell, in the order in which cells are built: each leans only on kinds before it. */
+/** Every kind of cell, in build order: each kind depends only on kinds before it. */
 export const KINDS: { readonly [K in KindName]: Kind<CellOf<K>> } = { kernel, base, preset };
 export const KIND_NAMES = Object.keys(KINDS) as readonly KindName[];
 
-/** What is known of a kind. */
 export const kindNamed = (kind: KindName): Kind => KINDS[kind] as Kind;
 
 /** `codex-amd64-ubuntu`, `base-amd64-ubuntu`, `kernel-amd64`. */
@@ -22,15 +21,16 @@ export const cellId = (cell: Coordinates): string => kindNamed(cell.kind).id(cel
 export const assetNames = (cell: Coordinates, defaultFlavor: string): string[] =>
   kindNamed(cell.kind).assets(cell, defaultFlavor);
 
-/** The ids of the cells that a cell leans on, by their kind: `{ kernel: "kernel-amd64", base: "base-amd64-ubuntu" }`. */
+/** The ids of the cells that a cell depends on, by their kind: `{ kernel: "kernel-amd64", base: "base-amd64-ubuntu" }`. */
 export const idsBelow = (cell: Cell): Partial<Record<KindName, string>> =>
-  Object.fromEntries(Object.entries(kindNamed(cell.kind).leansOn).map(([kind, idOf]) => [kind, idOf(cell)]));
+  Object.fromEntries(
+    Object.entries(kindNamed(cell.kind).dependsOn).map(([kind, idOf]) => [kind, idOf(cell)]),
+  );
 
-/** Cells in the order in which they are built; those of a kind keep theirs. */
+/** Sorts cells into build order: by kind; the order within a kind stays. */
 export const inBuildOrder = (cells: readonly Cell[]): Cell[] =>
   KIND_NAMES.flatMap((kind) => ofKind(cells, kind));
 
-/** The cells of one kind. */
 export const ofKind = <K extends KindName>(cells: readonly Cell[], kind: K): CellOf<K>[] =>
   cells.filter((cell): cell is CellOf<K> => cell.kind === kind);
 
@@ -38,19 +38,19 @@ export const ofKind = <K extends KindName>(cells: readonly Cell[], kind: K): Cel
 export const buildsOn = (arch: Arch, cell: Cell): boolean =>
   cell.arch === arch || kindNamed(cell.kind).anyArch;
 
-/** Null for a cell that is the same whatever the flavor. */
+/** The flavor of a cell; null for a kernel, which serves all flavors. */
 export const flavorOf = (cell: Cell): string | null => ("flavor" in cell ? cell.flavor : null);
 
-/** Null for a cell without an agent. */
+/** The preset of a cell; null for a base or a kernel. */
 export const presetOf = (cell: Cell): string | null => ("preset" in cell ? cell.preset : null);
 
-/** The flavors of cells, each once. */
+/** The flavors of cells, without duplicates. */
 export const flavorsOf = (cells: readonly Cell[]): string[] => [
   ...new Set(cells.flatMap((cell) => flavorOf(cell) ?? [])),
 ];
 
-/** Lines for a reader about a finished asset. */
+/** A few lines that describe a finished asset to a reader. */
 export const summaryOf = (facts: Facts): string[] => kindNamed(facts.kind).summary(facts);
 
-/** From the start of the VMM to an SSH login, ms: the slowest of an asset's boots; undefined where there was none. */
+/** The time from the start of the VMM to the SSH login, ms, of the slowest boot of an asset; undefined if it had no login. */
 export const loginMsOf = (facts: Facts): number | undefined => kindNamed(facts.kind).loginMs(facts);

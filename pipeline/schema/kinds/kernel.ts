@@ -3,7 +3,7 @@ import type { KernelCell } from "../cells.ts";
 import { type Arch, KERNEL_FORMATS, kernelAsset } from "../names.ts";
 import type { Kind } from "./kind.ts";
 
-/** The id of the kernel that the images of an arch are booted with. */
+/** The id of the kernel cell whose kernel boots the images of an arch. */
 export const kernelId = ({ arch }: { readonly arch: Arch }): string => `kernel-${arch}`;
 
 export const kernel: Kind<KernelCell> = {
@@ -11,7 +11,7 @@ export const kernel: Kind<KernelCell> = {
   id: kernelId,
   assets: ({ arch }) => KERNEL_FORMATS.map((format) => kernelAsset(arch, format)),
   anyArch: true,
-  leansOn: {},
+  dependsOn: {},
   matrix: "kernels",
   handedOn: { made: "kernel", taken: "kernel", directory: "out/cache/kernels", cached: true },
   summary: ({ asset, size, source, boot }) => [

@@ -4,46 +4,46 @@ import type { Facts } from "../facts.ts";
 export type KindName = Cell["kind"];
 export type CellOf<K extends KindName> = Extract<Cell, { kind: K }>;
 type FactsAmong<F, K> = F extends Facts ? (K extends F["kind"] ? F : never) : never;
-/** The facts that a kind's assets have. */
+/** The type of the facts of a kind's assets. */
 type FactsOf<K extends KindName> = FactsAmong<Facts, K>;
 
-/** The fields of a cell that its id and its assets' names are made from. */
+/** The fields of a cell from which its id and the names of its assets are made. */
 export type CoordinatesOf<C> = C extends Cell
   ? Pick<C, Extract<keyof C, "kind" | "preset" | "arch" | "flavor">>
   : never;
-/** What a cell builds: `{ kind: "preset", preset, arch, flavor }`, `{ kind: "kernel", arch }`, … */
+/** The coordinates of any cell: `{ kind: "preset", preset, arch, flavor }`, `{ kind: "kernel", arch }`, … */
 export type Coordinates = CoordinatesOf<Cell>;
 
-/** What a workflow's job hands to the jobs of the cells that lean on its cell. */
+/** What the job of a cell passes to the jobs of the cells that depend on it: a kernel, a base's container image. */
 export interface HandedOn {
-  /** As the steps of workflows name it, in the job that makes it and in those that take it. */
+  /** Its name in the titles of workflow steps: in the job that makes it, and in the jobs that take it. */
   readonly made: string;
   readonly taken: string;
-  /** Where it is, from the project's root. */
+  /** Its directory, relative to the project's root. */
   readonly directory: string;
-  /** What the command `cell` is told to use the directory for this. @default it does so by itself */
+  /** The flags with which the command `cell` uses the directory. @default none: it always uses it */
   readonly flags?: string;
-  /** Whether workflows keep it from one run to the next, by the cell's inputs. */
+  /** Whether workflows cache it between runs, under the cell's inputs hash. */
   readonly cached: boolean;
 }
 
-/** What is known of a kind of cell without building one. */
+/** The properties of a kind of cell that do not need a build. */
 export interface Kind<C extends Cell = Cell> {
-  /** How its ids are written: `base-<arch>-<flavor>`. */
+  /** The form of its ids: `base-<arch>-<flavor>`. */
   readonly idForm: string;
   id(coordinates: CoordinatesOf<C>): string;
   /** The names of a cell's files on the release. */
   assets(coordinates: CoordinatesOf<C>, defaultFlavor: string): string[];
-  /** Whether its cells are built on machines of any arch, and not on their own alone. */
+  /** Whether its cells can be built on a host of any arch. If false, a cell needs a host of its own arch. */
   readonly anyArch: boolean;
-  /** The kinds that it leans on, each with the id of the cell that is meant. */
-  readonly leansOn: Readonly<Partial<Record<KindName, (cell: C) => string>>>;
-  /** What the list of its cells to be built is called among the outputs of `plan`. */
+  /** The kinds that it depends on, each with a function that gives the id of the cell in question. */
+  readonly dependsOn: Readonly<Partial<Record<KindName, (cell: C) => string>>>;
+  /** The name of the output of `plan` that lists its cells to be built. */
   readonly matrix: string;
-  /** @default its cells hand nothing on */
+  /** @default its cells pass nothing to other jobs */
   readonly handedOn?: HandedOn;
-  /** Lines for a reader about a finished asset. */
+  /** A few lines that describe a finished asset to a reader. */
   summary(facts: FactsOf<C["kind"]>): string[];
-  /** From the start of the VMM to an SSH login, ms: the slowest of its boots. Undefined where there was no login. */
+  /** The time from the start of the VMM to the SSH login, ms, of its slowest boot. Undefined if there was no login. */
   loginMs(facts: FactsOf<C["kind"]>): number | undefined;
 }

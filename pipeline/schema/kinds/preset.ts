@@ -10,7 +10,7 @@ export const preset: Kind<PresetCell> = {
   id: presetId,
   assets: (coordinates) => [rootfsAsset(presetId(coordinates))],
   anyArch: false,
-  leansOn: { kernel: kernelId, base: (cell) => cell.base },
+  dependsOn: { kernel: kernelId, base: (cell) => cell.base },
   matrix: "presets",
   ...rootfsReport,
 };

@@ -2,10 +2,10 @@ import { humanBytes } from "../../util/human-bytes.ts";
 import type { BaseCell, PresetCell } from "../cells.ts";
 import type { Kind } from "./kind.ts";
 
-/** The asset of a root file system, by what it is called. */
+/** The asset name of a root file system. */
 export const rootfsAsset = (name: string): string => `${name}-rootfs.ext4.zst`;
 
-/** What is told of every root file system, whatever it is made from. */
+/** The report on a finished root file system, the same for bases and presets. */
 export const rootfsReport: Pick<Kind<BaseCell | PresetCell>, "summary" | "loginMs"> = {
   summary: ({ boot, size, image_size: raw }) => [
     `${humanBytes(size)}, of a ${humanBytes(raw)} image; SSH login after ${(boot.ms / 1000).toFixed(1)} s ` +

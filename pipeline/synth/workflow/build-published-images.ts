@@ -121,8 +121,8 @@ function cellSteps(kind: KindName, below: readonly KindName[]): Step[] {
 
 /** One job per cell of a kind that `plan` wants built. A failed cell keeps the others' work. */
 function cellJob(kind: KindName): Job {
-  const { matrix, leansOn } = kindNamed(kind);
-  const below = KIND_NAMES.filter((each) => Object.hasOwn(leansOn, each));
+  const { matrix, dependsOn } = kindNamed(kind);
+  const below = KIND_NAMES.filter((each) => Object.hasOwn(dependsOn, each));
   const output = `needs.plan.outputs.${matrix}`;
   return {
     name: "${{ matrix.cell }}",

@@ -79,7 +79,7 @@ describe("what is wrong with a kernel", () => {
       [{ boots: ["fedora"] }],
       /^test\/kernel: boots: unknown flavor "fedora"; one of: ubuntu$/,
     ],
-    ["boots nothing", [{ boots: [] }], /^test\/kernel: boots: \[\] names no flavor: at least one/],
+    ["boots nothing", [{ boots: [] }], /^test\/kernel: boots: \[\] names no flavor: give at least one/],
     [
       "is made from a package that is no source of Linux",
       [{ source: { package: "linux-image-amd64", version: "1" } }],
@@ -101,7 +101,7 @@ describe("what is wrong with a kernel", () => {
           }),
         },
       ],
-      /^test\/kernel: buildOn: ubuntu has neither a suite nor an image/,
+      /^test\/kernel: buildOn: ubuntu has neither an image nor a suite/,
     ],
     [
       "is built without apt",
@@ -119,7 +119,7 @@ describe("a release's kernel", () => {
   it("is missing: no image could be booted", () => {
     const app = testApp();
     ubuntuBase(new Release(app, "test", RELEASE_PROPS));
-    expect(errorsOf(app)).toEqual(["test: has no Kernel, and every image is booted with it: declare one"]);
+    expect(errorsOf(app)).toEqual(["test: has no Kernel, which every image needs to boot: declare one"]);
   });
 
   it("is one, which is built for each arch", () => {
@@ -128,7 +128,7 @@ describe("a release's kernel", () => {
     ubuntuBase(release);
     new Kernel(release, "second", KERNEL_PROPS);
     expect(errorsOf(app)).toEqual([
-      "test: has 2 Kernels (kernel, second): declare one, it is built for each arch",
+      "test: has 2 Kernels (kernel, second): declare only one; it is built for each arch",
     ]);
   });
 
@@ -137,7 +137,7 @@ describe("a release's kernel", () => {
     const release = testRelease(app, { archs: ["amd64", "arm64"] });
     ubuntuBase(release, { archs: ["amd64"] });
     expect(errorsOf(app).join("\n")).toContain(
-      "test/kernel: boots: no base of ubuntu is for arm64: nothing proves that its kernel works",
+      "test/kernel: boots: none of ubuntu has a base for arm64, so nothing proves that the kernel for arm64 works",
     );
   });
 });

@@ -47,7 +47,11 @@ describe("a lockfile", () => {
     ["has no hash", { version: "1.0.0" }, "has no integrity hash"],
     ["has an empty hash", { version: "1.0.0", integrity: "" }, "has no integrity hash"],
     ["is a link, whatever hash it has", { ...TOOL, link: true }, "has no integrity hash"],
-    ["names where it comes from", { ...TOOL, resolved: "https://r.example/x.tgz" }, "names a registry"],
+    [
+      "names where it comes from",
+      { ...TOOL, resolved: "https://r.example/x.tgz" },
+      "has the address of a registry",
+    ],
   ])("names each package that %s", (_, entry, what) => {
     const found = errors({ ...SOUND, "node_modules/a": entry, "node_modules/b": entry });
     expect(found).toHaveLength(2);

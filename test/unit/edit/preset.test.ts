@@ -196,10 +196,10 @@ describe("in a checkout", { timeout: 180_000 }, () => {
       const { message, details } = await failure(() => add("agent", "@example/agent@2.0.0"));
       expect(message).toMatch(/; nothing was changed$/);
       expect(details).toContain(
-        "@example/agent 2.0.0 wants Node >=99, but sample/base-alpine has Node 24.21.0",
+        "@example/agent 2.0.0 needs Node >=99, but sample/base-alpine has Node 24.21.0",
       );
-      expect(details).toContain('refuses: { ubuntu: "it wants Node >=99, not 24.21.0", alpine: ');
-      expect(details).toContain('--refuse "alpine=it wants Node >=99, not 24.21.0"');
+      expect(details).toContain('refuses: { ubuntu: "it needs Node >=99, not 24.21.0", alpine: ');
+      expect(details).toContain('--refuse "alpine=it needs Node >=99, not 24.21.0"');
       await add("agent", "@example/agent@1.0.0", {
         refuses: { alpine: 'needs "glibc"', debian: "x".repeat(90) },
       });

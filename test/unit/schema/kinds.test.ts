@@ -23,18 +23,18 @@ describe("the registry of kinds", () => {
     expect([...KIND_NAMES].sort()).toEqual([...declared].sort());
   });
 
-  it("is in the order in which cells are built: each kind leans on kinds before it", () => {
+  it("is in the order in which cells are built: each kind depends on kinds before it", () => {
     expect(KIND_NAMES).toEqual(["kernel", "base", "preset"]);
     for (const [index, kind] of KIND_NAMES.entries()) {
-      const below = Object.keys(kindNamed(kind).leansOn);
+      const below = Object.keys(kindNamed(kind).dependsOn);
       expect(KIND_NAMES.slice(0, index)).toEqual(expect.arrayContaining(below));
     }
   });
 
-  it("names no two matrices alike, and each kind that others lean on says what it hands on", () => {
+  it("names no two matrices alike, and each kind that others depend on declares what it hands on", () => {
     const all = Object.values(KINDS);
     expect(new Set(all.map(({ matrix }) => matrix)).size).toBe(all.length);
-    const below = new Set(KIND_NAMES.flatMap((kind) => Object.keys(kindNamed(kind).leansOn)));
+    const below = new Set(KIND_NAMES.flatMap((kind) => Object.keys(kindNamed(kind).dependsOn)));
     expect([...below].sort()).toEqual(KIND_NAMES.filter((kind) => kindNamed(kind).handedOn).sort());
   });
 
@@ -50,7 +50,7 @@ describe("the registry of kinds", () => {
 });
 
 describe("cells", () => {
-  it("lean on cells that there are, of the kinds that are said, for the same arch", () => {
+  it("depend on cells that exist, of the declared kinds, for the same arch", () => {
     for (const cell of cells) {
       for (const [kind, id] of Object.entries(idsBelow(cell))) {
         expect(cells.find((each) => each.id === id)).toMatchObject({ kind, arch: cell.arch });

@@ -141,7 +141,7 @@ describe.concurrent("a maintainer", () => {
     expect([exitCode, stdout]).toEqual([2, ""]);
     expect(stderr.trimEnd().split("\n")).toEqual([
       "error: the tree has 4 errors; none of its files was written",
-      "- own: has no Kernel, and every image is booted with it: declare one",
+      "- own: has no Kernel, which every image needs to boot: declare one",
       "- own/base: diskMib: 0 is not a whole number of at least 64",
       '- own/agent: refuses: unknown flavor "arch"; one of: debian',
       "- own/agent: dockerfiles/agent/package-lock.json is missing: make it with npm install --package-lock-only",

@@ -122,9 +122,9 @@ describe("what is wrong with a tree", () => {
     new PresetLayer(release, preset, propsOf(preset, npm(name)));
     const [error = "", ...others] = errorsOf(app);
     expect(others).toEqual([]);
-    expect(error).toMatch(new RegExp(`^test/${preset}: ${name} \\d+\\.\\d+\\.\\d+ wants Node `));
-    expect(error).toContain(`wants Node ${range}, but test/base-ubuntu has Node ${node}: `);
-    expect(error).toContain('give that base another, or refuse the flavor "ubuntu"');
+    expect(error).toMatch(new RegExp(`^test/${preset}: ${name} \\d+\\.\\d+\\.\\d+ needs Node `));
+    expect(error).toContain(`needs Node ${range}, but test/base-ubuntu has Node ${node}: `);
+    expect(error).toContain('change the base\'s Node, or refuse the flavor "ubuntu"');
   });
 
   it("is nothing once the base has the Node that its presets want", () => {
@@ -157,7 +157,7 @@ describe("what is wrong with a tree", () => {
 
   it("includes a package without a program of its own on a base without Node", () => {
     expect(errorsOfTool({}, { install: npm("tool") }).join()).toContain(
-      "test/tool: tool 1.2.3 wants Node *, but test/base-ubuntu has no Node",
+      "test/tool: tool 1.2.3 needs Node *, but test/base-ubuntu has no Node",
     );
   });
 
@@ -174,7 +174,7 @@ describe("what is wrong with a tree", () => {
     [
       "names where a package comes from",
       lockfile("tool", { resolved: "https://registry.example/tool.tgz" }),
-      `${LOCK}: node_modules/tool names a registry`,
+      `${LOCK}: node_modules/tool has the address of a registry`,
     ],
     ["links to a directory", lockfile("tool", { link: true }), "node_modules/tool has no integrity hash"],
     ["locks something else", lockfile("tools", {}), `${LOCK} does not lock tool`],
@@ -415,10 +415,10 @@ describe("a base or a preset of fewer archs and VMMs than the release's", () => 
 
   it.each<[string, object, object, string]>([
     [
-      "no base it could be on has its archs",
+      "none of its bases has its archs",
       { archs: ["arm64"] },
       { archs: ["amd64"], refuses: { ubuntu: "glibc" } },
-      "test/tool: archs: it is for amd64, and no base it could be on is: test/base-alpine for arm64",
+      "test/tool: archs: it is for amd64, and none of its bases is: test/base-alpine for arm64",
     ],
     [
       "nothing of its VMMs is left on a base",
@@ -447,7 +447,7 @@ it("the default flavor is published", () => {
   const app = testApp();
   ubuntuBase(testRelease(app), { published: false });
   expect(errorsOf(app)).toEqual([
-    "test: defaultFlavor: ubuntu is not published, and users get it unless they ask for another; publish its base",
+    "test: defaultFlavor: ubuntu is not published, but users get it by default; publish its base",
   ]);
 });
 
