@@ -16,14 +16,14 @@ export interface KernelOptions extends Omit<SourceOptions, "arch"> {
   readonly dockerArch: Arch;
 }
 
-/** How many files make says that it makes for a kernel of each arch, about: for the progress alone. */
+/** About how many files make reports for a kernel of each arch; only the progress depends on it. */
 const FILES: Record<Arch, number> = { amd64: 2000, arm64: 1800 };
 
 /**
- * Compiles a kernel in a container and puts what comes of it into `directory`: `elf`, `image`, `config` (as
- * resolved), `probe.cpio`. Docker's own cache serves a second call with the same inputs, also from elsewhere.
- * Returns what it was made with, and the version of its source. @throws PipelineError that names what is wrong with the
- * configuration
+ * Compiles a kernel in a container and copies the results into `directory`: `elf`, `image`, `config` (as
+ * resolved), `probe.cpio`. If Docker has a container image for the same inputs, the results come from there.
+ * Returns the packages of the build container, and the version of the kernel's source.
+ * @throws PipelineError that says what is wrong with the configuration
  */
 export async function buildKernel(
   docker: Docker,
@@ -40,7 +40,7 @@ export async function buildKernel(
       { ...options, arch: options.dockerArch, noCache: false },
       run,
     );
-    // Short, so that a bar has room beside it on a terminal.
+    // A short title, so that a terminal has room for a progress bar.
     run.progress.step(`compile ${cell.id}`);
     let files = 0;
     await buildImage(
@@ -55,7 +55,7 @@ export async function buildKernel(
         network: options.network,
         noCache: options.noCache,
         onLine: (line) => {
-          if (isMade(line)) run.progress.count(++files, FILES[cell.arch], "files");
+          if (reportsFile(line)) run.progress.count(++files, FILES[cell.arch], "files");
         },
       },
       run,
@@ -68,12 +68,15 @@ export async function buildKernel(
   await rm(list);
   const source = packages.find(({ name }) => name === cell.source.package);
   if (!source)
-    throw new PipelineError(`${cell.id}: its build does not say which ${cell.source.package} it took`);
+    throw new PipelineError(`${cell.id}: the build's list of packages has no ${cell.source.package}`, {
+      code: "docker-build-failed",
+      fix: `make the step that installs it write it to /kernel/out/packages (${cell.dockerfile})`,
+    });
   return { packages, version: source.version };
 }
 
-/** Whether make says that it makes a file: `  CC      init/main.o`, `  AR      init/built-in.a`. */
-const isMade = (line: string) => /^ {2}[A-Z][A-Z0-9]* +\S/.test(line);
+/** Whether a line of make's output reports a file that is made: `  CC      init/main.o`, `  AR      init/built-in.a`. */
+const reportsFile = (line: string) => /^ {2}[A-Z][A-Z0-9]* +\S/.test(line);
 
 function parsePackages(text: string): Package[] {
   return text

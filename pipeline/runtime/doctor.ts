@@ -14,8 +14,10 @@ import { probeKernel } from "../vm/proof/probe.ts";
 import { kernelDirectory } from "./kinds/kernel/cache.ts";
 import { readCells } from "./read-cells.ts";
 
+/** The result of one check. */
 export interface Finding {
   readonly level: "ok" | "warn" | "fail";
+  /** What was found, such as a version or an error. */
   readonly found: string;
   /** What to do about it. */
   readonly fix?: string;
@@ -33,12 +35,12 @@ export interface Check {
 
 const SETUP = "bash scripts/setup.sh";
 const NODE_RANGE = ">=20.19";
-/** The spooled tar, the image and the asset of the largest cell, and Docker's own layers, bytes. */
+/** Disk space for the largest cell, bytes: the spooled tar, the image, the asset, and Docker's layers. */
 const DISK_NEEDED = 12e9;
 
 const ok = (found: string): Finding => ({ level: "ok", found });
 
-/** In the order in which a reader would fix them. */
+/** The checks of `doctor`. If several fail, fix the first one first. */
 export const CHECKS: readonly Check[] = [
   {
     title: "Node.js",
@@ -64,7 +66,11 @@ export const CHECKS: readonly Check[] = [
     check: async ({ env }) =>
       env.GITHUB_TOKEN
         ? ok("GITHUB_TOKEN is set")
-        : { level: "warn", found: "none", fix: "nothing to fix: only publishing needs GITHUB_TOKEN" },
+        : {
+            level: "warn",
+            found: "none",
+            fix: "nothing to fix, unless you publish: only publishing needs GITHUB_TOKEN",
+          },
   },
 ];
 
@@ -86,10 +92,10 @@ async function tools({ root }: Surroundings): Promise<Finding> {
     const image = toolsImage(readCells(root).tools);
     return (await hasImage(await connect(), image))
       ? ok(image)
-      : { level: "ok", found: "not made yet: the first cell makes it, in about a minute" };
+      : { level: "ok", found: "not built yet: the first cell builds it, in about one minute" };
   } catch (error) {
     if (!(error instanceof Error) || !(error instanceof PipelineError || "statusCode" in error)) throw error;
-    return { level: "fail", found: "cannot be looked for", fix: "fix Docker first" };
+    return { level: "fail", found: "cannot be checked without Docker", fix: "fix Docker first" };
   }
 }
 
@@ -100,22 +106,22 @@ async function qemu(): Promise<Finding> {
   return ok(stdout.split("\n")[0] ?? program);
 }
 
-const EMULATED = "nothing to fix: QEMU emulates, and a boot takes some seconds more";
+const EMULATED = "nothing to fix: QEMU emulates guests, so a boot takes some seconds longer";
 
-/** Only a guest that has run proves KVM: the kernel's probe is booted where a kernel has been compiled. */
+/** Only a guest that ran proves that KVM works, so this boots the kernel's probe, if a kernel has been compiled. */
 async function kvm({ root }: Surroundings): Promise<Finding> {
   const { program } = EMULATORS[hostArch()];
-  if (!onPath(program)) return { level: "warn", found: "cannot be tried without QEMU", fix: SETUP };
+  if (!onPath(program)) return { level: "warn", found: "cannot be checked without QEMU", fix: SETUP };
   const failure = await vcpuFailure();
   if (failure) return { level: "warn", found: `does not work (${failure})`, fix: EMULATED };
   const kernel = kernelAtHand(root);
-  if (!kernel) return ok("a virtual CPU can be made; whether it runs a guest, the first boot shows");
+  if (!kernel) return ok("QEMU can make a virtual CPU; the first boot shows whether it runs a guest");
   const directory = await mkdtemp(join(tmpdir(), "smolvm-doctor-"));
   try {
     const consoleLog = join(directory, "console.log");
     const options = { ...kernel, arch: hostArch(), bus: "pci", accel: "kvm", consoleLog } as const;
     const { init_uptime_s: uptime } = await probeKernel(options, unwatched());
-    return ok(`works: our kernel reached its PID 1 after ${uptime.toFixed(2)} s`);
+    return ok(`works: the compiled kernel started its PID 1 after ${uptime.toFixed(2)} s`);
   } catch (error) {
     if (!(error instanceof PipelineError)) throw error;
     return { level: "warn", found: `does not run a guest (${error.message})`, fix: EMULATED };
@@ -124,7 +130,7 @@ async function kvm({ root }: Surroundings): Promise<Finding> {
   }
 }
 
-/** The kernel of this machine's arch with its probe, where it has been compiled. */
+/** The compiled kernel of the host's arch, and its probe; undefined if it has not been compiled. */
 function kernelAtHand(root: string): { kernel: string; initrd: string } | undefined {
   try {
     const cell = ofKind(readCells(root).cells, "kernel").find(({ arch }) => arch === hostArch());
@@ -147,6 +153,6 @@ async function disk({ root }: Surroundings): Promise<Finding> {
     : {
         level: "fail",
         found,
-        fix: `a cell needs ${DISK_NEEDED / 1e9} GB: make room, or remove out/ and unused Docker images`,
+        fix: `free some space: a cell needs ${DISK_NEEDED / 1e9} GB; out/ and unused Docker images can be removed`,
       };
 }

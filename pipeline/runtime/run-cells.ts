@@ -10,16 +10,16 @@ import { checkArch, type Workshop } from "./workshop.ts";
 export const STAGES = ["build", "verify"] as const;
 export type Stage = (typeof STAGES)[number];
 
-/** How one cell ended. */
+/** The result of one cell. */
 export interface Outcome {
   readonly id: string;
-  /** `built` is not verified yet; `kept` was staged already, from the same inputs. */
+  /** `staged`: verified and staged; `built`: not verified yet; `kept`: already staged, from the same inputs. */
   readonly result: "staged" | "built" | "kept";
-  /** Of its staged assets. */
+  /** The facts of its staged assets; empty if `result` is `built`. */
   readonly facts: readonly Facts[];
 }
 
-/** Runs cells one after the other; what they need of others is made once. @throws PipelineError at the first that fails */
+/** Runs cells in order. What they need from other cells is made once. @throws PipelineError for the first cell that fails */
 export async function runCells(
   workshop: Workshop,
   cells: readonly Cell[],
@@ -53,28 +53,28 @@ async function runCell(
   const steps = stepsOf(cell);
   const [build, verify] = [stages.includes("build"), stages.includes("verify")];
   const kept = noCache || record ? undefined : await stagedBefore(workshop, cell);
-  // What could not be proven then may be proven now.
+  // If something could not be proven last time, it is tried again.
   if (kept && !(verify && kept.some((each) => unproven(each).length > 0))) {
     for (const { overrides } of kept) checkDeclared(workshop, overrides);
     return { id, result: "kept", facts: kept };
   }
-  const left = build ? undefined : await steps.built(workshop, cell);
-  // Whoever asks for this stage alone wants to see it done; what is built anew is not proven yet.
+  const earlier = build ? undefined : await steps.built(workshop, cell);
+  // With --stage verify the boot is always done. A new build (--no-cache) is not proven yet.
   const proof = verify ? await steps.prepare(workshop, cell, handover, !build || noCache) : undefined;
-  if (kept && proof && !proof.bringsMore(kept)) return { id, result: "kept", facts: kept };
-  const built = left ?? (await steps.build(workshop, cell, handover));
+  if (kept && proof && !proof.provesMore(kept)) return { id, result: "kept", facts: kept };
+  const built = earlier ?? (await steps.build(workshop, cell, handover));
   checkDeclared(workshop, built.overrides);
   return proof
     ? { id, result: "staged", facts: await proof.prove(built) }
     : { id, result: "built", facts: [] };
 }
 
-/** The facts of all of a cell's assets, where each is staged and is as it would be made now. */
+/** The facts of a cell's assets if all are staged and fresh (made from the current inputs); otherwise undefined. */
 async function stagedBefore(workshop: Workshop, cell: Cell): Promise<Facts[] | undefined> {
   const overrides = stepsOf(cell).overrides(workshop, cell);
   const facts: Facts[] = [];
   for (const asset of cell.assets) {
-    const found = freshnessOf(workshop.cells, cell, await workshop.store.facts(asset), overrides);
+    const found = freshnessOf(workshop.cells, cell, await workshop.staging.facts(asset), overrides);
     if (found.state !== "fresh" && found.state !== "undeclared") return undefined;
     facts.push(found.facts);
   }

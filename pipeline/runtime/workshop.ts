@@ -16,47 +16,52 @@ import type { Run } from "../util/progress.ts";
 import type { Accel } from "../vm/accel.ts";
 import type { Kernel } from "../vm/proof/verify.ts";
 
-/** What a user may set when cells are run; everything else is in `out/cells.json`. */
+/** The user's options for running cells. Everything else is in `out/cells.json`. */
 export interface CellOptions extends Overridable {
   readonly root: string;
   readonly network: Network;
-  /** Build every step anew. */
+  /** Rebuild everything and ignore all caches except downloads. */
   readonly noCache: boolean;
-  /** Where finished cells go. @default out/release/<tag> */
+  /** The staging directory. @default out/release/<tag> */
   readonly store?: string | undefined;
   /** Boot with this kernel instead of the pipeline's. */
   readonly kernel?: Kernel | undefined;
-  /** Refuse what could not be had as it is declared. @default false: it is made, and its facts say so */
+  /** Fail if something differs from its declaration. @default false: the cell is made, and its facts record the difference */
   readonly asDeclared?: boolean | undefined;
-  /** Record what is in each image, for later ones to be compared with. @default false */
+  /** Record the listing of each image, so that later builds can be compared with it. @default false */
   readonly record?: boolean | undefined;
-  /** What runs guests. @default KVM where it works, else emulation */
+  /** The accelerator that runs guests. @default KVM if it works, else emulation */
   readonly accel?: Accel | undefined;
-  /** How long a machine has until its SSH login, ms. @default by accelerator */
+  /** The time limit for the SSH login, ms. @default LOGIN_MS, by accelerator */
   readonly bootTimeoutMs?: number | undefined;
-  /** A directory that container images of bases are taken from, and put into when they are built. */
+  /** A directory of saved container images of bases. They are loaded from there, and new ones are saved there. @default none */
   readonly bases?: string | undefined;
-  /** Values of this build's environment that no image may hold. */
+  /** Values of the build's environment that no image may contain. */
   readonly secrets: readonly { readonly name: string; readonly value: string }[];
 }
 
-/** Where cells are made: the connection to Docker, the directories, and what all cells share. */
+/** The environment in which cells are made: the connection to Docker, the directories, and what all cells share. */
 export interface Workshop {
   readonly options: CellOptions;
   readonly cells: Cells;
   readonly run: Run;
   readonly docker: Docker;
-  /** The arch of the machine that Docker runs on, and so of what can be built. */
+  /** The arch of the machine on which Docker runs. Only cells of this arch can be built. */
   readonly arch: Arch;
-  /** The tool container's image. */
+  /** The name of the tool container's image. */
   readonly tools: string;
-  /** Whether its packages are those of the day on which it was made. */
+  /** Whether its packages came from the current archive, and not from the archive of the declared instant. */
   readonly toolsLive: boolean;
   readonly cache: string;
+  /** SOURCE_DATE_EPOCH: seconds since 1970. */
   readonly epoch: number;
-  readonly store: StagingDirectory;
+  readonly staging: StagingDirectory;
 }
 
+/**
+ * Connects to Docker, removes what killed processes have left, and builds the tool container if needed. @throws
+ * PipelineError
+ */
 export async function openWorkshop(cells: Cells, options: CellOptions, run: Run): Promise<Workshop> {
   const docker = await connect();
   await removeAbandonedContainers(docker);
@@ -76,11 +81,11 @@ export async function openWorkshop(cells: Cells, options: CellOptions, run: Run)
     arch: await dockerArch(docker),
     tools,
     toolsLive: await hasFile(docker, tools, LIVE),
-    store: new StagingDirectory(options.store ?? join(out, "release", cells.tag)),
+    staging: new StagingDirectory(options.store ?? join(out, "release", cells.tag)),
   };
 }
 
-/** `docker build` of a root file system's recipe, as the image `tag`. */
+/** Runs `docker build` with a root file system's recipe. The result is the container image `tag`. */
 export async function buildRecipe(
   { docker, options, tools, run }: Workshop,
   cell: BaseCell | PresetCell,
@@ -94,11 +99,11 @@ export async function buildRecipe(
   await buildImage(docker, { ...recipe, root, network, noCache }, run);
 }
 
-/** What a cell leaves between its stages. */
+/** The directory for a cell's files between its stages. */
 export const cellDirectory = (workshop: Workshop, cell: Cell) =>
   join(workshop.options.root, "out", "images", cell.id);
 
-/** Runs `work` in a directory of this process alone, which is gone afterwards, whatever happens. */
+/** Runs `work` with a temporary directory of this process, and removes the directory afterwards. */
 export async function inWorkDirectory<T>(
   workshop: Workshop,
   cell: Cell,
@@ -113,7 +118,7 @@ export async function inWorkDirectory<T>(
   }
 }
 
-/** Removes the work directories of processes that were killed, and nothing else that is beside them. */
+/** Removes the work directories of processes that no longer run, and nothing else in `images`. */
 export async function removeAbandonedDirectories(images: string): Promise<void> {
   for (const entry of await readdir(images, { withFileTypes: true }).catch(() => [])) {
     const pid = WORK_DIRECTORY.exec(entry.name)?.[1];
@@ -122,23 +127,23 @@ export async function removeAbandonedDirectories(images: string): Promise<void> 
   }
 }
 
-/** A cell's id, and the process that works on it. */
+/** The name of a work directory: a cell's id and a pid. */
 const WORK_DIRECTORY = /^[a-z][a-z0-9-]*-(?:amd64|arm64)(?:-[a-z0-9-]+)?\.(\d+)$/;
 
-/** Left in a container whose packages did not come from the archive of the declared instant. */
+/** This file is in a container image if its packages did not come from the archive of the declared instant. */
 export const LIVE = "/tmp/network/live";
 
-/** For a stage that finds nothing of the stage before it. */
+/** The error for a verify stage without a build stage before it. */
 export const notBuilt = ({ id }: Cell) =>
-  new PipelineError(`${id} is not built`, {
+  new PipelineError(`${id} is not built yet`, {
     ...{ code: "not-built", fix: `run \`npx smolvm-images cell ${id} --stage build\` first` },
   });
 
-/** @throws PipelineError when the machine's Docker cannot build for the cell's arch */
+/** @throws PipelineError if this machine's Docker cannot build for the cell's arch */
 export function checkArch(workshop: Workshop, cell: Cell): void {
   if (buildsOn(workshop.arch, cell)) return;
   throw new PipelineError(
-    `${cell.id} is built on ${cell.arch}, and this machine's Docker runs on ${workshop.arch}`,
-    { code: "wrong-arch", fix: "run it on a machine of that arch (the workflow does)" },
+    `${cell.id} must be built on ${cell.arch}, but this machine's Docker runs on ${workshop.arch}`,
+    { code: "wrong-arch", fix: "build it on a machine of that arch, as the workflow does" },
   );
 }

@@ -6,13 +6,13 @@ import { forgetKvmFailure, knownKvmFailure, rememberKvmFailure } from "./kvm-mem
 import { GuestNotRun } from "./machine.ts";
 
 export const ACCELS = ["kvm", "tcg"] as const;
-/** What runs a guest's instructions: the processor (KVM), or QEMU (its emulator TCG). */
+/** The accelerator that runs a guest: `kvm` (the host's processor) or `tcg` (QEMU's emulator). */
 export type Accel = (typeof ACCELS)[number];
 
 /**
- * What QEMU is called for a guest of `arch`, and its machines by the bus of their devices. The microvm has a
- * clock (`rtc`; without one and without KVM it would be 1970), but no ACPI: that hangs under emulation, so it
- * ends by a reset (`reboot=t`) that QEMU was told not to carry out.
+ * QEMU's program for guests of each arch, and its machine types by the bus of their devices. The machine type microvm
+ * needs `rtc=on`, because without KVM its clock would otherwise start in 1970. ACPI is off, because it hangs under
+ * emulation; so the guest powers off by a reset (`reboot=t`), at which QEMU ends because of `-no-reboot`.
  */
 export const EMULATORS = {
   amd64: {
@@ -35,36 +35,39 @@ export const EMULATORS = {
   },
 } as const satisfies Record<Arch, object>;
 
-/** The arch of this machine, whose guests need no emulation. */
+/** The arch of the host. Only guests of this arch can run with KVM. */
 export const hostArch = (): Arch =>
   ARCHS.find((arch) => EMULATORS[arch].nodeArch === process.arch) ?? "amd64";
 
-/** What a user decides by hand: an option, or else SMOLVM_ACCEL. @throws PipelineError at another value */
+/**
+ * The accelerator that the user sets with an option or with SMOLVM_ACCEL. @throws PipelineError if SMOLVM_ACCEL is not
+ * valid
+ */
 export function askedAccel(option?: Accel): Accel | undefined {
   if (option) return option;
   const value = process.env.SMOLVM_ACCEL;
   if (!value) return undefined;
   const accel = ACCELS.find((each) => each === value);
   if (accel) return accel;
-  throw new PipelineError(
-    `SMOLVM_ACCEL "${value}": one of ${ACCELS.join(", ")}, or empty for what works here`,
-  );
+  throw new PipelineError(`SMOLVM_ACCEL is "${value}", which is not an accelerator`, {
+    fix: `set it to ${ACCELS.join(" or ")}, or unset it to use what works on this machine`,
+  });
 }
 
 export interface AccelOptions {
-  /** The guest's. */
+  /** The guest's arch. */
   readonly arch: Arch;
-  /** The accelerator to use, whatever works here. @default SMOLVM_ACCEL, or else KVM where it runs the guest */
+  /** The accelerator to use; no other is tried. @default SMOLVM_ACCEL, or else KVM, and emulation if KVM does not work */
   readonly accel?: Accel | undefined;
-  /** Whether the VMM can emulate; otherwise KVM is the only try. @default true */
+  /** Whether the VMM can emulate. If not, only KVM is tried. @default true */
   readonly emulates?: boolean;
 }
 
 /**
- * Does `attempt`, which boots a guest, with KVM; where KVM does not run the guest, once more under emulation, with a warning
- * that says why. Only a guest that has run proves KVM: `/dev/kvm` may be there, and even make a virtual CPU, and not work.
- * A KVM that failed a guest which emulation then ran is not tried again until this machine boots anew.
- * @throws PipelineError what `attempt` throws
+ * Calls `attempt`, which boots a guest, with KVM. If KVM does not run the guest, warns and calls it again with emulation.
+ * Only a guest that ran proves that KVM works: `/dev/kvm` may exist, and even make a virtual CPU, and still run no guest.
+ * If KVM failed and emulation then worked, KVM is not tried again until the host reboots.
+ * @throws PipelineError that `attempt` throws
  */
 export async function withAccelerator<T>(
   { arch, accel, emulates = true }: AccelOptions,
@@ -75,7 +78,8 @@ export async function withAccelerator<T>(
   const asked = askedAccel(accel);
   const reason = reasonAgainstKvm(arch, asked);
   if (reason) {
-    if (asked !== "tcg") run.progress.warn(`no KVM, because ${reason}: QEMU emulates, which is slower`);
+    if (asked !== "tcg")
+      run.progress.warn(`KVM is not used, because ${reason}: QEMU emulates the guest, which is slower`);
     return await attempt("tcg");
   }
   let failure: GuestNotRun;
@@ -89,31 +93,34 @@ export async function withAccelerator<T>(
     failure = error;
   }
   run.progress.warn(
-    `KVM does not run the guest (${failure.message}): QEMU emulates instead, which is slower`,
+    `KVM does not run the guest (${failure.message}): QEMU emulates the guest, which is slower`,
   );
   const done = await attempt("tcg");
   rememberKvmFailure(failure.message);
   return done;
 }
 
-/** Why KVM need not be tried; undefined where it may work. @throws PipelineError where it was asked for and cannot */
+/**
+ * Why KVM is not tried; undefined if it may work. @throws PipelineError if the user requires KVM and it cannot run the
+ * guest
+ */
 export function reasonAgainstKvm(arch: Arch, asked: Accel | undefined): string | undefined {
-  if (asked === "tcg") return "emulation was asked for";
+  if (asked === "tcg") return "the user chose emulation";
   if (process.arch !== EMULATORS[arch].nodeArch) {
-    if (asked !== "kvm") return `the guest is ${arch}, and this machine is not`;
-    throw new PipelineError(
-      `KVM runs guests of this machine's arch (${hostArch()}), and this one is ${arch}`,
-      { code: "kvm-unavailable", fix: "use tcg" },
-    );
+    if (asked !== "kvm") return `the guest is ${arch}, but this machine is ${hostArch()}`;
+    throw new PipelineError(`KVM cannot run this guest: it is ${arch}, but this machine is ${hostArch()}`, {
+      code: "kvm-unavailable",
+      fix: "use `tcg` (--accel or SMOLVM_ACCEL)",
+    });
   }
   if (asked === "kvm") return undefined;
   const known = knownKvmFailure();
-  return known && `it did not run a guest since this machine booted (${known})`;
+  return known && `it failed to run a guest since this machine last booted (${known})`;
 }
 
 /**
- * Whether QEMU can make a virtual CPU with `/dev/kvm`, which does not say that it runs: the last line of what it says where
- * it cannot. @throws PipelineError where QEMU is missing
+ * Tests whether QEMU can make a virtual CPU with `/dev/kvm`. (That does not prove that the CPU runs a guest.) Returns
+ * undefined if it can, and otherwise the last line of QEMU's error. @throws PipelineError if QEMU is not installed
  */
 export async function vcpuFailure(): Promise<string | undefined> {
   const { program, machines } = EMULATORS[hostArch()];
@@ -121,9 +128,9 @@ export async function vcpuFailure(): Promise<string | undefined> {
   const child = spawn(program, [...args, "-nodefaults", "-display", "none", "-S", "-qmp", "stdio"], {
     stdio: ["pipe", "ignore", "pipe"],
   });
-  let said = "";
+  let errors = "";
   child.stderr.on("data", (chunk: Buffer) => {
-    said += chunk.toString("utf8");
+    errors += chunk.toString("utf8");
   });
   child.stdin.on("error", () => {});
   child.stdin.end('{"execute":"qmp_capabilities"}\n{"execute":"quit"}\n');
@@ -131,11 +138,11 @@ export async function vcpuFailure(): Promise<string | undefined> {
     child.once("error", () => reject(missing(program)));
     child.once("close", resolve);
   });
-  return code === 0 ? undefined : said.trim().split("\n").at(-1) || "QEMU aborts";
+  return code === 0 ? undefined : errors.trim().split("\n").at(-1) || "QEMU failed without a message";
 }
 
-/** QEMU is not there: not to be taken for a KVM that does not work. */
+/** The error for a program of QEMU that is not installed. Callers must not treat it as a failure of KVM. */
 export const missing = (program: string) =>
   new PipelineError(`${program} is not installed`, {
-    ...{ code: "program-missing", fix: "`bash scripts/setup.sh` installs what a boot needs" },
+    ...{ code: "program-missing", fix: "install it; in this repository `bash scripts/setup.sh` does that" },
   });

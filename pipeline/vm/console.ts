@@ -3,24 +3,24 @@ import { Readable, type Writable } from "node:stream";
 import { StringDecoder } from "node:string_decoder";
 import { setTimeout } from "node:timers/promises";
 
-/** How much of a console's end is kept in memory, characters. */
+/** How much of the console's output is kept in memory, characters: the last part. */
 const KEPT = 256 * 1024;
 
-/** What a guest prints on its serial console: kept in a file, and at hand for whoever waits for a line. */
+/** The output of a guest's serial console. It is written to a log file, and code can wait for a line of it. */
 export class Console {
   #text = "";
   readonly #listeners = new Set<() => void>();
   readonly #input: Readable;
-  /** Resolves when all has been heard that there was to hear. */
+  /** Resolves when all output has been received. */
   readonly ended: Promise<void>;
 
-  /** `log` is where it is kept, if it is not there already. */
+  /** @param log the log file; omit it if `input` is read from the log file. @default none */
   constructor(input: Readable, log?: Writable) {
     this.#input = input;
     this.ended = new Promise((resolve) => input.once("close", resolve));
-    // A log that cannot be written (a full disk) is no reason to end the machine.
+    // The machine keeps running if its log cannot be written (for example because the disk is full).
     if (log) input.pipe(log).on("error", () => {});
-    // A character may come in two chunks.
+    // A character's bytes may be split between two chunks.
     const decoder = new StringDecoder("utf8");
     input.on("data", (chunk: Buffer) => {
       this.#text = (this.#text + decoder.write(chunk)).slice(-KEPT);
@@ -28,7 +28,7 @@ export class Console {
     });
   }
 
-  /** Stops listening. */
+  /** Stops reading. */
   close(): void {
     this.#input.destroy();
   }
@@ -37,7 +37,7 @@ export class Console {
     return this.#text;
   }
 
-  /** The last lines that hold something, for an error. */
+  /** The last lines that are not empty, for an error. */
   tail(lines: number): string[] {
     return this.#text
       .split(/\r?\n/)
@@ -46,13 +46,13 @@ export class Console {
       .slice(-lines);
   }
 
-  /** The uptime, seconds, at which `/init` reached a stage; undefined when it has not. */
+  /** The uptime at which `/init` reached a stage, seconds; undefined if it has not. */
   stageUptime(stage: string): number | undefined {
     const mark = new RegExp(`SMOLVM_TS stage=${stage} uptime_s=([0-9.]+)`).exec(this.#text)?.[1];
     return mark === undefined ? undefined : Number(mark);
   }
 
-  /** Resolves with the first match of `pattern`, which may have been printed already; rejects on abort. */
+  /** Resolves with the first match of `pattern`, also in earlier output. Rejects on abort. */
   waitFor(pattern: RegExp, signal: AbortSignal): Promise<RegExpExecArray> {
     return new Promise((resolve, reject) => {
       const look = () => {
@@ -77,10 +77,10 @@ export class Console {
   }
 }
 
-/** How often a file is looked at that grows, ms. */
+/** How often a growing file is read, ms. */
 const FOLLOW_MS = 20;
 
-/** What is written to a file from now on, until `ended`. */
+/** Streams the content of a file that another process writes, from its beginning until `ended` resolves. */
 export function follow(path: string, ended: Promise<unknown>): Readable {
   let more = true;
   void ended.then(() => {

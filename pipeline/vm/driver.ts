@@ -3,13 +3,13 @@ import type { Arch } from "../schema/names.ts";
 import type { Accel } from "./accel.ts";
 import type { Machine } from "./machine.ts";
 
-/** A root file system's image, and where the guest's writes go: to a throwaway overlay, or to the image itself. */
+/** The image of a root file system, and where the guest's writes go: to a temporary overlay, or to the image itself. */
 export interface Disk {
   readonly path: string;
   readonly writes: "overlay" | "image";
 }
 
-/** What every VMM is told of a machine that a user starts. */
+/** The options of a machine that a user starts, for every VMM. */
 interface MachineOptions {
   readonly arch: Arch;
   readonly accel: Accel;
@@ -17,42 +17,42 @@ interface MachineOptions {
   readonly disk: Disk;
   readonly memoryMib: number;
   readonly cpus: number;
-  /** Appended to what every machine boots with. */
+  /** Kernel parameters, appended to those that every machine has. */
   readonly cmdline: readonly string[];
-  /** The host's end of the machine's network, for drivers that need one. */
+  /** The tap device of the machine's network, for drivers with `needsTap`. */
   readonly tap: string | undefined;
-  /** Where the console's output is kept. */
+  /** The path of the console's log. */
   readonly consoleLog: string;
-  /** The machine's own directory, for what the VMM keeps while it runs. */
+  /** The machine's directory, for files that the VMM needs while it runs. */
   readonly directory: string;
 }
 
-/** A machine that another process has started, as far as its VMM tells about it. */
+/** A connection to a machine that another process started. */
 interface Attached {
-  /** Resolves, in the VMM's own words, when the VMM has stopped the guest for a reason of its own. */
+  /** Resolves with the VMM's message when the VMM has stopped the guest because of an error. */
   readonly failed: Promise<string>;
   close(): void;
 }
 
-/** How machines are started with a VMM, and what it needs for that. */
+/** Starts machines with a VMM, and declares what the VMM supports and needs. */
 export interface VmmDriver {
   /** The VMM's name as its project writes it. */
   readonly title: string;
-  /** Whether it also runs guests where KVM does not work. */
+  /** Whether it can run guests without KVM. */
   readonly emulates: boolean;
-  /** Whether a machine's network is a tap device that the user has made; otherwise the VMM makes the network. */
+  /** Whether a machine's network needs a tap device that the user has made. Otherwise the VMM makes the network. */
   readonly needsTap: boolean;
-  /** Whether it can keep a guest's writes apart from the image; otherwise each machine gets a copy of the image. */
+  /** Whether it can write to an overlay and leave the image as it is. Otherwise each machine gets a copy of the image. */
   readonly overlays: boolean;
-  /** How much memory a machine may have, MiB. */
+  /** The least and the most memory of a machine, MiB. */
   readonly memoryMib: Bounds;
-  /** How many processors a machine may have. */
+  /** The least and the most processors of a machine. */
   readonly cpus: Bounds;
   /**
-   * Starts a machine that outlives this process.
-   * @throws GuestNotRun when the VMM ends at once, PipelineError when it is missing or refuses something
+   * Starts a machine that keeps running when this process ends.
+   * @throws GuestNotRun if the VMM ends at once; PipelineError if it is not installed, or refuses an option
    */
   start(options: MachineOptions, signal: AbortSignal): Promise<Machine>;
-  /** Connects to a machine that another process has started. @default the VMM tells nothing about such a machine */
+  /** Connects to a machine that another process started. @default not supported by the VMM */
   attach?(directory: string): Promise<Attached>;
 }

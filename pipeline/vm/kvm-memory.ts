@@ -3,12 +3,12 @@ import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { z } from "zod";
 
-/** `~/.smolvm/kvm.json`: that KVM did not run a guest, and since which boot of this machine. */
+/** `~/.smolvm/kvm.json`: why KVM did not run a guest, and the boot id of the host at that time. */
 const KvmFailure = z.strictObject({ schema_version: z.literal(1), boot_id: z.string(), why: z.string() });
 
 const path = () => join(homedir(), ".smolvm", "kvm.json");
 
-/** Changes at each boot of this machine; undefined where the system has no such thing (and no KVM). */
+/** An id that changes when the host reboots; undefined on systems other than Linux, which have no KVM either. */
 function bootId(): string | undefined {
   try {
     return readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
@@ -17,7 +17,7 @@ function bootId(): string | undefined {
   }
 }
 
-/** Why KVM did not run a guest since this machine booted; undefined where nobody has seen it fail. */
+/** Why KVM failed to run a guest since the host last booted; undefined if no failure is recorded. */
 export function knownKvmFailure(): string | undefined {
   try {
     const { boot_id, why } = KvmFailure.parse(JSON.parse(readFileSync(path(), "utf8")));
@@ -27,7 +27,10 @@ export function knownKvmFailure(): string | undefined {
   }
 }
 
-/** Remembered until this machine boots anew. Where it cannot be written, KVM is tried again. */
+/**
+ * Records a failure of KVM, which is valid until the host reboots. If the record cannot be written, KVM is tried again
+ * next time.
+ */
 export function rememberKvmFailure(why: string): void {
   const boot_id = bootId();
   if (!boot_id) return;
@@ -38,11 +41,11 @@ export function rememberKvmFailure(why: string): void {
       JSON.stringify({ schema_version: 1, boot_id, why } satisfies z.infer<typeof KvmFailure>),
     );
   } catch {
-    // A read-only home: the next start finds out by itself.
+    // For example a read-only home directory. The next start tries KVM again.
   }
 }
 
-/** KVM has run a guest, which a user asked for in spite of an earlier failure. */
+/** Removes the record, because KVM has run a guest. (The user required KVM in spite of the recorded failure.) */
 export function forgetKvmFailure(): void {
   if (knownKvmFailure()) rmSync(path(), { force: true });
 }

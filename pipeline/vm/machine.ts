@@ -1,15 +1,15 @@
 import { PipelineError } from "../util/error.ts";
 import type { Console } from "./console.ts";
 
-/** Where a guest's SSH server is reached. */
+/** The address of a guest's SSH server, as seen from the host. */
 export interface Address {
   readonly host: string;
   readonly port: number;
 }
 
-/** A virtual machine, as every VMM presents it. */
+/** A running virtual machine, with the same interface for every VMM. */
 export interface Machine {
-  /** The VMM's process. */
+  /** The pid of the VMM. */
   readonly pid: number;
   readonly console: Console;
   /** Undefined without a network. */
@@ -17,17 +17,17 @@ export interface Machine {
   /** Resolves when the VMM's process has ended. */
   readonly exited: Promise<unknown>;
   /**
-   * Resolves, in the VMM's own words, when the VMM has stopped the guest for a reason of its own: its process may run on,
-   * and the guest never will. Stays pending otherwise.
+   * Resolves with the VMM's message when the VMM has stopped the guest because of an error. The VMM's process may keep
+   * running, but the guest never continues. Stays pending otherwise.
    */
   readonly failed: Promise<string>;
   /** Detaches; the machine keeps running. */
   release(): void;
-  /** Ends the machine at once, if it has not ended, and removes what the VMM left. */
+  /** Kills the VMM, if it still runs, and removes its temporary files. */
   destroy(): Promise<void>;
 }
 
-/** The VMM could not run the guest. With another accelerator it may. */
+/** The VMM could not run the guest. Another accelerator may work. */
 export class GuestNotRun extends PipelineError {
   constructor(problem: string, options: { readonly details?: readonly string[] } = {}) {
     super(problem, { code: "boot-failed", ...options });

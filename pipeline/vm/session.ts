@@ -5,24 +5,24 @@ import type { Address, Machine } from "./machine.ts";
 import { type KeyPair, login, runCommand } from "./ssh.ts";
 import { endsWithin, type Watch, watch } from "./watch.ts";
 
-/** From start to login, ms. Emulation takes about ten times as long as KVM. */
+/** The time limit from the start of a machine to the SSH login, ms. Emulation takes about ten times as long as KVM. */
 export const LOGIN_MS: Record<Accel, number> = { kvm: 60_000, tcg: 300_000 };
-/** A machine that is told to power off has this long, ms. */
+/** The time limit for a power-off, ms. */
 export const POWER_OFF_MS: Record<Accel, number> = { kvm: 5_000, tcg: 20_000 };
-/** Under KVM a guest prints its first line within a fraction of this, ms: a longer silence means that none runs. */
+/** How long the console may stay empty under KVM, ms. A guest that runs prints its first line much sooner. */
 export const SILENCE_MS = 5_000;
 
 export type Client = Awaited<ReturnType<typeof login>>;
 
 export interface BootOptions {
   readonly accel: Accel;
-  /** Starts the machine; gives up when `signal` is aborted. */
+  /** Starts the machine; rejects if `signal` is aborted. */
   readonly start: (signal: AbortSignal) => Promise<Machine>;
-  /** How long the guest has until its SSH login, ms. @default LOGIN_MS */
+  /** The time limit for the SSH login, ms. @default LOGIN_MS, by accelerator */
   readonly timeoutMs?: number | undefined;
-  /** What a reader can do about a login that took too long. @default nothing is said */
+  /** What to do about a login that took too long; the end of the error's message. @default none */
   readonly hint?: string;
-  /** Called with the machine as soon as its VMM runs. @default nothing is done */
+  /** Called with the machine as soon as its VMM runs. @default none */
   readonly onStart?: (machine: Machine) => Promise<void>;
 }
 
@@ -40,13 +40,13 @@ export interface Session extends Omit<Booted, "watch"> {
   readonly client: Client;
   /** From the moment `/init` was ready until the login, ms. */
   readonly loginMs: number;
-  /** Aborted, with the error to throw, when the machine has ended or the work was interrupted. */
+  /** Aborted, with the error to throw as its reason, when the machine has ended or the user interrupts. */
   readonly signal: AbortSignal;
 }
 
 /**
- * Starts a machine and waits until its `/init` is ready. It is destroyed when that fails.
- * @throws GuestNotRun when the VMM could not run the guest, PipelineError with the console's last lines otherwise
+ * Starts a machine and waits until its `/init` is ready. Destroys the machine if that fails.
+ * @throws GuestNotRun if the VMM could not run the guest; otherwise PipelineError with the console's last lines
  */
 export async function boot(options: BootOptions, run: Run): Promise<Booted> {
   const { accel, timeoutMs = LOGIN_MS[accel], hint } = options;
@@ -69,15 +69,15 @@ export async function boot(options: BootOptions, run: Run): Promise<Booted> {
 }
 
 /**
- * Boots a machine and logs in as root. It is destroyed when that fails.
- * @throws GuestNotRun, PipelineError as `boot`
+ * Boots a machine and logs in as root. Destroys the machine if that fails.
+ * @throws GuestNotRun, PipelineError as `boot` does; PipelineError if the guest refuses the key
  */
 export async function openSession(options: BootOptions, key: KeyPair, run: Run): Promise<Session> {
   const booted = await boot(options, run);
   const { machine, watch: watching } = booted;
   const ready = performance.now();
   try {
-    // Not before the guest is ready: QEMU's network accepts a connection at once, and retries the guest only after 6 s.
+    // Only when the guest is ready: QEMU's network accepts a connection at once, but retries the guest only after 6 s.
     const client = await login(addressOf(machine), key, watching.signal);
     client.on("error", () => {});
     watching.disarm();
@@ -90,16 +90,16 @@ export async function openSession(options: BootOptions, key: KeyPair, run: Run):
 
 function addressOf({ address }: Machine): Address {
   if (address) return address;
-  throw new PipelineError("the machine has no network, and so no SSH");
+  throw new PipelineError("the machine has no network, so SSH cannot reach it");
 }
 
-/** Powers a machine off as its users do, by SIGTERM to PID 1. Returns whether its VMM ended within `limitMs`. */
+/** Powers a machine off with SIGTERM to PID 1. Returns whether its VMM ended within `limitMs`. */
 export async function powerOff(
   machine: Pick<Machine, "exited">,
   client: Client,
   limitMs: number,
 ): Promise<boolean> {
-  // The answer may be lost: the machine goes down.
+  // The connection may break before the command returns, because the machine powers off.
   runCommand(client, ["kill", "-TERM", "1"], AbortSignal.timeout(limitMs)).catch(() => {});
   const ended = await endsWithin(machine, limitMs);
   client.destroy();

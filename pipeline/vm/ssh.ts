@@ -11,8 +11,8 @@ export interface KeyPair {
 }
 
 /**
- * A fresh ed25519 key pair for one machine. One in two hundred that ssh2 1.17 makes is malformed by its own
- * reading (16 of 3,000), and nobody could log in with it: such a pair is thrown away.
+ * Makes a new ed25519 key pair. About 1 of 200 pairs that ssh2 1.17 makes (16 of 3,000) cannot be read by ssh2
+ * itself, so it could not log in with them. Such a pair is discarded.
  */
 export function generateKey(): KeyPair {
   for (;;) {
@@ -23,15 +23,15 @@ export function generateKey(): KeyPair {
   }
 }
 
-/** The kernel parameter by which `/init` is given a user's key. */
+/** The kernel parameter that passes a user's public key to `/init`. */
 export const keyParameter = (publicKey: string) =>
   `smolvm.authorized_key_b64=${Buffer.from(`${publicKey.trim()}\n`).toString("base64")}`;
 
-/** How long one attempt may take, ms: under emulation a handshake alone takes seconds. */
+/** The time limit for one attempt to log in, ms. Under emulation the handshake takes seconds. */
 const ATTEMPT_MS = 20_000;
 const BETWEEN_ATTEMPTS_MS = 100;
 
-/** Logs in as root, trying until the guest answers. Rejects on abort, and at once where the guest refuses the key. */
+/** Logs in as root, and retries until the guest answers. Rejects on abort, and at once if the guest refuses the key. */
 export async function login(
   address: { readonly host: string; readonly port: number },
   key: KeyPair,
@@ -54,7 +54,7 @@ export async function login(
   }
 }
 
-/** One attempt to log in as root, on 127.0.0.1 unless the options say otherwise. */
+/** Tries once to log in as root. The default host is 127.0.0.1. */
 export function attempt(options: ConnectConfig, signal: AbortSignal): Promise<Client> {
   const client = new ssh2.Client();
   return new Promise((resolve, reject) => {
@@ -76,7 +76,7 @@ export function attempt(options: ConnectConfig, signal: AbortSignal): Promise<Cl
   });
 }
 
-/** Runs a command, given as its words, and waits for its end. */
+/** Runs a command, given as a list of words, and waits until it ends. */
 export function runCommand(
   client: Client,
   words: readonly string[],
@@ -93,10 +93,10 @@ export function runCommand(
       if (error) return reject(error);
       let output = "";
       let exitCode: number | null = null;
-      const hear = (chunk: Buffer) => {
+      const receive = (chunk: Buffer) => {
         output += chunk.toString("utf8");
       };
-      channel.on("data", hear).stderr.on("data", hear);
+      channel.on("data", receive).stderr.on("data", receive);
       channel
         .on("exit", (code: number | null) => {
           exitCode = code;
@@ -109,6 +109,6 @@ export function runCommand(
   });
 }
 
-/** A word as a shell takes it. */
+/** Quotes a word for a shell. */
 export const quote = (word: string) =>
   /^[\w./:=@%+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;

@@ -4,20 +4,22 @@ import type { VmmDriver } from "./driver.ts";
 import { firecracker } from "./firecracker/driver.ts";
 import { qemu } from "./qemu/driver.ts";
 
-/** How machines are started with each VMM; undefined where images are published for it and others start them. */
+/** The driver of each VMM. Undefined for a VMM that images are published for, but that this program does not start. */
 export const DRIVERS: Readonly<Record<Vmm, VmmDriver | undefined>> = {
   qemu,
   firecracker,
   libkrun: undefined,
 };
 
-/** The VMMs that machines can be started with, or those of them whose driver is as it should be. */
+/** The names of the VMMs that have a driver, or of those whose driver matches `as`. */
 export const startableVmms = (as: (driver: VmmDriver) => boolean = () => true): string[] =>
   Object.entries(DRIVERS).flatMap(([vmm, driver]) => (driver && as(driver) ? [vmm] : []));
 
-/** How machines are started with a VMM. @throws PipelineError where they are not */
+/** The driver of a VMM. @throws PipelineError if it has none */
 export function driverOf(vmm: Vmm): VmmDriver {
   const driver = DRIVERS[vmm];
   if (driver) return driver;
-  throw new PipelineError(`smolvm starts no ${vmm} machines: use --vmm ${startableVmms().join(" or ")}`);
+  throw new PipelineError(`smolvm cannot start machines with ${vmm}`, {
+    fix: `use --vmm ${startableVmms().join(" or ")}`,
+  });
 }

@@ -1,41 +1,44 @@
 import { PipelineError } from "../util/error.ts";
 import { GuestNotRun, type Machine } from "./machine.ts";
 
-/** Enough for a kernel panic with its trace. */
+/** How many of the console's last lines an error shows: enough for a kernel panic with its trace. */
 const CONSOLE_LINES = 30;
 
 export interface WatchOptions {
-  /** How long what is waited for may take, ms, and the error's text when it took longer. */
+  /** The time limit, ms, and the error's message when it has passed. */
   readonly deadline: { readonly ms: number; readonly message: string };
-  /** How long the console may stay empty, ms. @default as long as the deadline */
+  /** How long the console may stay empty, ms. @default no limit before the deadline */
   readonly silenceMs?: number | undefined;
-  /** Aborted when the work as a whole is interrupted. */
+  /** Aborted when the user interrupts. */
   readonly signal: AbortSignal;
 }
 
-/** What ends every wait for a guest. */
+/** Watches a machine while code waits for its guest. */
 export interface Watch {
   /**
-   * Aborted, with the error to throw as its reason, when there is nothing left to wait for: the VMM has ended or stopped the
-   * guest, the deadline has passed, or the work was interrupted.
+   * Aborted, with the error to throw as its reason, when waiting is useless: the VMM has ended or stopped the guest, the
+   * deadline has passed, or the user interrupts.
    */
   readonly signal: AbortSignal;
-  /** Lifts the deadline: what was waited for has come. */
+  /** Cancels the deadline and the limit of an empty console. */
   disarm(): void;
 }
 
-/** The end of the console, as lines for an error. */
+/** The console's last lines, for the details of an error. */
 export function consoleTail({ console }: Pick<Machine, "console">): string[] {
   const lines = console.tail(CONSOLE_LINES);
-  if (lines.length === 0) return ["its console is empty"];
+  if (lines.length === 0) return ["the console is empty"];
   return ["the console's last lines:", ...lines.map((line) => `  ${line}`)];
 }
 
-/** A guest that has printed something ran, and ended by itself. */
-export function endedTooEarly(machine: Pick<Machine, "console">, said?: string): PipelineError {
+/**
+ * The error for a machine that ended too early. If its guest printed nothing, it never ran: a GuestNotRun.
+ * @param reason the message of that GuestNotRun. @default that the guest printed nothing
+ */
+export function endedTooEarly(machine: Pick<Machine, "console">, reason?: string): PipelineError {
   const message = "the machine ended before it could be used";
   if (machine.console.text === "")
-    return new GuestNotRun(said ?? `${message}, and its guest printed nothing`);
+    return new GuestNotRun(reason ?? `${message}, and its guest printed nothing`);
   return new PipelineError(message, { code: "boot-failed", details: consoleTail(machine) });
 }
 
@@ -57,7 +60,9 @@ export function watch(machine: Machine, { deadline, silenceMs, signal }: WatchOp
     if (machine.console.text !== "") return;
     own.abort(new GuestNotRun(`the guest printed nothing within ${silenceMs! / 1000} s`));
   }
-  void machine.failed.then((words) => own.abort(new GuestNotRun(words, { details: consoleTail(machine) })));
+  void machine.failed.then((message) =>
+    own.abort(new GuestNotRun(message, { details: consoleTail(machine) })),
+  );
   void machine.exited.then(async () => {
     await machine.console.ended;
     own.abort(endedTooEarly(machine));

@@ -67,7 +67,7 @@ export const cellCommand = withBuildOptions(
     await inWorkshop(cells, toOptions(cells, { ...flags, store: directory }), async (workshop, progress) => {
       await runCells(workshop, selected, stage ? [stage] : STAGES, (outcome) => {
         progress.end();
-        report(outcome, workshop.store.directory);
+        report(outcome, workshop.staging.directory);
       });
     });
   }

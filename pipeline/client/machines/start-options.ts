@@ -34,7 +34,7 @@ export async function checkStartOptions(
   const against = driver.emulates ? undefined : reasonAgainstKvm(options.arch, askedAccel(options.accel));
   if (against) {
     const others = startableVmms(({ emulates }) => emulates).join(" or ");
-    throw new PipelineError(`${driver.title} needs KVM, and ${against}`, {
+    throw new PipelineError(`${driver.title} needs KVM, but ${against}`, {
       ...{ code: "kvm-unavailable", fix: `use --vmm ${others}` },
     });
   }

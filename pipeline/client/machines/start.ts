@@ -129,7 +129,10 @@ function started(machine: Machine, session: Session, run: Run): Started {
   };
 }
 
-/** The image itself, where the VMM keeps the guest's writes in an overlay; otherwise a copy of the image, of the size asked for. */
+/**
+ * The image itself, where the VMM keeps the guest's writes in an overlay; otherwise a copy of the image, of the size
+ * asked for.
+ */
 async function prepareDisk(image: LocalImage, { diskMib, vmm }: Asked, directory: string): Promise<Disk> {
   if (diskMib === undefined && driverOf(vmm).overlays) return { path: image.rootfsPath, writes: "overlay" };
   const path = join(directory, "rootfs.ext4");

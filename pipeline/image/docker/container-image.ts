@@ -14,7 +14,7 @@ import { follow, OWNER_LABEL, removeContainer } from "./engine.ts";
 import type { Network } from "./network.ts";
 
 export interface BuildOptions {
-  /** The project's root, below which all paths lie; recipes that it does not have are this package's. */
+  /** The project's root. Paths are relative to it; a recipe that the project does not have comes from this package. */
   readonly root: string;
   readonly dockerfile: string;
   readonly files: readonly string[];
@@ -25,9 +25,9 @@ export interface BuildOptions {
   readonly tag: string;
   readonly args: Readonly<Record<string, string>>;
   readonly network: Network;
-  /** Build every step anew, whatever Docker has cached. */
+  /** Rebuild every step and ignore Docker's build cache. */
   readonly noCache: boolean;
-  /** Told each line that the build prints. @default nobody */
+  /** Called with each line that the build prints. @default none */
   readonly onLine?: (line: string) => void;
 }
 
@@ -35,15 +35,15 @@ export interface BuildOptions {
 const SHOWN_LINES = 20;
 
 /**
- * `docker build`: makes the image `options.tag`. @throws PipelineError with the reasons that the recipe
- * itself gave (its lines `error: …`), or else with the build's last lines
+ * `docker build`: makes the image `options.tag`.
+ * @throws PipelineError with the lines `error: …` that the recipe printed, or else with the build's last lines
  */
 export async function buildImage(docker: Docker, options: BuildOptions, run: Run): Promise<void> {
   const context = pack();
-  let unsent: unknown;
+  let contextError: unknown;
   const sending = sendContext(context, options).catch((error: Error) => {
-    unsent = error;
-    // Docker would wait for the rest of the context for ever.
+    contextError = error;
+    // Otherwise Docker waits forever for the rest of the context.
     context.destroy(error);
   });
   const lines: string[] = [];
@@ -62,17 +62,17 @@ export async function buildImage(docker: Docker, options: BuildOptions, run: Run
     });
     await sending;
     await follow(docker, stream, (event) => {
-      // The engine cuts what it hears where it likes.
-      const heard = (unfinished + (event.stream ?? "")).split("\n");
-      unfinished = heard.pop()!;
-      for (const line of heard) {
+      // The Engine may split the output in the middle of a line.
+      const complete = (unfinished + (event.stream ?? "")).split("\n");
+      unfinished = complete.pop()!;
+      for (const line of complete) {
         if (line.trim()) lines.push(line);
         options.onLine?.(line);
       }
     });
   } catch (cause) {
     run.signal.throwIfAborted();
-    if (unsent) throw unsent;
+    if (contextError) throw contextError;
     throw explain(options, unfinished.trim() ? [...lines, unfinished] : lines, cause as Error);
   }
 }
@@ -95,7 +95,7 @@ function explain({ dockerfile }: BuildOptions, lines: readonly string[], cause: 
   });
 }
 
-/** Sends the build's files with fixed owner, mode and time, so that Docker's cache sees content alone. */
+/** Sends the build's files with fixed owner, mode and time, so that Docker's build cache depends on their content alone. */
 async function sendContext(context: ReturnType<typeof pack>, options: BuildOptions): Promise<void> {
   const add = (name: string, content: Buffer | string) =>
     context.entry({ name, mode: modeOf(name), mtime: new Date(0) }, content as string);
@@ -126,7 +126,7 @@ async function addLarge(context: ReturnType<typeof pack>, path: string, name: st
 
 const modeOf = (name: string) => BOOT_FILES.find(({ from }) => from === name)?.mode ?? 0o644;
 
-/** The file system of an image as a tar stream. The container it takes is gone when the stream ends. */
+/** Exports the file system of a container image as a tar stream. The temporary container is removed when the stream closes. */
 export async function exportImage(docker: Docker, image: string, run: Run): Promise<Readable> {
   const container = await docker.createContainer({
     Image: image,
@@ -147,7 +147,7 @@ export async function exportImage(docker: Docker, image: string, run: Run): Prom
   }
 }
 
-/** Whether an image has a file at `path`. */
+/** Whether a container image has a file at `path`. */
 export async function hasFile(docker: Docker, image: string, path: string): Promise<boolean> {
   const container = await docker.createContainer({
     Image: image,
@@ -155,7 +155,7 @@ export async function hasFile(docker: Docker, image: string, path: string): Prom
     Labels: { [OWNER_LABEL]: String(process.pid) },
   });
   try {
-    // The answer's body, empty as it is, would hold the connection open.
+    // Unless the response is destroyed, the connection stays open.
     ((await container.infoArchive({ path })) as Readable).destroy();
     return true;
   } catch (error) {
@@ -166,7 +166,7 @@ export async function hasFile(docker: Docker, image: string, path: string): Prom
   }
 }
 
-/** Copies the files of one directory of an image, which holds no directories itself. */
+/** Copies the files in one directory of a container image to `target`. The directory must have no subdirectories. */
 export async function copyOut(docker: Docker, image: string, path: string, target: string): Promise<void> {
   const container = await docker.createContainer({
     Image: image,

@@ -5,21 +5,24 @@ import { errorCode, PipelineError } from "../../util/error.ts";
 import { isAlive } from "../../util/process.ts";
 import { reasonOf } from "../../util/reason.ts";
 
-/** Marks every container of ours, with the pid that made it, so that what a killed run left is found. */
+/**
+ * The label of every container of this project. Its value is the pid of the process that made it, so that containers of
+ * killed processes can be removed.
+ */
 export const OWNER_LABEL = "org.smolvm.pipeline.pid";
 
-/** A working Engine answers at once, ms. */
+/** How long the Docker Engine has to answer a ping, ms. */
 const PING_MS = 10_000;
 
 /** Connects to the Docker Engine (`DOCKER_HOST`, or the local socket). @throws PipelineError saying what is wrong */
 export async function connect(): Promise<Docker> {
   let docker: Docker;
   try {
-    // It reads DOCKER_HOST, and the certificates that DOCKER_CERT_PATH names.
+    // dockerode reads DOCKER_HOST, and the certificates in DOCKER_CERT_PATH.
     docker = new Docker();
   } catch (cause) {
     throw new PipelineError(
-      `DOCKER_HOST, DOCKER_CERT_PATH and DOCKER_TLS_VERIFY name no Docker (${reasonOf(cause)})`,
+      `DOCKER_HOST, DOCKER_CERT_PATH or DOCKER_TLS_VERIFY is not valid (${reasonOf(cause)})`,
       {
         code: "docker-unreachable",
         fix: "unset them, or set DOCKER_HOST to unix:///PATH or tcp://HOST:PORT",
@@ -50,7 +53,7 @@ function unreachable(cause: unknown): PipelineError {
             cause,
           });
     case "ECONNREFUSED":
-      return new PipelineError(`Docker is not running (${host} refuses)`, {
+      return new PipelineError(`Docker is not running (${host} refuses connections)`, {
         ...{ code: "docker-not-running", fix: start, cause },
       });
     case "EACCES":
@@ -70,7 +73,7 @@ function unreachable(cause: unknown): PipelineError {
 export const onPath = (program: string) =>
   (process.env.PATH ?? "").split(delimiter).some((directory) => existsSync(join(directory, program)));
 
-/** Removes the containers of runs that are no longer alive. */
+/** Removes the containers that ended processes have left. */
 export async function removeAbandonedContainers(docker: Docker): Promise<void> {
   for (const { Id, Labels } of await docker.listContainers({
     all: true,
@@ -80,7 +83,7 @@ export async function removeAbandonedContainers(docker: Docker): Promise<void> {
   }
 }
 
-/** Removes a container and its anonymous volumes, running or not; one that is gone is as good. */
+/** Removes a container and its anonymous volumes, even if it is running. Does nothing if there is no such container. */
 export async function removeContainer(docker: Docker, id: string): Promise<void> {
   await docker.getContainer(id).remove({ force: true, v: true }).catch(ignoreGone);
 }
@@ -89,7 +92,7 @@ function ignoreGone(error: { statusCode?: number }): void {
   if (error.statusCode !== 404 && error.statusCode !== 409) throw error;
 }
 
-/** Follows what the Engine says of a build, a pull or an import to its end. Rejects when it says an error. */
+/** Reads the Engine's events of a build, a pull or an import until the last. Rejects if one of them is an error. */
 export async function follow(
   docker: Docker,
   stream: NodeJS.ReadableStream,

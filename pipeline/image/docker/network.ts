@@ -3,28 +3,28 @@ import { rootCertificates } from "node:tls";
 import { PipelineError } from "../../util/error.ts";
 import { reasonOf } from "../../util/reason.ts";
 
-/** Variables of a process, as process.env has them. */
+/** Environment variables, as in process.env. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** What a user behind a company network sets: mirrors, and a CA to trust beside the public ones. */
+/** What a user in a company network sets: mirrors, and a CA to trust in addition to the public ones. */
 export interface NetworkOptions {
-  /** Replaces the archive in apt's sources. */
+  /** The address that replaces Debian's or Ubuntu's archive in apt's sources. */
   readonly aptMirror?: string | undefined;
-  /** The address above `v3.x/main`, in place of Alpine's own. */
+  /** The address that replaces Alpine's mirror: the part before `v3.x/main`. */
   readonly apkMirror?: string | undefined;
   readonly npmRegistry?: string | undefined;
-  /** A PEM file. */
+  /** The path of a PEM file. */
   readonly extraCa?: string | undefined;
 }
 
-/** How a container reaches the network while it is built. Nothing of it is in a finished image. */
+/** How a build container reaches the network. None of these settings is in a finished image. */
 export interface Network {
   readonly mode: "default" | "host";
   /** Files that replace those of `dockerfiles/network/` in the build's context. */
   readonly files: Readonly<Record<string, string>>;
-  /** Docker's predefined proxy arguments, which it keeps out of the image. */
+  /** Docker's predefined proxy arguments. Docker does not store them in the image. */
   readonly buildArgs: Readonly<Record<string, string>>;
-  /** What must not be found in an image: mirror addresses and certificates, for the audit. */
+  /** The addresses of the mirrors. The audit refuses an image that contains one. */
   readonly secrets: readonly string[];
   readonly aptMirror: string | undefined;
 }
@@ -35,7 +35,7 @@ const PROXIES = ["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_p
 const isLoopback = (address: string) =>
   URL.canParse(address) && /^(localhost|127\.[\d.]+|\[::1\])$/.test(new URL(address).hostname);
 
-/** The mirrors of the environment; flags win over them, and an empty variable is none. */
+/** The mirrors and the CA from environment variables. Flags take precedence; an empty variable counts as not set. */
 export function networkFromEnvironment(env: Environment, flags: NetworkOptions): NetworkOptions {
   return {
     aptMirror: flags.aptMirror ?? (env.SMOLVM_APT_MIRROR || undefined),
@@ -45,22 +45,24 @@ export function networkFromEnvironment(env: Environment, flags: NetworkOptions):
   };
 }
 
-/** @throws PipelineError on an address that is none, or a CA file that cannot be read */
+/** @throws PipelineError if an address is not valid, or the CA file cannot be read */
 export function buildNetwork(options: NetworkOptions, env: Environment): Network {
   const mirrors = [options.aptMirror, options.apkMirror, options.npmRegistry].filter(
     (url) => url !== undefined,
   );
   for (const mirror of mirrors) {
-    // It becomes part of a script: no character that a shell or sed could take for its own.
+    // The address becomes part of a script, so it may have no character that is special to a shell or to sed.
     if (!URL.canParse(mirror) || !/^https?:\/\/[\w.~:/@%+[\]-]+$/.test(mirror)) {
-      throw new PipelineError(`mirror "${mirror}" is not an http(s) address`);
+      throw new PipelineError(`mirror "${mirror}" is not an address that can be used`, {
+        fix: "give one that begins with http:// or https:// and has no spaces, quotes or other special characters",
+      });
     }
   }
   const ca = options.extraCa === undefined ? undefined : readCa(options.extraCa);
   const buildArgs = Object.fromEntries(
     PROXIES.flatMap((name) => (env[name] ? [[name, env[name]] as const] : [])),
   );
-  // The public CAs, for images that have none yet.
+  // Without an extra CA: the public CAs, for images that have no CA bundle yet.
   const files = { ...environment(options, ca !== undefined), "ca.pem": ca ?? rootCertificates.join("\n") };
   return {
     mode: [...mirrors, ...Object.values(buildArgs)].some(isLoopback) ? "host" : "default",
@@ -73,7 +75,7 @@ export function buildNetwork(options: NetworkOptions, env: Environment): Network
   };
 }
 
-/** The files below `/tmp/network` that point each package manager at its mirror and at the CA. */
+/** The files in `/tmp/network` that make each package manager use its mirror and the CA. */
 function environment(options: NetworkOptions, ca: boolean): Record<string, string> {
   const files: Record<string, string> = {};
   const exports: string[] = [];
@@ -116,11 +118,17 @@ function readCa(path: string): string {
     pem = readFileSync(path, "utf8");
   } catch (cause) {
     throw new PipelineError(`cannot read the extra CA ${path} (${reasonOf(cause)})`, {
-      ...{ code: "not-readable", fix: "give a PEM file", cause },
+      ...{
+        code: "not-readable",
+        fix: "set NODE_EXTRA_CA_CERTS or --extra-ca to a PEM file that can be read",
+        cause,
+      },
     });
   }
   if (!pem.includes("-----BEGIN CERTIFICATE-----")) {
-    throw new PipelineError(`the extra CA ${path} is not a PEM file`, { fix: "give one that is" });
+    throw new PipelineError(`the extra CA ${path} is not a PEM file: it has no certificate`, {
+      fix: "set NODE_EXTRA_CA_CERTS or --extra-ca to a PEM file",
+    });
   }
   return [...rootCertificates, pem].join("\n");
 }

@@ -6,7 +6,7 @@ import type { Run } from "../../util/progress.ts";
 import { writeWhole } from "../../util/whole-file.ts";
 import { follow } from "./engine.ts";
 
-/** Saves an image as a tar file. `what` is what a reader calls the image. */
+/** Saves a container image as a tar file. `what` names the image in the progress title. */
 export async function saveImage(
   docker: Docker,
   image: string,
@@ -20,7 +20,7 @@ export async function saveImage(
   });
 }
 
-/** Loads a saved image; false where there is no such file. */
+/** Loads a saved container image. Returns false if there is no such file. */
 export async function loadImage(docker: Docker, path: string, what: string, run: Run): Promise<boolean> {
   const file = createReadStream(path);
   const opened = await new Promise<boolean>((resolve) => {

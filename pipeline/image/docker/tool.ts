@@ -7,16 +7,17 @@ import { OWNER_LABEL, removeContainer } from "./engine.ts";
 export interface ToolOptions {
   readonly image: string;
   readonly command: readonly string[];
-  /** A directory of the host that the tool sees as `/work`. */
+  /** A directory of the host, mounted at `/work` in the container. */
   readonly work: string;
-  /** What the tool reads. @default nothing */
+  /** The tool's standard input. @default empty */
   readonly stdin?: Readable;
-  /** Each piece of what the tool says. @default kept for the result alone */
+  /** Called with each chunk of the tool's output. @default none */
   readonly onOutput?: (text: string) => void;
 }
 
 export interface ToolResult {
   readonly exitCode: number;
+  /** The last KEPT_OUTPUT characters of stdout and stderr. */
   readonly output: string;
 }
 
@@ -24,8 +25,8 @@ export interface ToolResult {
 const KEPT_OUTPUT = 8192;
 
 /**
- * Runs a command in a tool container as the host's user, without a network. Rejects when the container
- * cannot be run, or its input fails; a command that fails is a result.
+ * Runs a command in a tool container as the host's user, without a network. Rejects if the container
+ * cannot be run or reading its input fails. A command that fails does not reject: see `exitCode`.
  */
 export async function runTool(docker: Docker, options: ToolOptions, run: Run): Promise<ToolResult> {
   run.signal.throwIfAborted();
@@ -44,7 +45,7 @@ export async function runTool(docker: Docker, options: ToolOptions, run: Run): P
   run.signal.addEventListener("abort", stop, { once: true });
   try {
     let output = "";
-    const hear = (chunk: Buffer) => {
+    const receive = (chunk: Buffer) => {
       const text = chunk.toString("utf8");
       output = (output + text).slice(-KEPT_OUTPUT);
       options.onOutput?.(text);
@@ -56,11 +57,11 @@ export async function runTool(docker: Docker, options: ToolOptions, run: Run): P
       stderr: true,
       hijack: true,
     });
-    const sink = { write: hear } as unknown as Writable;
+    const sink = { write: receive } as unknown as Writable;
     docker.modem.demuxStream(stream, sink, sink);
-    // Its last words may come after its end; and a tool that ends early does not take all of its input.
-    const heard = finished(stream, { writable: false }).catch(() => {});
-    // Asked before the start, so that the end cannot be missed; a container that never ran "is not running".
+    // Output may arrive after the tool has ended. A tool that ends early does not read all of its input.
+    const received = finished(stream, { writable: false }).catch(() => {});
+    // Called before the start, so that the exit cannot be missed (a container that never ran counts as not running).
     const exited = container.wait({ condition: "next-exit" }) as Promise<{ StatusCode: number }>;
     await container.start();
     let inputError: unknown;
@@ -71,7 +72,7 @@ export async function runTool(docker: Docker, options: ToolOptions, run: Run): P
     const { StatusCode } = await exited;
     run.signal.throwIfAborted();
     if (inputError) throw inputError;
-    await heard;
+    await received;
     if (StatusCode === 0) await fed;
     return { exitCode: StatusCode, output };
   } catch (error) {
@@ -84,7 +85,7 @@ export async function runTool(docker: Docker, options: ToolOptions, run: Run): P
   }
 }
 
-/** Gives a tool its input; the end of the input closes the tool's stdin. */
+/** Sends a tool its input. The tool's stdin is closed at the end of the input. */
 async function feed(input: Readable | undefined, stream: NodeJS.ReadWriteStream): Promise<void> {
   if (!input) return;
   input.pipe(stream);

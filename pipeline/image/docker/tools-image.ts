@@ -19,22 +19,23 @@ export interface ToolsOptions {
   readonly network: Network;
 }
 
-/** The arch of the machine that Docker runs on. @throws PipelineError when images cannot be made there */
+/** The arch of the machine on which Docker runs. @throws PipelineError if images cannot be built on that arch */
 export async function dockerArch(docker: Docker): Promise<Arch> {
   const { Arch: reported } = await docker.version();
   const arch = Arch.safeParse(reported);
   if (!arch.success) {
-    throw new PipelineError(`Docker runs on ${reported}; images are made on amd64 or arm64`, {
+    throw new PipelineError(`Docker runs on ${reported}, where images cannot be built`, {
       code: "wrong-arch",
+      fix: "use Docker on amd64 or arm64",
     });
   }
   return arch.data;
 }
 
-/** What the tool container made from these inputs is called. */
+/** The name of the tool container's image for these inputs. */
 export const toolsImage = (tools: Cells["tools"]) => `smolvm/tools:${tools.inputs.slice(0, 12)}`;
 
-/** Makes the tool container unless it is there for these inputs; returns its name. */
+/** Builds the tool container's image, unless there is one for these inputs. Returns its name. */
 export async function ensureTools(
   docker: Docker,
   tools: Cells["tools"],
@@ -51,7 +52,7 @@ export async function ensureTools(
     { ...options, arch, noCache: false },
     run,
   );
-  run.progress.step("make the tool container (mke2fs, zstd, Node, npm)");
+  run.progress.step("build the tool container (mke2fs, zstd, Node, npm)");
   const prefix = join(options.cache, `tools-${process.pid}`);
   try {
     await npmCi(options.root, prefix, arch, run);
@@ -76,7 +77,10 @@ export async function ensureTools(
   return image;
 }
 
-/** The host's npm fetches what the lockfile fixes by hash: a container without npm cannot begin alone. */
+/**
+ * Installs the packages of the tool container with the host's npm, because the container has no npm yet. The lockfile
+ * has their hashes.
+ */
 async function npmCi(root: string, prefix: string, arch: Arch, run: Run): Promise<void> {
   await mkdir(prefix, { recursive: true });
   const cpu = arch === "amd64" ? "x64" : "arm64";
@@ -92,6 +96,7 @@ async function npmCi(root: string, prefix: string, arch: Arch, run: Run): Promis
   if (exitCode !== 0) {
     throw new PipelineError("npm ci of dockerfiles/tools/package-lock.json failed", {
       code: "not-fetched",
+      fix: "see npm's last lines below",
       details: stderr.trim().split("\n").slice(-10),
     });
   }

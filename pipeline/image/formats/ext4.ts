@@ -7,27 +7,29 @@ import type { Run } from "../../util/progress.ts";
 import { runTool } from "../docker/tool.ts";
 
 /**
- * UUID of the file system and seed of its directory hashes. One for all images: both enter the checksum
- * of every metadata block, and images of one flavor are meant to share blocks.
+ * UUID of the file system and seed of its directory hashes. All images have the same: both are part of the
+ * checksum of every metadata block, and images of one flavor should have as many equal blocks as possible.
  */
 const UUID = "5d1c9b0e-3f0a-4b52-9a8e-7c2f6b1e4d10";
 const MIB = 1 << 20;
 
 export interface Ext4Options {
-  /** The directory that gets the image. */
+  /** The directory in which the image is made. */
   readonly directory: string;
+  /** The image's file name. */
   readonly name: string;
   readonly sizeMib: number;
   /** Seconds since 1970. */
   readonly epoch: number;
+  /** The name of the tool container's image. */
   readonly tools: string;
-  /** What the tar's files take, bytes: for the error when they do not fit. */
+  /** The size of all files in the tar, bytes: for the error if they do not fit. */
   readonly contentBytes: number;
-  /** Where the size is set, for that error. */
+  /** The setting that holds the size, for that error. */
   readonly sizeKnob: string;
 }
 
-/** Makes an ext4 image from a tar, without root and without a mount. Returns its path. @throws PipelineError */
+/** Makes an ext4 image from a tar, without root and without a mount. Returns its path. @throws PipelineError if that fails */
 export async function makeExt4(
   docker: Docker,
   tar: Readable,
@@ -50,10 +52,11 @@ export async function makeExt4(
     if (result.exitCode !== 0) throw explain(result.output, options);
     const finished = join(options.directory, options.name);
     await rename(path, finished).catch((cause) => {
-      throw new PipelineError(
-        `the tool container wrote nothing to ${options.directory}: Docker must run on this machine, and may mount that directory`,
-        { cause },
-      );
+      throw new PipelineError(`the tool container wrote nothing to ${options.directory}`, {
+        code: "not-writable",
+        fix: "use a Docker Engine on this machine that can mount that directory",
+        cause,
+      });
     });
     return finished;
   } catch (error) {
@@ -63,17 +66,17 @@ export async function makeExt4(
 }
 
 function explain(output: string, options: Ext4Options): PipelineError {
-  const said = output.trim().split("\n").at(-1) ?? "";
+  const lastLine = output.trim().split("\n").at(-1) ?? "";
   if (/could not allocate|no free space|block.*allocat/i.test(output)) {
-    // Metadata and the last block of each file take some more than the bytes alone.
+    // Metadata and the last block of each file take some space in addition to the content.
     const needed = Math.ceil((options.contentBytes * 1.15) / MIB) + 16;
     return new PipelineError(
-      `${options.name} does not fit into ${options.sizeMib} MiB: it needs about ${needed} MiB; raise ${options.sizeKnob}`,
-      { code: "over-budget" },
+      `${options.name} does not fit into ${options.sizeMib} MiB; it needs about ${needed} MiB`,
+      { code: "over-budget", fix: `raise ${options.sizeKnob}` },
     );
   }
   if (/no space left/i.test(output)) return noSpace(options.directory);
-  return new PipelineError(`mke2fs could not make ${options.name}: ${said}`);
+  return new PipelineError(`mke2fs could not make ${options.name}: ${lastLine}`);
 }
 
 export const noSpace = (directory: string) =>

@@ -11,15 +11,17 @@ import { noSpace } from "./ext4.ts";
 export interface Compressed {
   readonly path: string;
   readonly sha256: string;
+  /** Bytes. */
   readonly size: number;
-  /** Of the file that was compressed. */
+  /** The digest of the uncompressed file. */
   readonly imageSha256: string;
+  /** The size of the uncompressed file, bytes. */
   readonly imageSize: number;
 }
 
 /**
- * Compresses `image` to `<image>.zst` beside it, with one zstd (the tool container's) so that the bytes
- * are the same everywhere: any number of threads gives the same ones. @throws PipelineError
+ * Compresses `image` to `<image>.zst` in the same directory. It uses the zstd of the tool container, so that the
+ * bytes are the same on every machine; they do not depend on the number of threads. @throws PipelineError if that fails
  */
 export async function compress(
   docker: Docker,
@@ -33,7 +35,7 @@ export async function compress(
   const { size: imageSize } = await stat(image);
   const command = `exec zstd -${options.level} --long=${ZSTD_WINDOW_LOG} -T0 -f -v --progress -o /work/${partial} /work/${basename(image)}`;
   try {
-    // The image is read twice at once: by zstd, and for the hash of what is inside.
+    // zstd and the hash read the image at the same time.
     const [result, imageSha256] = await Promise.all([
       runTool(
         docker,
@@ -43,7 +45,7 @@ export async function compress(
           work: directory,
           onOutput: (text) => {
             const done = consumed(text);
-            // Not all that it prints says how far it is.
+            // Only some of the lines that zstd prints are progress.
             if (done > 0) run.progress.bytes(done, imageSize);
           },
         },
@@ -70,7 +72,10 @@ export async function compress(
   }
 }
 
-/** How far zstd says it is, bytes: `(L19) Buffered: 1.75 MiB - Consumed:  266 MiB - Compressed: …`. */
+/**
+ * How much of its input zstd has read, bytes, from its progress line: `(L19) Buffered: 1.75 MiB - Consumed:  266 MiB -
+ * Compressed: …`.
+ */
 export function consumed(progress: string): number {
   const [, number = "0", unit = ""] = /Consumed: *([0-9.]+) ([KMG]?)i?B/.exec(progress) ?? [];
   return Number(number) * { "": 1, K: 1 << 10, M: 1 << 20, G: 1 << 30 }[unit]!;

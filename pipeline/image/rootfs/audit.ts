@@ -8,7 +8,7 @@ import type { Finding, FindingId } from "./findings.ts";
 import type { Rootfs } from "./normalise.ts";
 import type { Entry } from "./tar-index.ts";
 
-/** Paths that no image may have, with what they would give away. Independent of what is scrubbed. */
+/** Paths that no image may have. The list does not depend on what `scrub.ts` removes, so that the audit finds its mistakes. */
 const FORBIDDEN: readonly (readonly [id: FindingId, pattern: RegExp, what: string])[] = [
   ["host-key", /^etc\/ssh\/ssh_host_.*key/, "an SSH host key: every machine must make its own"],
   ["machine-id", /^(etc|var\/lib\/dbus)\/machine-id$/, "a machine-id: every machine must make its own"],
@@ -27,35 +27,35 @@ const FORBIDDEN: readonly (readonly [id: FindingId, pattern: RegExp, what: strin
 /** Directories that may hold no file: logs and caches. */
 const EMPTY = /^var\/(log|cache\/(apt|apk|ldconfig|man)|lib\/apt\/lists)\//;
 
-/** A value that must not be in any file of an image, under the name by which a finding may call it. */
+/** A value that must not be in any file of an image. Findings show its `name`, never the value. */
 export interface Secret {
   readonly name: string;
   readonly value: string;
 }
 
-/** The programs that may run as somebody else: the distributions' own, of no use to root and harmless. */
+/** The setuid and setgid programs of the distributions that an image may have. */
 const SETUID = new Set([
   ...["chage", "chfn", "chsh", "expiry", "gpasswd", "mount", "newgrp", "passwd", "ssh-agent", "su", "umount"],
   ...["bbsuid", "unix_chkpwd", "ssh-keysign"],
 ]);
 
-/** A smaller program may be there twice, bytes. */
+/** Only programs of at least this size are compared with each other, bytes. */
 const LARGE_PROGRAM = 1 << 20;
 
-/** What an image is meant to be. */
+/** The expectations that an image is checked against. */
 export interface Meant {
   readonly arch: Arch;
-  /** What its users type; null for a base. */
+  /** The command of its users; null for a base. */
   readonly program: string | null;
-  /** How root may log in with what is in the image. @default not at all: a machine is given its key when it starts */
+  /** The credential of root that the image may have. @default none: a machine gets its key when it starts */
   readonly login?: "key" | "password" | undefined;
-  /** Values of the build's environment that it must not hold. */
+  /** Values of the build's environment that it must not contain. */
   readonly secrets: readonly Secret[];
 }
 
 /**
- * Checks a root file system while its bytes pass on their way into the image. `chunk` is given every
- * piece of every file, in order; `findings` is to be called after the last one.
+ * Checks a root file system while its bytes are written into the image. Call `chunk` with every chunk of
+ * every file, in order, and then `findings`.
  */
 export class Audit {
   readonly #secrets: readonly { name: string; bytes: Buffer }[];
@@ -63,7 +63,7 @@ export class Audit {
   readonly #found: Finding[] = [];
   #path = "";
   #tail: Buffer = Buffer.alloc(0);
-  /** Of the large programs, whose content is compared; by path. */
+  /** The hashes of the large programs, by path. */
   readonly #programs = new Map<string, Hash>();
 
   readonly #meant: Meant;
@@ -79,7 +79,7 @@ export class Audit {
   chunk(entry: Entry, chunk: Buffer): void {
     this.#hashProgram(entry, chunk);
     if (this.#secrets.length === 0) return;
-    // A value may straddle two chunks: the end of the one before is looked at again.
+    // A value may be split between two chunks, so the end of the previous chunk is searched again.
     const bytes = entry.path === this.#path ? Buffer.concat([this.#tail, chunk]) : chunk;
     for (const secret of this.#secrets) {
       if (bytes.includes(secret.bytes)) {
@@ -101,7 +101,7 @@ export class Audit {
     hash.update(chunk);
   }
 
-  /** A preset brings no program that is there already. Hard links to one file pass by as one. */
+  /** Large programs below /opt that the image has elsewhere too. Hard links to one file are not copies. */
   #secondCopies(): Finding[] {
     const first = new Map<string, string>();
     return [...this.#programs].flatMap(([path, hash]) => {
@@ -143,10 +143,10 @@ function forbiddenPaths(rootfs: Rootfs, { login }: Meant): Finding[] {
 }
 
 const SHADOW = "etc/shadow";
-/** The file that lets root in with a key. */
+/** The keys with which root may log in. */
 const AUTHORIZED_KEYS = "root/.ssh/authorized_keys";
 
-/** No account can log in with a password that was not asked for, an empty one least of all. */
+/** Finds accounts and groups with a password, or with an empty one, except the password of root that `login` allows. */
 async function accounts(rootfs: Rootfs, { login }: Meant): Promise<Finding[]> {
   const passwords = async (path: string, none: RegExp) =>
     lines(await rootfs.read(path))
@@ -156,7 +156,7 @@ async function accounts(rootfs: Rootfs, { login }: Meant): Promise<Finding[]> {
         ([user, password]): Finding =>
           password
             ? { id: "password-hash", path, what: `holds a password hash of ${user}` }
-            : { id: "no-password", path, what: `lets ${user} in without a password` },
+            : { id: "no-password", path, what: `lets ${user} log in without a password` },
       );
   return [
     ...(await passwords("etc/passwd", /^(x|\*|!)$/)),
@@ -166,7 +166,7 @@ async function accounts(rootfs: Rootfs, { login }: Meant): Promise<Finding[]> {
   ];
 }
 
-/** Every file belongs to an account of the image; a builder's uid is none. */
+/** Finds files whose user or group is not in the image's /etc/passwd or /etc/group, such as the uid of the builder. */
 async function owners(rootfs: Rootfs): Promise<Finding[]> {
   const ids = async (path: string) => new Set(lines(await rootfs.read(path)).map(([, , id]) => Number(id)));
   const [uids, gids] = [await ids("etc/passwd"), await ids("etc/group")];
@@ -175,27 +175,27 @@ async function owners(rootfs: Rootfs): Promise<Finding[]> {
     .map(({ path, uid, gid }) => ({
       id: "unknown-owner",
       path,
-      what: `is owned by ${uid}:${gid}, which is no account of the image`,
+      what: `is owned by ${uid}:${gid}, which is not an account of the image`,
     }));
 }
 
-/** Nobody but the owner changes a file, and a program runs as whoever started it. */
+/** Finds setuid and setgid programs that are not allowed, and files that every user can write. */
 function modes(rootfs: Rootfs): Finding[] {
   return rootfs.entries.flatMap(({ path, type, mode }): Finding[] => {
     const octal = `mode ${mode.toString(8)}`;
     const name = path.split("/").at(-1)!;
     if (type === "file" && mode & 0o6000 && !SETUID.has(name)) {
-      const what = `runs as its owner or group (${octal}), and is not among those that may`;
+      const what = `is setuid or setgid (${octal}), and is not one of the programs that may be`;
       return [{ id: "setuid-program", path, what }];
     }
     const sticky = type === "directory" && mode & 0o1000;
     if ((type === "file" || type === "directory") && mode & 0o002 && !sticky)
-      return [{ id: "world-writable", path, what: `can be written by everybody (${octal})` }];
+      return [{ id: "world-writable", path, what: `can be written by every user (${octal})` }];
     return [];
   });
 }
 
-/** Every program and library can be loaded here, and so can what the users type. */
+/** Finds programs and libraries that cannot be loaded in this image, and checks the command of its users. */
 async function binaries(rootfs: Rootfs, { arch, program }: Meant): Promise<Finding[]> {
   const tree = new FileTree(rootfs.entries);
   const found: Finding[] = [];
@@ -215,17 +215,21 @@ async function entryPoint(rootfs: Rootfs, tree: FileTree, program: string): Prom
   const path = `usr/local/bin/${program}`;
   const entry = tree.resolve(path);
   if (entry?.type !== "file") {
-    return [{ id: "program-missing", path, what: "is missing, or a link to nothing" }];
+    return [{ id: "program-missing", path, what: "is missing, or is a dangling symlink" }];
   }
   if ((entry.mode & 0o111) === 0) {
     return [{ id: "not-executable", path: entry.path, what: "is not executable" }];
   }
   const line = (await rootfs.readAt(entry)(0, 256)).toString("latin1").split("\n")[0]!;
-  // As Linux reads it: a carriage return is part of the name.
+  // As Linux does, take a carriage return as part of the name.
   const [interpreter, ...words] = line.startsWith("#!") ? line.slice(2).split(/[ \t]/).filter(Boolean) : [];
   if (interpreter === undefined) return [];
   const missing = (name: string): Finding[] => [
-    { id: "interpreter-missing", path: entry.path, what: `is run by ${name}, which is not there` },
+    {
+      id: "interpreter-missing",
+      path: entry.path,
+      what: `needs the interpreter ${name}, which the image does not have`,
+    },
   ];
   if (!tree.resolve(interpreter)) return missing(interpreter);
   const wanted =

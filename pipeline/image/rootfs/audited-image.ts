@@ -10,14 +10,14 @@ import { type Rootfs, toTar } from "./normalise.ts";
 const SHOWN_FINDINGS = 20;
 
 export interface AuditedImageOptions extends Omit<Ext4Options, "contentBytes"> {
-  /** What is made, for errors: a cell's id, an image's name. */
+  /** The name of the image in errors: a cell's id, or the name that a user gave. */
   readonly title: string;
   readonly meant: Meant;
 }
 
 /**
- * Makes an ext4 image of a root file system, and audits every byte on its way. Each image of this project is made here.
- * @throws PipelineError with what the audit found
+ * Makes an ext4 image of a root file system, and audits every byte that goes into it. Every image of this project is made
+ * by this function. @throws PipelineError with the audit's findings
  */
 export async function makeAuditedImage(
   docker: Docker,

@@ -4,13 +4,13 @@ import { type Elf, parseElf, type ReadAt } from "./elf.ts";
 import { FileTree } from "./file-tree.ts";
 import type { Content, Entry, TarIndex } from "./tar-index.ts";
 
-/** What is looked at: programs and libraries, by their mode or name. */
+/** Whether a file may be a program or a library, by its mode or name. */
 const mayBeBinary = ({ type, mode, path, content }: Entry) =>
   type === "file" &&
   content!.size >= 64 &&
   ((mode & 0o111) !== 0 || /\.(so|node|dylib|dll|exe)(\.|$)/.test(path));
 
-/** Reads the content of a file that lies in a spooled tar. */
+/** Reads the content of a file in a spooled tar. */
 export const readerOf =
   (spool: FileHandle, { offset, size }: Content): ReadAt =>
   async (at, length) => {
@@ -31,18 +31,18 @@ export async function* elfFiles(
   }
 }
 
-/** Why an ELF file cannot be loaded here; undefined where it can. */
+/** Why an ELF file cannot be loaded in an image with these files; undefined if it can. */
 export function whyNotLoadable(elf: Elf, arch: Arch, tree: FileTree): string | undefined {
-  if (elf.arch !== arch) return `is a program for ${elf.arch}, and the image is for ${arch}`;
+  if (elf.arch !== arch) return `is for ${elf.arch}, but the image is for ${arch}`;
   if (elf.interpreter !== undefined && !tree.resolve(elf.interpreter)) {
-    return `needs ${elf.interpreter}, which is not there${libcOf(elf.interpreter)}`;
+    return `needs ${elf.interpreter}, which the image does not have${libcOf(elf.interpreter)}`;
   }
   const libc = elf.needed.find((name) => /^libc\./.test(name));
   if (libc === undefined || LIBRARIES.some((directory) => tree.resolve(`${directory}/${libc}`))) return;
-  return `needs ${libc}, which is not there${libcOf(libc)}`;
+  return `needs ${libc}, which the image does not have${libcOf(libc)}`;
 }
 
-/** Where loaders look for a libc. */
+/** The directories in which dynamic loaders look for a libc. */
 const LIBRARIES = ["lib", "lib64", "usr/lib", "usr/lib/x86_64-linux-gnu", "usr/lib/aarch64-linux-gnu"];
 
 const libcOf = (name: string) =>
@@ -52,13 +52,13 @@ const libcOf = (name: string) =>
       ? " (it is built for glibc)"
       : "";
 
-/** What npm packages carry for other systems: of no use here, and often most of a package. */
+/** Where npm packages have prebuilt files, many of them for other systems. */
 const PREBUILT = /^opt\/.*\/node_modules\//;
 
 /** Magic numbers of programs that Linux does not run: PE, and Mach-O in its three forms. */
 const FOREIGN_MAGIC = ["4d5a", "cffaedfe", "cafebabe", "feedface", "feedfacf"];
 
-/** The paths of prebuilt files in npm packages that nothing on `arch` with this root's libc can load. */
+/** The paths of prebuilt files in npm packages that cannot be loaded on `arch` with the libc of this root file system. */
 export async function foreignPrebuilts(
   index: TarIndex,
   spool: FileHandle,

@@ -4,7 +4,7 @@ import { PipelineError } from "../../util/error.ts";
 const SHOWN = 10;
 
 export interface Spent {
-  /** In words: `its files`, `its asset`. */
+  /** A plural noun for the error: `its files`, `its compressed bytes`. */
   readonly what: string;
   readonly bytes: number;
   readonly limit: number;
@@ -12,7 +12,7 @@ export interface Spent {
   readonly files: Readonly<Record<string, number>>;
 }
 
-/** @throws PipelineError when an image is larger than it may be, with what made it grow since it was listed */
+/** @throws PipelineError if `bytes` is more than `limit`, with the files that grew most since the listing was recorded */
 export function checkBudget({ what, bytes, limit, files }: Spent, listing: Listing | undefined): void {
   if (bytes <= limit) return;
   const before = listing?.files ?? {};
@@ -22,13 +22,13 @@ export function checkBudget({ what, bytes, limit, files }: Spent, listing: Listi
     .sort(([a, x], [b, y]) => y - x || (a < b ? -1 : 1))
     .slice(0, SHOWN);
   const since = listing
-    ? "the largest additions since it was listed"
-    : "its largest files (it was never listed)";
-  throw new PipelineError(
-    `${what} take ${megabytes(bytes)}, and its budget is ${megabytes(limit)}: make it smaller, or raise budget in ` +
-      `images.ts; ${since}:`,
-    { code: "over-budget", details: grown.map(([path, by]) => `- ${megabytes(by).padStart(9)}  ${path}`) },
-  );
+    ? "the files that grew most since its listing was recorded"
+    : "its largest files (it has no recorded listing)";
+  throw new PipelineError(`${what} take ${megabytes(bytes)}, but the budget is ${megabytes(limit)}`, {
+    code: "over-budget",
+    fix: `make the image smaller, or raise budget in images.ts; ${since}:`,
+    details: grown.map(([path, by]) => `- ${megabytes(by).padStart(9)}  ${path}`),
+  });
 }
 
 const megabytes = (bytes: number) => `${(bytes / 1e6).toFixed(1)} MB`;

@@ -9,13 +9,13 @@ export interface Contents {
   readonly packages: readonly LicensedPackage[];
   /** Its inventory, CycloneDX JSON. */
   readonly sbom: string;
-  /** The bytes of all files. */
+  /** The size of all files, bytes. */
   readonly size: number;
   /** The larger files, bytes by path. */
   readonly files: Readonly<Record<string, number>>;
 }
 
-/** Lists what is in a root file system that is called `name`, while its bytes are at hand. */
+/** Lists what is in a root file system. `name` is the cell's id. */
 export async function contentsOf(
   rootfs: Rootfs,
   { name, arch }: { name: string; arch: Arch },
@@ -28,7 +28,7 @@ export async function contentsOf(
   return { packages, sbom: sbom({ name, type: "rootfs", arch, distribution }, packages), size, files };
 }
 
-/** A hard link takes nothing that its file has not taken. */
+/** A file with several hard links counts once. */
 function sizesOf(rootfs: Rootfs): Pick<Contents, "size" | "files"> {
   const files: Record<string, number> = {};
   const seen = new Set<object>();
@@ -43,7 +43,7 @@ function sizesOf(rootfs: Rootfs): Pick<Contents, "size" | "files"> {
   return { size, files };
 }
 
-/** What a distribution calls itself, and its release. */
+/** The id and the version of a distribution, from its os-release file. */
 function distributionOf(osRelease = ""): { id: string; version: string } {
   const field = (name: string) => new RegExp(`^${name}="?([^"\n]+)"?$`, "m").exec(osRelease)?.[1];
   return { id: field("ID") ?? "linux", version: field("VERSION_ID") ?? "" };

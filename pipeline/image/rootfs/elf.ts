@@ -1,11 +1,11 @@
 /** Reads `length` bytes of a file at `offset`; fewer at its end. */
 export type ReadAt = (offset: number, length: number) => Promise<Buffer>;
 
-/** What an ELF file asks of the system that loads it. */
+/** What an ELF file requires of the system that loads it. */
 export interface Elf {
-  /** The arch as the pipeline calls it, or `machine <number>` (the ELF specification's e_machine). */
+  /** `amd64`, `arm64`, or `machine <number>` (the ELF specification's e_machine). */
   readonly arch: string;
-  /** The program that loads it; undefined for a library or a static program. */
+  /** The path of its dynamic loader; undefined for a library or a static program. */
   readonly interpreter: string | undefined;
   /** The names of the libraries that it needs. */
   readonly needed: readonly string[];
@@ -14,7 +14,7 @@ export interface Elf {
 const MACHINES: Readonly<Record<number, string>> = { 62: "amd64", 183: "arm64" };
 const [PT_LOAD, PT_DYNAMIC, PT_INTERP] = [1, 2, 3];
 const [DT_NEEDED, DT_STRTAB] = [1, 5];
-/** More than any linker writes; a file that claims more is not read in vain. */
+/** At most this much of the dynamic section is read, bytes. No linker writes a larger one. */
 const LARGEST = 1 << 20;
 
 interface Segment {
@@ -26,13 +26,13 @@ interface Segment {
 
 export const isElf = (head: Buffer): boolean => head.length >= 4 && head.readUInt32BE(0) === 0x7f454c46;
 
-/** Reads the head of a file; undefined where it is no 64-bit little-endian ELF file, or a damaged one. */
+/** Reads the ELF headers of a file. Returns undefined if it is not an ELF file, or a damaged one. */
 export async function parseElf(readAt: ReadAt): Promise<Elf | undefined> {
   const header = await readAt(0, 64);
   if (header.length < 64 || !isElf(header)) return undefined;
   const machine = header.readUInt16LE(18);
   const arch = MACHINES[machine] ?? `machine ${machine}`;
-  // 64 bits, little-endian: what both of our archs are. Another one is named all the same.
+  // amd64 and arm64 are 64-bit and little-endian. Of other files only the arch is returned.
   if (header[4] !== 2 || header[5] !== 1) return { arch, interpreter: undefined, needed: [] };
 
   const [entrySize, count] = [header.readUInt16LE(54), header.readUInt16LE(56)];

@@ -1,10 +1,10 @@
 import { posix } from "node:path";
 import type { Entry } from "./tar-index.ts";
 
-/** As many links as Linux follows. */
+/** How many symlinks Linux follows in one path. */
 const MOST_LINKS = 40;
 
-/** A root file system as the guest sees it: paths lead through symlinks. */
+/** Resolves paths in a root file system as the guest's kernel does, through symlinks. */
 export class FileTree {
   readonly #entries: ReadonlyMap<string, Entry>;
 
@@ -12,7 +12,7 @@ export class FileTree {
     this.#entries = new Map([...entries].map((entry) => [entry.path, entry]));
   }
 
-  /** What is at `path`, absolute or from the root, once every symlink on the way is followed. */
+  /** The entry at `path` (with or without a leading `/`), after following every symlink; undefined if there is none. */
   resolve(path: string): Entry | undefined {
     let left = path.split("/").filter((part) => part && part !== ".");
     let at = "";

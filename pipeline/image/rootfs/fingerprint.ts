@@ -1,10 +1,10 @@
 import { createHash } from "node:crypto";
 import type { Rootfs } from "./normalise.ts";
 
-/** What is said of a path: equal for two paths that end up the same in an image. */
+/** The properties of one path, as text. Two paths with equal properties are equal in an image. */
 type Fingerprint = Readonly<Record<string, string>>;
 
-/** Of every path of a root file system, in its order. */
+/** The properties of every path of a root file system, in its order. */
 export type Fingerprints = ReadonlyMap<string, Fingerprint>;
 
 export async function fingerprints(rootfs: Rootfs): Promise<Fingerprints> {
@@ -27,22 +27,27 @@ export async function fingerprints(rootfs: Rootfs): Promise<Fingerprints> {
   return result;
 }
 
-/** What differs between two root file systems, path by path; their order only where nothing else does. */
+/**
+ * The differences between two root file systems, one line per path. The order of paths is compared only if nothing else
+ * differs.
+ */
 export function differences(first: Fingerprints, second: Fingerprints): string[] {
   const found: string[] = [];
   for (const path of [...new Set([...first.keys(), ...second.keys()])].sort()) {
     const [a, b] = [first.get(path), second.get(path)];
     if (!a || !b) {
-      found.push(`${path} is in the ${a ? "first" : "second"} alone`);
+      found.push(`${path} is only in the ${a ? "first" : "second"}`);
       continue;
     }
     const fields = Object.keys(a).filter((field) => a[field] !== b[field]);
     if (fields.length > 0) {
-      found.push(`${path}: ${fields.map((field) => `${field} ${a[field]} and then ${b[field]}`).join(", ")}`);
+      found.push(
+        `${path}: ${fields.map((field) => `${field} ${a[field]} in the first, ${b[field]} in the second`).join(", ")}`,
+      );
     }
   }
   if (found.length > 0) return found;
   const other = [...second.keys()];
   const moved = [...first.keys()].findIndex((path, index) => path !== other[index]);
-  return moved < 0 ? [] : [`the order differs from ${[...first.keys()][moved]} on`];
+  return moved < 0 ? [] : [`the order of paths differs, beginning at ${[...first.keys()][moved]}`];
 }

@@ -7,15 +7,18 @@ import { reasonOf } from "../../util/reason.ts";
 import type { Contents } from "./contents.ts";
 
 export interface ListingOptions {
-  /** Whether what is there now is recorded first. */
+  /** Whether to record the listing before it is compared. */
   readonly record: boolean;
-  /** Whether the versions of packages must be the recorded ones, where no archive keeps its old days (apk). */
+  /**
+   * Whether the versions of apk packages must be the recorded ones. (Alpine has no archive of old versions that a build
+   * could use.)
+   */
   readonly versions: boolean;
 }
 
 /**
- * Compares what is in a root file system with what was last recorded of its cell. `agreed` is false where versions must be
- * the recorded ones, and none are recorded.
+ * Compares the contents of a root file system with the recorded listing of its cell. `agreed` is false if versions must be
+ * the recorded ones and there is no listing.
  * @throws PipelineError that names the versions that differ
  */
 export async function compareListing(
@@ -29,21 +32,21 @@ export async function compareListing(
   return { listing, agreed: !versions || checkVersions(cell, contents, listing) };
 }
 
-/** What was last recorded of a cell; undefined where nothing was. @throws PipelineError when it is damaged */
+/** The recorded listing of a cell; undefined if there is none. @throws PipelineError if it is damaged */
 export async function readListing(root: string, id: string): Promise<Listing | undefined> {
   const path = listingPath(id);
   try {
     return Listing.parse(JSON.parse(await readFile(join(root, path), "utf8")));
   } catch (cause) {
     if (errorCode(cause) === "ENOENT") return undefined;
-    throw new PipelineError(
-      `${path} is no listing (${reasonOf(cause)}): restore it from git, or record it anew with --record`,
-      { cause },
-    );
+    throw new PipelineError(`${path} is not a valid listing (${reasonOf(cause)})`, {
+      fix: "restore it from git, or record a new one with --record",
+      cause,
+    });
   }
 }
 
-/** Records what is in a root file system, for the next one to be compared with. */
+/** Records the contents of a root file system, so that later builds can be compared with it. */
 export async function recordListing(root: string, id: string, contents: Contents): Promise<void> {
   const { size, packages } = contents;
   const files = Object.fromEntries(Object.entries(contents.files).sort(([a], [b]) => (a < b ? -1 : 1)));
@@ -60,8 +63,8 @@ export async function recordListing(root: string, id: string, contents: Contents
 }
 
 /**
- * Compares the versions that apk has resolved with the recorded ones. Returns whether any are recorded.
- * @throws PipelineError that names those that differ
+ * Compares the versions that apk resolved with the recorded ones. Returns false if there are apk packages, but no listing.
+ * @throws PipelineError that names the versions that differ
  */
 export function checkVersions(
   cell: BaseCell | PresetCell,
@@ -78,11 +81,11 @@ export function checkVersions(
     ...now.filter((each) => !then.has(each)).map((each) => `- resolved: ${each}`),
   ];
   if (differences.length === 0) return true;
-  throw new PipelineError(
-    `apk has resolved other versions than ${listingPath(cell.id)} records: look at them, and accept them with ` +
-      `\`npx smolvm-images cell ${cell.id} --record\` and \`npx smolvm-images synth\``,
-    { code: "not-as-declared", details: differences },
-  );
+  throw new PipelineError(`apk resolved other versions than those in ${listingPath(cell.id)}`, {
+    code: "not-as-declared",
+    fix: `review them, then accept them with \`npx smolvm-images cell ${cell.id} --record\` and \`npx smolvm-images synth\``,
+    details: differences,
+  });
 }
 
 const versionsOf = (packages: Contents["packages"]) =>

@@ -8,25 +8,26 @@ import type { ReadAt } from "./elf.ts";
 import { isScrubbed, REWRITTEN } from "./scrub.ts";
 import type { Content, Entry, TarIndex } from "./tar-index.ts";
 
-/** A root file system that is on its way into an image: what is in it, in order, with its bytes at hand. */
+/** A root file system that will be written into an image: its entries, in order, and access to their content. */
 export interface Rootfs {
   /** Parents before children; the base's paths first. */
   readonly entries: readonly Entry[];
-  /** The bytes of a file, or undefined where `entries` has no such file. */
+  /** The text of a file; undefined if `entries` has no such file. */
   read(path: string): Promise<string | undefined>;
   /** Reads parts of a file's content. */
   readAt(entry: Entry): ReadAt;
-  /** The bytes of an entry's content in chunks. */
+  /** The content of an entry, in chunks. */
   chunks(entry: Entry): AsyncIterable<Buffer>;
+  /** The size of an entry's content, bytes. */
   sizeOf(entry: Entry): number;
 }
 
 export interface NormaliseOptions {
   /** The base's paths in the base's own order; empty for a base. */
   readonly baseOrder: readonly string[];
-  /** Seconds since 1970: no entry is newer. */
+  /** Seconds since 1970. Entries that are newer get this time. */
   readonly epoch: number;
-  /** Accounts that keep the password that they have. @default none */
+  /** Accounts whose password is kept. @default none */
   readonly passwords?: readonly string[];
 }
 
@@ -34,8 +35,8 @@ export interface NormaliseOptions {
 const CHUNK = 1 << 20;
 
 /**
- * Orders, scrubs and dates the entries of a spooled tar. A preset lists its base's paths first, in the
- * base's order, then its own, sorted: images of one flavor then share whole runs of blocks.
+ * Orders and scrubs the entries of a spooled tar, and limits their times to `epoch`. A preset has its base's paths
+ * first, in the base's order, and then its own, sorted. Images of one flavor then have long runs of equal blocks.
  */
 export async function normalise(
   index: TarIndex,
@@ -50,7 +51,7 @@ export async function normalise(
     const entry = entries.get(path);
     if (entry?.type !== "file") continue;
     const before = await readAll(spool, entry.content!);
-    // A content of its own, so that a hard link elsewhere keeps what it had.
+    // A copy, so that other hard links to the same file keep the old content.
     const content = { ...entry.content! };
     entries.set(path, { ...entry, content });
     rewritten.set(content, rewrite(before, { epoch: options.epoch, passwords: new Set(options.passwords) }));
@@ -82,7 +83,7 @@ export async function normalise(
   };
 }
 
-/** The paths that a base leaves after scrubbing, in its own order: what a preset on it begins with. */
+/** The entries that remain after scrubbing: those in `baseOrder` first, in that order, then the others, sorted. */
 export function order(index: TarIndex, baseOrder: readonly string[]): Entry[] {
   const left = new Map([...index].filter(([path, entry]) => !isScrubbed(path, entry.type)));
   const first: Entry[] = [];
@@ -91,12 +92,12 @@ export function order(index: TarIndex, baseOrder: readonly string[]): Entry[] {
     if (entry) first.push(entry);
     left.delete(path);
   }
-  // A path that became a directory's child under a new parent must still come after that parent.
+  // Sorted by path; `parentsFirst` then puts each entry after its parent.
   const rest = [...left.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
   return parentsFirst([...first, ...rest]);
 }
 
-/** Moves nothing unless an entry stands before its directory, as when a preset replaced one of the base's. */
+/** Puts each directory before its entries. Only a preset that replaces a directory of its base changes the order. */
 function parentsFirst(entries: readonly Entry[]): Entry[] {
   const placed = new Set<string>();
   const late = new Map(entries.map((entry) => [entry.path, entry]));
@@ -114,7 +115,7 @@ function parentsFirst(entries: readonly Entry[]): Entry[] {
 
 const dated = (entry: Entry, epoch: number): Entry => ({ ...entry, mtime: Math.min(entry.mtime, epoch) });
 
-/** The root file system as a tar stream; `onChunk` sees every byte of every file on its way. */
+/** Writes a root file system as a tar stream. `onChunk` is called with every chunk of every file. */
 export function toTar(rootfs: Rootfs, onChunk: (entry: Entry, chunk: Buffer) => void = () => {}): Readable {
   const archive = pack();
   const output = new PassThrough({ highWaterMark: CHUNK });
@@ -140,7 +141,7 @@ async function writeEntries(
     const options = { ...header(entry), type: "file", size: rootfs.sizeOf(entry) } as const;
     const sink = archive.entry(options) as unknown as Writable;
     const done = finished(sink);
-    // Whoever waits hears of it; a reader that goes away must not end the process meanwhile.
+    // Handled below by `await`; without this, a reader that closes the stream early would end the process.
     done.catch(() => {});
     for await (const chunk of rootfs.chunks(entry)) {
       onChunk(entry, chunk);
@@ -152,7 +153,7 @@ async function writeEntries(
   archive.finalize();
 }
 
-/** Writes an entry without bytes: a directory, a link, a device, or a further name of a written file. */
+/** Writes an entry without content: a directory, a link, a device, or a hard link to a file that is already written. */
 async function writeEmpty(archive: Pack, entry: Entry, first: string | undefined): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     archive.entry(
@@ -172,7 +173,7 @@ async function writeEmpty(archive: Pack, entry: Entry, first: string | undefined
 function header(entry: Entry) {
   return {
     name: entry.path,
-    // With the type's bit, which the header leaves out again: tar-stream takes a mode of 0 for a missing one.
+    // With the bit of a regular file, because tar-stream treats a mode of 0 as missing. It writes only the permission bits.
     mode: entry.mode | 0o100000,
     uid: entry.uid,
     gid: entry.gid,

@@ -1,12 +1,12 @@
 import type { Package } from "../../schema/facts.ts";
 import type { Rootfs } from "./normalise.ts";
 
-/** A package, and the licence that it states: an SPDX expression, or a distribution's own short name. */
+/** A package and its licence: an SPDX expression, or the short name that the distribution uses. */
 export interface LicensedPackage extends Package {
   readonly license: string | undefined;
 }
 
-/** The packages of a root file system, from the databases of dpkg, apk, npm and Python in it; sorted. */
+/** The packages of a root file system, sorted. They are read from the databases of dpkg, apk, npm and Python. */
 export async function listPackages(rootfs: Rootfs): Promise<LicensedPackage[]> {
   const all = [
     ...dpkg((await rootfs.read("var/lib/dpkg/status")) ?? ""),
@@ -30,7 +30,7 @@ export async function listPackages(rootfs: Rootfs): Promise<LicensedPackage[]> {
   );
 }
 
-/** The fields of a paragraph, by name, where a line is `Name<separator>value`. */
+/** A function that returns a field of a paragraph by its name. Each line is `Name<separator>value`. */
 const fieldOf = (paragraph: string, separator: string) => (name: string) =>
   new RegExp(`^${name}${separator}(.+)$`, "m").exec(paragraph)?.[1];
 
@@ -43,7 +43,7 @@ function dpkg(status: string): LicensedPackage[] {
   });
 }
 
-/** Debian states licences per file (the format of DEP-5): those of a package are all that its file names. */
+/** Debian declares licences per file (format: DEP-5). The licences of a package are all that its copyright file names. */
 async function debianLicense(rootfs: Rootfs, { name }: Package): Promise<string | undefined> {
   const text = await rootfs.read(`usr/share/doc/${name}/copyright`);
   const names = [...(text ?? "").matchAll(/^License: *(\S.*?) *$/gm)].map(([, license]) => license!);
@@ -69,7 +69,7 @@ function npm(lockfile: string): LicensedPackage[] {
   );
 }
 
-/** The core metadata of an installed Python package. */
+/** Reads the core metadata of an installed Python package. */
 function python(metadata: string): LicensedPackage[] {
   const field = fieldOf(metadata.split("\n\n")[0]!, ": ");
   const [name, version] = [field("Name"), field("Version")];

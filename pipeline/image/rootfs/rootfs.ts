@@ -12,11 +12,11 @@ import { indexTar, type TarIndex } from "./tar-index.ts";
 
 export interface RootfsOptions extends NormaliseOptions {
   readonly arch: Arch;
-  /** Where the container's file system is spooled meanwhile. */
+  /** The directory for the temporary tar of the container's file system. */
   readonly directory: string;
 }
 
-/** A container image's file system as images have it: ordered, scrubbed and dated, for as long as `use` takes. */
+/** Exports and normalises the file system of a container image, and calls `use` with it. It is removed when `use` has ended. */
 export async function withRootfs<T>(
   docker: Docker,
   image: string,
@@ -33,13 +33,13 @@ export async function withRootfs<T>(
     const useful = new Map([...index].filter(([name]) => !foreign.has(name)));
     return await use(await normalise(useful, file, options));
   } finally {
-    // The spool has served; what follows needs the space.
+    // The next steps need the disk space.
     await file.close();
     await rm(path);
   }
 }
 
-/** Writes the exported tar to disk, once, and lists what is in it on the way. */
+/** Writes the exported tar to disk, and indexes it at the same time. */
 async function spool(tar: Readable, path: string, signal: AbortSignal): Promise<TarIndex> {
   const file = createWriteStream(path);
   const tee = new Transform({
@@ -59,7 +59,7 @@ async function spool(tar: Readable, path: string, signal: AbortSignal): Promise<
   }
 }
 
-/** The paths of a container image, in the order in which an image has them that is made of it alone. */
+/** The paths of a base's container image, in the order that the base's image has. */
 export async function listPaths(docker: Docker, image: string, run: Run): Promise<string[]> {
   const index = await indexTar(await exportImage(docker, image, run), run.signal);
   return order(index, []).map(({ path }) => path);

@@ -5,17 +5,20 @@ import type { Package } from "../../schema/facts.ts";
 import { type Arch, sbomAsset } from "../../schema/names.ts";
 import type { LicensedPackage } from "./packages.ts";
 
-/** What an inventory is of. */
+/** What an inventory describes. */
 export interface Subject {
   /** The cell's id. */
   readonly name: string;
   readonly type: "rootfs" | "kernel";
   readonly arch: Arch;
-  /** Of the distribution, as in /etc/os-release: `debian` and `13`; an empty version is none. */
+  /** ID and VERSION_ID of /etc/os-release, such as `debian` and `13`; the version may be empty. */
   readonly distribution: { readonly id: string; readonly version: string };
 }
 
-/** The inventory as CycloneDX 1.6 JSON. The same packages give the same bytes: it has no time and no number. */
+/**
+ * The inventory as CycloneDX 1.6 JSON. The same packages give the same bytes, because it has no timestamp and no serial
+ * number.
+ */
 export function sbom(subject: Subject, packages: readonly LicensedPackage[]): string {
   const bom = new Models.Bom();
   const type =
@@ -26,7 +29,7 @@ export function sbom(subject: Subject, packages: readonly LicensedPackage[]): st
   return `${serializer.serialize(bom, { sortLists: true, space: 2 })}\n`;
 }
 
-/** An inventory in short, for the facts of the asset that it is of. */
+/** The digest, the size and the number of components of an inventory, for the facts of its asset. */
 export function sbomFacts(asset: string, text: string, packages: readonly Package[]) {
   const components: Record<string, number> = {};
   for (const { type } of packages) components[type] = (components[type] ?? 0) + 1;
@@ -42,7 +45,7 @@ function component(subject: Subject, each: LicensedPackage): Models.Component {
   return result;
 }
 
-/** https://github.com/package-url/purl-spec: what a vulnerability database knows a package by. */
+/** The package URL, by which vulnerability databases identify a package: https://github.com/package-url/purl-spec */
 function purlOf({ arch, distribution: { id, version: release } }: Subject, each: Package): string {
   const { type, name, version } = each;
   const qualifiers = {
@@ -62,7 +65,7 @@ function purlOf({ arch, distribution: { id, version: release } }: Subject, each:
   }
 }
 
-/** An SPDX id or expression where it is one; else the name as it was stated. */
+/** An SPDX id or expression, if `license` is one; else the name as it is. */
 function licenseOf(license: string): Models.License {
   const id = SPDX.fixupSpdxId(license);
   if (id) return new Models.SpdxLicense(id);

@@ -1,19 +1,19 @@
 /**
- * What is left out of every image, or written anew: traces of the machine and the time of the build,
- * caches, and what nobody reads in a microVM. The audit checks the result on its own.
+ * What is removed from every image, or rewritten: traces of the machine and the time of the build, caches, and
+ * files that are not needed in a microVM. The audit checks the result and does not use these lists.
  */
 
-/** Whole subtrees, by their root. */
+/** Paths that are removed with everything below them. */
 const SUBTREES = [
   /^\.dockerenv$/,
   /^(dev|proc|sys|run|tmp|var\/tmp)\/./,
-  // Bytecode is made from sources that are there, and holds their times.
+  // Bytecode contains the times of its sources. Python can make it from them again.
   /(^|\/)__pycache__$/,
   /^(root|home\/[^/]+)\/\.(npm|cache|config|local|[a-z]+_history|wget-hsts|node_repl_history)$/,
   /^usr\/share\/(man|info|lintian)\/./,
 ];
 
-/** Files alone: the directories around them stay, because programs expect them. */
+/** Files that are removed. Their directories stay, because programs expect them. */
 const FILES = [
   /^var\/log\//,
   /^var\/cache\/(?!debconf\/)/,
@@ -25,13 +25,13 @@ const FILES = [
   /^etc\/(machine-id|resolv\.conf|\.pwd\.lock)$/,
   /^var\/lib\/dbus\/machine-id$/,
   /^usr\/share\/doc\/(?!.*\/copyright$)/,
-  // For compilers and debuggers. TypeScript reads its own declarations when it runs.
+  // Files for compilers and debuggers. TypeScript's own declarations stay, because it reads them at run time.
   /^usr\/(local\/)?include\//,
   /^usr\/lib\/.*\/perl\/.*\/CORE\/.*\.h$/,
   /^opt\/.*\/node_modules\/(?!(.*\/)?typescript\/lib\/).*\.(d\.[cm]?ts|([cm]?[jt]s|css)\.map)$/,
 ];
 
-/** Whether the file or directory at `path` is left out, because of itself or of what it lies in. */
+/** Whether the file or directory at `path` is removed, because of its own path or of a directory above it. */
 export function isScrubbed(path: string, type: string): boolean {
   const parts = path.split("/");
   const within = parts.map((_, depth) => parts.slice(0, depth + 1).join("/"));
@@ -42,12 +42,12 @@ export function isScrubbed(path: string, type: string): boolean {
 interface Setting {
   /** Seconds since 1970. */
   readonly epoch: number;
-  /** Accounts that keep the password that they have. */
+  /** Accounts whose password is kept. */
   readonly passwords: ReadonlySet<string>;
 }
 type Rewrite = (content: string, setting: Setting) => string;
 
-/** Files whose content is the image's, not the builder's. Each is given the content it had. */
+/** Files that are rewritten: each path with a function from the old content to the new content. */
 export const REWRITTEN: ReadonlyMap<string, Rewrite> = new Map<string, Rewrite>([
   ["etc/hostname", () => "smolvm\n"],
   ["etc/hosts", () => "127.0.0.1\tlocalhost smolvm\n::1\tlocalhost ip6-localhost ip6-loopback\n"],
@@ -55,7 +55,7 @@ export const REWRITTEN: ReadonlyMap<string, Rewrite> = new Map<string, Rewrite>(
   ["etc/gshadow", (content) => content.replace(/^([^:\n]+):[^:\n]*:/gm, (_, group: string) => `${group}:*:`)],
 ]);
 
-/** No account has a password unless it was asked for, and none was changed on the day of the build. */
+/** Removes every password except those of `passwords`, and sets the date of the last change to `epoch`. */
 function lockedShadow(content: string, { epoch, passwords }: Setting): string {
   const day = Math.floor(epoch / 86_400);
   return content.replace(

@@ -4,12 +4,12 @@ import { rootCertificates } from "node:tls";
 import type { Network } from "../docker/network.ts";
 import type { Secret } from "./audit.ts";
 
-/** Variables whose values are credentials, in whatever tool reads them. */
+/** Names of environment variables whose values are credentials. */
 const CREDENTIALS = /(TOKEN|PASSWORD|SECRET|API_?KEY|ACCESS_KEY|_AUTH)$/i;
-/** Where Debian keeps the CAs that it packages: those are in every image, and are no secret. */
+/** Debian's packaged CAs. They are in every image and are not secret. */
 const PACKAGED_CAS = "/usr/share/ca-certificates";
 
-/** What an image must not hold: credentials of the environment, mirrors, and the network's own CAs. */
+/** The values that an image must not contain: credentials of the environment, addresses of mirrors, and CAs of the network. */
 export function secretsOf(network: Network, env: NodeJS.ProcessEnv): Secret[] {
   const credentials = Object.entries(env).flatMap(([name, value]) =>
     value && CREDENTIALS.test(name) ? [{ name: `the value of ${name}`, value }] : [],
@@ -31,7 +31,7 @@ function caSecrets(network: Network): Secret[] {
     .map((value) => ({ name: "a CA of the build's network", value }));
 }
 
-/** One line of each certificate in a PEM text that no other certificate has: part of its signature. */
+/** One line of each certificate in a PEM text. It is part of the signature, so no other certificate has it. */
 function certificateLines(pem: string): string[] {
   return [...pem.matchAll(/-----BEGIN CERTIFICATE-----\s+([\s\S]+?)\s+-----END CERTIFICATE-----/g)].flatMap(
     ([, body]) => body!.split(/\s+/).slice(-3, -2),

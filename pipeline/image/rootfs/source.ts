@@ -15,28 +15,28 @@ export interface SourceOptions {
   readonly arch: Arch;
   readonly sourceDateEpoch: number;
   readonly network: Network;
-  /** Where downloads are kept. */
+  /** The directory for downloads. */
   readonly cache: string;
   readonly noCache: boolean;
 }
 
-/** A flavor's first files as a container image, and which source they came from. */
+/** The root file system that a base's recipe starts from, as a container image, and its source. */
 export interface Imported {
   readonly image: string;
-  /** In words. */
+  /** The source, for facts and messages. */
   readonly source: string;
   readonly from: RootfsSource;
 }
 
-/** None of a base's sources can be reached from here: `details` has the reason of each. */
+/** None of a base's sources can be reached from this machine. `details` has the reason for each. */
 export class NoSourceReached extends PipelineError {
   override readonly name = "NoSourceReached";
 }
 
 /**
- * Makes the first of `sources` that can be reached into a container image.
- * @throws NoSourceReached when none of them can be
- * @throws PipelineError when one is reached, and is not what was expected
+ * Makes a container image from the first of `sources` that can be reached.
+ * @throws NoSourceReached if none can be reached
+ * @throws PipelineError if a source can be reached, but is not what was expected
  */
 export async function importRootfs(
   docker: Docker,
@@ -62,7 +62,7 @@ export async function importRootfs(
   });
 }
 
-/** A source that cannot be had from here; another one may. */
+/** A source cannot be reached from this machine. The next source is tried. */
 class Unreachable extends Error {}
 
 type Made = Omit<Imported, "from">;
@@ -113,26 +113,29 @@ async function importTarball(
   return { image, source };
 }
 
-/** The image's own sources are those that apt ships for the suite (13 and newer: deb822), whatever mirror served it. */
+/**
+ * Sets the image's apt sources to the examples of the apt package (13 and newer: deb822), so that no mirror's address is
+ * in it.
+ */
 const OWN_SOURCES = `examples=$1/usr/share/doc/apt/examples; rm -f "$1/etc/apt/sources.list"; \
 if [ -e "$examples/debian.sources" ]; then cp "$examples/debian.sources" "$1/etc/apt/sources.list.d/"; \
 else cp "$examples/sources.list" "$1/etc/apt/sources.list"; fi`;
 
-/** Debian's archive is the default of mmdebstrap; its signatures are checked with the host's keyring. */
+/** Runs mmdebstrap. Without a mirror it uses Debian's archive. It checks signatures with the host's keyring. */
 async function bootstrap(docker: Docker, suite: string, options: SourceOptions, run: Run): Promise<Made> {
   const image = `smolvm/mmdebstrap:${suite}-${options.arch}-${options.sourceDateEpoch}`;
   const source = `mmdebstrap ${suite}`;
   if (!options.noCache && (await hasImage(docker, image))) return { image, source };
   if (!onPath("mmdebstrap")) {
     throw new Unreachable(
-      "mmdebstrap is not installed: `sudo apt-get install mmdebstrap debian-archive-keyring`",
+      "mmdebstrap is not installed: install it with `sudo apt-get install mmdebstrap debian-archive-keyring`",
     );
   }
   run.progress.step(`mmdebstrap ${suite} (${options.arch})`);
   const mirror = options.network.aptMirror;
   const environment = { SOURCE_DATE_EPOCH: String(options.sourceDateEpoch), LC_ALL: "C.UTF-8" };
   const command = [
-    // It makes device nodes and changes owners; sudo keeps nothing of the environment by itself.
+    // mmdebstrap makes device nodes and changes owners, so it needs root. sudo clears the environment, so `env` sets it.
     ...(process.getuid?.() === 0 ? [] : ["sudo", "-n"]),
     ...["env", ...Object.entries(environment).map(([name, value]) => `${name}=${value}`)],
     "mmdebstrap",
@@ -151,13 +154,13 @@ async function bootstrap(docker: Docker, suite: string, options: SourceOptions, 
     child.once("error", () => resolve(null)).once("close", resolve),
   );
   const importing = importImage(docker, child.stdout, image, options.arch);
-  // Without a reader, mmdebstrap would wait with its tar for ever.
+  // Without a reader, mmdebstrap would wait forever to write its tar.
   importing.catch(() => child.stdout.destroy());
-  // Whether mmdebstrap failed is the better reason, and known last.
+  // If mmdebstrap failed, its error is more precise than Docker's, but it is known later.
   const [exitCode, log] = await Promise.all([exited, text(child.stderr), importing.catch(() => {})]);
   run.signal.throwIfAborted();
   if (exitCode !== 0) {
-    // Docker's own failure ends mmdebstrap as well, and is the reason then.
+    // If Docker failed first, that also ended mmdebstrap, and Docker's error is the reason.
     if (!child.stdout.readableEnded) await importing;
     if (await hasImage(docker, image)) await docker.getImage(image).remove({ force: true });
     throw new Unreachable(`mmdebstrap ${suite} failed: ${lastLine(log)}`);
@@ -166,7 +169,7 @@ async function bootstrap(docker: Docker, suite: string, options: SourceOptions, 
   return { image, source };
 }
 
-/** What was wrong in the end: the innermost of a chain of causes, and of Docker's `a: b: c`. */
+/** The innermost message of a chain of causes, and the last part of Docker's `a: b: c`. */
 function reason(error: unknown): string {
   return String(innermost(error as Error).message)
     .trim()

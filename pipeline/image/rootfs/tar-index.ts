@@ -4,7 +4,7 @@ import { pipeline } from "node:stream/promises";
 import { extract, type Header } from "tar-stream";
 import { PipelineError } from "../../util/error.ts";
 
-/** Where a file's bytes lie in the tar; hard links to one file share one. */
+/** The position of a file's content in the tar. Hard links to one file share one object. */
 export interface Content {
   readonly offset: number;
   readonly size: number;
@@ -12,7 +12,10 @@ export interface Content {
 
 type EntryType = "file" | "directory" | "symlink" | "character-device" | "block-device" | "fifo";
 
-/** One path of a root file system, as the tar has it. A hard link is a `file` that shares its `content`. */
+/**
+ * One path of a root file system, as in the tar. A hard link is a `file` whose `content` is the same object as the other
+ * file's.
+ */
 export interface Entry {
   /** Relative, without a leading `./` or a trailing `/`. */
   readonly path: string;
@@ -22,30 +25,30 @@ export interface Entry {
   readonly gid: number;
   /** Seconds since 1970. */
   readonly mtime: number;
-  /** Of a file. */
+  /** Only of a file. */
   readonly content?: Content;
-  /** Where a symlink points. */
+  /** The target of a symlink. */
   readonly target?: string;
   readonly device?: { readonly major: number; readonly minor: number };
-  /** The raw `security.capability` attribute: the only one that mke2fs carries over. */
+  /** The raw `security.capability` attribute: the only extended attribute that mke2fs copies. */
   readonly capability?: string;
 }
 
-/** The entries by path, in the tar's order. */
+/** Entries by path, in the tar's order. */
 export type TarIndex = ReadonlyMap<string, Entry>;
 
 const CAPABILITY = "SCHILY.xattr.security.capability";
-/** A larger owner does not fit into a plain tar header (six octal digits). */
+/** The largest user or group id that fits into a plain tar header (six octal digits). */
 const LARGEST_ID = 0o777777;
 
 /**
- * Reads a root file system's tar to its end and returns what is in it. The tar is not trusted.
- * @throws PipelineError on an entry that would leave the root, comes twice, or cannot be carried over
+ * Reads the tar of a root file system to its end and returns its entries. The tar is not trusted.
+ * @throws PipelineError if an entry is outside the root, is repeated, or cannot be written into an image
  */
 export async function indexTar(tar: Readable, signal: AbortSignal): Promise<TarIndex> {
   const index = new Map<string, Entry>();
   const reader = extract();
-  // The reader and the entry at hand both say what the pipeline is told as well.
+  // The reader and the current entry emit the error that `pipeline` rejects with.
   reader.on("error", () => {});
   reader.on("entry", (header, stream, next) => {
     stream.on("error", () => {});
@@ -77,18 +80,21 @@ function add(
   const path = checkPath(header.name);
   if (path === "") return;
   if (path.includes("\ufffd")) throw hostile(path, "has a name that is not UTF-8");
-  if (index.has(path)) throw hostile(path, "comes twice");
+  if (index.has(path)) throw hostile(path, "is in the tar twice");
   checkParent(index, path);
   const pax = (header.pax ?? {}) as Record<string, string>;
-  // An owner too large for the header's field is in a pax record, beside a field that means nothing.
+  // An owner that is too large for the header's field is in a pax record; the field is then not valid.
   const uid = Number(pax.uid ?? header.uid ?? 0);
   const gid = Number(pax.gid ?? header.gid ?? 0);
   if (![uid, gid].every((id) => Number.isInteger(id) && id >= 0 && id <= LARGEST_ID)) {
-    throw hostile(path, `has owner ${uid}:${gid}, which no image needs`);
+    throw hostile(path, `has owner ${uid}:${gid}, which is not a valid owner (0 to ${LARGEST_ID})`);
   }
   const capability = pax[CAPABILITY];
   if (capability?.includes("\ufffd")) {
-    throw hostile(path, "has a security.capability that cannot be carried over (its bytes are not UTF-8)");
+    throw hostile(
+      path,
+      "has a security.capability that cannot be copied into an image (its bytes are not UTF-8)",
+    );
   }
   const common = {
     path,
@@ -126,31 +132,31 @@ function add(
       });
       return;
     default:
-      throw hostile(path, `is of a type (${header.type}) that a root file system does not have`);
+      throw hostile(path, `has a type (${header.type}) that is not allowed in a root file system`);
   }
 }
 
-/** The path relative to the root. @throws PipelineError when it would leave the root */
+/** The path relative to the root. @throws PipelineError if it is outside the root */
 function checkPath(name: string): string {
   if (name.includes("\0") || posix.isAbsolute(name) || name.split("/").includes("..")) {
-    throw hostile(name, "would leave the root of the file system");
+    throw hostile(name, "is outside the root of the file system");
   }
   const path = posix.normalize(name).replace(/\/$/, "");
   return path === "." ? "" : path;
 }
 
-/** An entry below a link would be written to wherever the link points. */
+/** Refuses an entry below a symlink, because it would be written to the symlink's target. */
 function checkParent(index: TarIndex, path: string): void {
   const parent = posix.dirname(path);
   if (parent !== "." && index.get(parent)?.type !== "directory") {
-    throw hostile(path, `comes before its directory, or below something that is none (${parent})`);
+    throw hostile(path, `comes before its directory, or is below a path that is not a directory (${parent})`);
   }
 }
 
 function linked(index: TarIndex, path: string, linkname: string): Entry {
   const target = index.get(posix.normalize(linkname));
   if (target?.type !== "file") {
-    throw hostile(path, `is a hard link to "${linkname}", which is no file that came before it`);
+    throw hostile(path, `is a hard link to "${linkname}", which is not an earlier file of the tar`);
   }
   return target;
 }

@@ -7,13 +7,13 @@ import { kernel } from "./kernel/index.ts";
 import { preset } from "./preset/index.ts";
 import type { HandedOver, Handover, Steps } from "./steps.ts";
 
-/** How each kind of cell is made. What is known of kinds without making any is in `schema/kinds/`. */
+/** The steps that make the cells of each kind. What other code needs to know about kinds is in `schema/kinds/`. */
 export const STEPS: { readonly [K in KindName]: Steps<CellOf<K>> } = { kernel, base, preset };
 
-/** How a cell is made. */
+/** The steps that make a cell. */
 export const stepsOf = (cell: Cell): Steps => STEPS[cell.kind] as Steps;
 
-/** What cells need of others, made in a workshop: each once, also when nothing is cached. */
+/** Makes what cells need from other cells. Within one handover, each is made only once, also with --no-cache. */
 export function handoverOf(workshop: Workshop): Handover {
   const made = new Map<string, HandedOver[keyof HandedOver]>();
   const ensure: Handover["ensure"] = async (cell) => {
@@ -26,8 +26,8 @@ export function handoverOf(workshop: Workshop): Handover {
     const other = workshop.cells.cells.find((each) => each.id === id);
     if (other) return await ensure(other as CellOf<typeof kind>);
     throw new PipelineError(
-      `there is no cell ${id ?? `of the kind ${kind}`} for ${cell.id} in ${CELLS_PATH}: declare it in ` +
-        "pipeline/images.ts, and run `npx smolvm-images synth`",
+      `${cell.id} needs the cell ${id ?? `of the kind ${kind}`}, which is not in ${CELLS_PATH}`,
+      { code: "unknown-name", fix: "declare it in images.ts, then run `npx smolvm-images synth`" },
     );
   };
   return { ensure, below: below as Handover["below"] };

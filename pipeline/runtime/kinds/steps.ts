@@ -5,63 +5,63 @@ import type { Workshop } from "../workshop.ts";
 import type { Base } from "./base/container.ts";
 import type { BootKernel } from "./kernel/cache.ts";
 
-/** What cells hand to the cells of other kinds, by their own kind. */
+/** What the cells of a kind make for cells of other kinds. */
 export interface HandedOver {
   readonly kernel: BootKernel;
   readonly base: Base;
 }
 
-/** Gives cells what they need of others: it is made once, or taken from a cache, and shared. */
+/** Provides what cells need from other cells. Each is made once, or taken from a cache, and shared. */
 export interface Handover {
-  /** What a cell hands on. */
+  /** What `cell` makes for other cells. @throws PipelineError if it cannot be made */
   ensure<C extends CellOf<keyof HandedOver>>(cell: C): Promise<HandedOver[C["kind"]]>;
-  /** What the cell of a kind that `cell` leans on hands on. @throws PipelineError where there is no such cell */
+  /** What `cell` needs from the cell of kind `kind` that it depends on. @throws PipelineError if there is no such cell */
   below<K extends keyof HandedOver>(cell: Cell, kind: K): Promise<HandedOver[K]>;
 }
 
-/** What the build stage has made. */
+/** The result of the build stage. */
 interface Built {
-  /** What was not as declared. */
+  /** What differs from the declaration. */
   readonly overrides: readonly string[];
 }
 
-/** How a cell is proven, once what that takes is at hand. */
+/** The verify stage of a cell, when everything that it needs is ready. */
 interface Proof<B extends Built> {
-  /** Whether it can prove more than the facts that are staged already say. */
-  bringsMore(staged: readonly Facts[]): boolean;
-  /** Boots what was built, and hands the assets with their facts to the store. @throws PipelineError */
+  /** Whether it can prove more than the staged facts record. */
+  provesMore(staged: readonly Facts[]): boolean;
+  /** Boots what was built, and stages the assets with their facts. @throws PipelineError if a boot fails */
   prove(built: B): Promise<readonly Facts[]>;
 }
 
-/** What two builds of a cell have made, to be compared. */
+/** The comparison of two builds of a cell. */
 export interface Twice {
-  /** The sha256 of each file, as each of the builds made it. */
+  /** By file name: the sha256 in the first and in the second build. */
   readonly files: Readonly<Record<string, readonly [string, string]>>;
-  /** What differs inside, path by path. */
+  /** The differences inside the image, one line per path. */
   readonly differences: readonly string[];
-  /** What diffoscope says of the first of them, where it is installed. */
+  /** diffoscope's report on the first of them, if it is installed. */
   readonly diffoscope?: string;
 }
 
-/** How the cells of a kind are built, proven, reproduced and handed on. */
+/** The steps that make the cells of a kind. */
 export interface Steps<C extends Cell = Cell, B extends Built = Built> {
-  /** What the user has asked for that changes the bytes of a cell; sorted. */
+  /** The user's options that change the bytes of a cell, sorted. */
   overrides(workshop: Workshop, cell: C): readonly string[];
-  /** Builds it, or finds what was built from the same inputs. @throws PipelineError */
+  /** Builds a cell, or finds what was built from the same inputs. @throws PipelineError if the build fails */
   build(workshop: Workshop, cell: C, handover: Handover): Promise<B>;
-  /** What an earlier build stage has left. @throws PipelineError where there is nothing */
+  /** The result of an earlier build stage. @throws PipelineError if there is none */
   built(workshop: Workshop, cell: C): Promise<B>;
   /**
-   * Makes sure of what the proof takes, before minutes go into building.
-   * @param again whether it is booted even if it has been proven
-   * @throws PipelineError
+   * Prepares what the verify stage needs. It is called before the build, because a build takes minutes.
+   * @param again whether to boot the cell even if it is proven
+   * @throws PipelineError if something that is needed cannot be made
    */
   prepare(workshop: Workshop, cell: C, handover: Handover, again: boolean): Promise<Proof<B>>;
   /**
-   * Builds a cell twice, from nothing but what was downloaded. @throws PipelineError
-   * @param handoverOf gives what cells need of others, made in a workshop
+   * Builds a cell twice, without any cache except downloads. @throws PipelineError if a build fails
+   * @param handoverOf provides what cells need from other cells
    */
   reproduce(workshop: Workshop, cell: C, handoverOf: (workshop: Workshop) => Handover): Promise<Twice>;
-  /** What other cells need of this one. @default nothing */
+  /** Makes what other cells need from this one. @default other cells need nothing from it */
   handOver?(workshop: Workshop, cell: C): Promise<HandedOver[keyof HandedOver]>;
 }

@@ -15,26 +15,26 @@ import type { Base } from "../kinds/base/container.ts";
 import { cellDirectory, inWorkDirectory, notBuilt, type Workshop } from "../workshop.ts";
 import { IMAGE, makeRootfs } from "./image.ts";
 
-/** What the build stage leaves for the verify stage, in `out/images/<id>/build.json`. */
+/** `out/images/<id>/build.json`: the facts that the build stage passes to the verify stage. */
 export const BuildFacts = RootfsFacts.omit({ boot: true });
 export type BuildFacts = z.infer<typeof BuildFacts>;
 
 export const SBOM = "sbom.cdx.json";
 export const BUILD_FACTS = "build.json";
 
-/** What a root file system is made from. */
+/** The container image that a root file system is made from. */
 export interface Layer {
-  /** The container image with its files. */
+  /** The name of the container image. */
   readonly image: string;
-  /** The base that it is, or that is below it. */
+  /** The base itself, or the base of the preset. */
   readonly base: Base;
-  /** Paths that come first, in this order: those of the base below it. */
+  /** The paths that come first in the image, in this order: those of a preset's base. Empty for a base. */
   readonly order: readonly string[];
-  /** Whether the versions of its packages are those that were recorded, where no archive keeps its old days (apk). */
+  /** Whether the versions of its apk packages must be those of the recorded listing. */
   readonly recorded: boolean;
 }
 
-/** container image -> tar -> ext4 -> zst, into `out/images/<id>/`. @throws PipelineError */
+/** container image -> tar -> ext4 -> zst, into `out/images/<id>/`. @throws PipelineError if a step fails */
 export async function buildRootfs(
   workshop: Workshop,
   cell: BaseCell | PresetCell,
@@ -45,7 +45,7 @@ export async function buildRootfs(
     await writeFile(join(directory, BUILD_FACTS), JSON.stringify(facts));
     const target = cellDirectory(workshop, cell);
     await mkdir(target, { recursive: true });
-    // Without its facts nothing of an earlier build counts; what else is there is left alone.
+    // The facts are removed first and written last, so that an incomplete result never counts as built.
     await rm(join(target, BUILD_FACTS), { force: true });
     for (const name of [IMAGE, `${IMAGE}.zst`, SBOM, BUILD_FACTS])
       await rename(join(directory, name), join(target, name));
@@ -53,7 +53,7 @@ export async function buildRootfs(
   });
 }
 
-/** What an earlier build stage left. @throws PipelineError when there is nothing, or something else */
+/** The facts of an earlier build stage. @throws PipelineError if there are none, or they are not valid */
 export async function readBuildFacts(workshop: Workshop, cell: BaseCell | PresetCell): Promise<BuildFacts> {
   const found = await readRecord(join(cellDirectory(workshop, cell), BUILD_FACTS), BuildFacts);
   if (found) return found;

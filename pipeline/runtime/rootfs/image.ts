@@ -6,17 +6,17 @@ import type { BaseCell, PresetCell } from "../../schema/cells.ts";
 import type { Workshop } from "../workshop.ts";
 import type { Layer } from "./build.ts";
 
-/** The name of the ext4 image in a cell's directory. */
+/** The file name of the ext4 image in a cell's directory. */
 export const IMAGE = "rootfs.ext4";
 
-/** The command that proves a root file system, beside a login; null where there is none. */
+/** The command that checks a preset in the booted image; null for a base. */
 export const checkOf = (cell: BaseCell | PresetCell): PresetCell["check"] | null =>
   "check" in cell ? cell.check : null;
 
 /**
- * container image -> tar, normalised and audited -> `rootfs.ext4` in `directory`. Returns what is in it; `look`
- * is given the root file system while its bytes are at hand.
- * @throws PipelineError with what the audit found
+ * container image -> tar, normalised and audited -> `rootfs.ext4` in `directory`. Returns its contents.
+ * @param look called with the root file system. @default none
+ * @throws PipelineError with the audit's findings
  */
 export async function makeRootfs(
   workshop: Workshop,

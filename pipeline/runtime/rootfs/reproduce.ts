@@ -13,13 +13,13 @@ import type { Layer } from "./build.ts";
 import { IMAGE, makeRootfs } from "./image.ts";
 
 interface Made {
-  /** The container image. */
+  /** The name of the container image. */
   readonly image: string;
   readonly sha256: string;
   readonly paths: Fingerprints;
 }
 
-/** Makes a root file system twice. `layerOf` builds its container image, and that of a base below it, anew each time. */
+/** Makes a root file system twice. Each time, `layerOf` rebuilds its container image, and that of its base. */
 export async function reproduceRootfs(
   workshop: Workshop,
   cell: BaseCell | PresetCell,
@@ -28,7 +28,7 @@ export async function reproduceRootfs(
   const anew = { ...workshop, options: { ...workshop.options, noCache: true } };
   const make = async () => await makeOnce(anew, cell, await layerOf(anew));
   const first = await make();
-  // The second build takes the name of the first.
+  // The second build gets the same name, so the first one needs another.
   const kept = `smolvm/repro:${process.pid}`;
   await workshop.docker.getImage(first.image).tag({ repo: "smolvm/repro", tag: String(process.pid) });
   try {

@@ -6,7 +6,7 @@ import { type BuildFacts, buildRootfs, type Layer, readBuildFacts } from "./buil
 import { reproduceRootfs } from "./reproduce.ts";
 import { verifyRootfs } from "./verify.ts";
 
-/** The steps of a kind whose cells are root file systems: `layerOf` makes the container image of one. */
+/** The steps of a kind whose cells are root file systems. `layerOf` builds the container image of a cell. */
 export const rootfsSteps = <C extends BaseCell | PresetCell>(
   layerOf: (workshop: Workshop, cell: C, handover: Handover) => Promise<Layer>,
 ): Steps<C, BuildFacts> => ({
@@ -15,7 +15,7 @@ export const rootfsSteps = <C extends BaseCell | PresetCell>(
     await buildRootfs(workshop, cell, await layerOf(workshop, cell, handover)),
   built: readBuildFacts,
   prepare: async (workshop, cell, handover) => ({
-    bringsMore: () => true,
+    provesMore: () => true,
     prove: async (built) => [await verifyRootfs(workshop, cell, built, handover)],
   }),
   reproduce: (workshop, cell, handoverOf) =>

@@ -8,7 +8,10 @@ import { cellDirectory, type Workshop } from "../workshop.ts";
 import { BUILD_FACTS, type BuildFacts, SBOM } from "./build.ts";
 import { checkOf, IMAGE } from "./image.ts";
 
-/** Boots what the build stage left, and hands the asset with its facts to the store. @throws PipelineError */
+/**
+ * Boots the image of the build stage, and stages the asset with its facts. @throws PipelineError if the boot or the
+ * check fails
+ */
 export async function verifyRootfs(
   workshop: Workshop,
   cell: BaseCell | PresetCell,
@@ -34,7 +37,7 @@ export async function verifyRootfs(
   );
   const facts: RootfsFacts = { ...built, boot: { ...boot, kernel_sha256: sha256 } };
   const sbom = await readFile(join(directory, SBOM), "utf8");
-  await workshop.store.put(join(directory, `${IMAGE}.zst`), facts, sbom);
+  await workshop.staging.put(join(directory, `${IMAGE}.zst`), facts, sbom);
   await Promise.all([IMAGE, SBOM, BUILD_FACTS].map((name) => rm(join(directory, name), { force: true })));
   return facts;
 }

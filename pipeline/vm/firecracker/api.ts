@@ -5,27 +5,30 @@ import { PipelineError } from "../../util/error.ts";
 export interface FirecrackerOptions {
   readonly arch: Arch;
   readonly kernel: string;
-  /** The root file system's image; it is written to. */
+  /** The image of the root file system. The guest writes to it. */
   readonly disk: string;
   readonly memoryMib: number;
   readonly cpus: number;
-  /** Appended to what every machine boots with. */
+  /** Kernel parameters, appended to those that every machine has. */
   readonly cmdline: readonly string[];
-  /** The host's end of the machine's network: a tap device that is up, with the address HOST_IP. */
+  /** The tap device of the machine's network. It must be up and have the address HOST_IP. */
   readonly tap: string;
   readonly consoleLog: string;
-  /** Where its API socket is made. */
+  /** The directory for Firecracker's API socket. */
   readonly directory: string;
 }
 
-/** The two ends of a machine's network, as Firecracker's own guide has them. */
+/** The addresses of the host and the guest on the machine's network, as in Firecracker's guide. */
 const HOST_IP = "172.16.0.1";
 export const GUEST_IP = "172.16.0.2";
 
-/** Firecracker's own arguments, and `/init`. */
+/** The kernel parameters of Firecracker's guide, and `init=/init`. */
 export const BOOT_ARGS = "console=ttyS0 reboot=k panic=1 pci=off root=/dev/vda rw init=/init";
 
-/** The boot arguments of Firecracker's guide for an arch (docs/rootfs-and-kernel-setup.md), and what `/init` reads. */
+/**
+ * The kernel's command line: the parameters of Firecracker's guide for an arch (its docs/rootfs-and-kernel-setup.md),
+ * the network and `cmdline`.
+ */
 function bootArgs({ arch, cmdline }: Pick<FirecrackerOptions, "arch" | "cmdline">): string {
   return [
     ...(arch === "arm64" ? ["keep_bootcon"] : []),
@@ -35,10 +38,13 @@ function bootArgs({ arch, cmdline }: Pick<FirecrackerOptions, "arch" | "cmdline"
   ].join(" ");
 }
 
-/** One call of Firecracker's API: a method, a path, and what is sent. */
+/** One request to Firecracker's API: method, path and body. */
 type Call = readonly ["PUT", string, object];
 
-/** What makes a machine and starts it, in order: https://github.com/firecracker-microvm/firecracker/blob/main/docs/getting-started.md */
+/**
+ * The requests that configure and start a machine, in order:
+ * https://github.com/firecracker-microvm/firecracker/blob/main/docs/getting-started.md
+ */
 function calls(options: FirecrackerOptions): Call[] {
   return [
     ["PUT", "/boot-source", { kernel_image_path: options.kernel, boot_args: bootArgs(options) }],
@@ -54,12 +60,17 @@ function calls(options: FirecrackerOptions): Call[] {
   ];
 }
 
-/** Tells a Firecracker that listens on `socket` what to start. @throws PipelineError with what it refuses */
+/**
+ * Configures and starts the machine of the Firecracker process that listens on `socket`. @throws PipelineError if it
+ * refuses a request
+ */
 export async function configure(socket: string, options: FirecrackerOptions): Promise<void> {
   for (const [method, path, body] of calls(options)) {
     const { status, text } = await send(socket, method, path, body);
     if (status < 300) continue;
-    throw new PipelineError(`Firecracker refuses ${path}: ${faultOf(text)}`, { code: "boot-failed" });
+    throw new PipelineError(`Firecracker refuses the request ${path}: ${faultOf(text)}`, {
+      code: "boot-failed",
+    });
   }
 }
 
@@ -67,7 +78,7 @@ const faultOf = (text: string): string => {
   try {
     return String(JSON.parse(text).fault_message);
   } catch {
-    return text.trim() || "it said nothing";
+    return text.trim() || "no message";
   }
 };
 

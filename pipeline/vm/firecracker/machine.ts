@@ -10,16 +10,16 @@ import { configure, type FirecrackerOptions, GUEST_IP } from "./api.ts";
 const POLL_MS = 10;
 const SSH_PORT = 22;
 
-/** A machine that Firecracker runs. It outlives this process unless it is destroyed. */
+/** A machine that Firecracker runs. It keeps running when this process ends, unless it is destroyed. */
 export class FirecrackerMachine implements Machine {
   readonly console: Console;
   readonly exited: Promise<number | null>;
   readonly address = { host: GUEST_IP, port: SSH_PORT };
-  /** Firecracker ends when it cannot run the guest. */
+  /** Never resolves: Firecracker's process ends when it cannot run the guest, so `exited` resolves. */
   readonly failed = new Promise<string>(() => {});
   readonly #child: ChildProcess;
 
-  /** @throws PipelineError when it is missing, ends at once or refuses something */
+  /** @throws GuestNotRun if Firecracker ends at once; PipelineError if it is not installed, or refuses an option */
   static async start(options: FirecrackerOptions, signal: AbortSignal): Promise<FirecrackerMachine> {
     const socket = join(options.directory, "firecracker.socket");
     const log = openSync(options.consoleLog, "w");
@@ -50,7 +50,10 @@ export class FirecrackerMachine implements Machine {
           ...{ code: "program-missing", fix: "install it, or use --vmm qemu" },
         });
       }
-      if (!running) throw new GuestNotRun("Firecracker ended at once", { details: machine.console.tail(5) });
+      if (!running)
+        throw new GuestNotRun("Firecracker ended as soon as it was started", {
+          details: machine.console.tail(5),
+        });
       await configure(socket, options);
       return machine;
     } catch (error) {

@@ -3,13 +3,16 @@ import { attempt, type login, runCommand } from "../ssh.ts";
 
 type Client = Awaited<ReturnType<typeof login>>;
 
-/** What a guest without a user's doing has running, beside the shell that is asked. */
+/** The processes of a guest that has just booted. (The audit's own shell is not counted.) */
 const PROCESSES = new Set(["init", "sshd", "sshd-session", "sshd-auth"]);
 const SSH_PORT = 22;
-/** What images were once published with, and nothing at all. */
+/** The passwords that the audit tries: the one of older published images, and the empty one. */
 const PASSWORDS = ["smolvm", ""];
 
-/** The tables of sockets; and every process that is not a thread of the kernel's (those have no command line). */
+/**
+ * Scripts that print the guest's socket tables, and the names of all processes except kernel threads (those have no
+ * command line).
+ */
 const SOCKETS =
   'for t in tcp tcp6 udp udp6; do while read -r line; do echo "$t $line"; done </proc/net/$t; done 2>/dev/null';
 const RUNNING =
@@ -19,7 +22,7 @@ const RUNNING =
 /** What each finding of a booted guest's audit means, by its id. Ids are part of the interface (`docs/errors.md`). */
 export const GUEST_FINDINGS = {
   "open-port": "Something other than SSH listens on the guest's network.",
-  "extra-process": "A process runs that is not part of a guest without a user's doing.",
+  "extra-process": "A process runs that a guest should not have when it has just booted.",
   "password-login": "Root can log in without a key.",
 } as const satisfies Readonly<Record<string, string>>;
 
@@ -29,17 +32,17 @@ type GuestFindingId = keyof typeof GUEST_FINDINGS;
 const line = (id: GuestFindingId, what: string) => `${what} [${id}]`;
 
 /**
- * Looks at a booted guest as an attacker on its network and as its owner: only SSH listens, no password opens
- * it, and nothing runs that was not put there. @throws PipelineError with all that is wrong
+ * Checks a booted guest: only SSH may listen on its network, root must not be able to log in without a key, and only
+ * the expected processes may run. @throws PipelineError with all findings
  */
 export async function auditGuest(client: Client, port: number, signal: AbortSignal): Promise<void> {
-  const said = async (script: string) =>
+  const outputOf = async (script: string) =>
     (await runCommand(client, ["sh", "-c", script], signal)).output.split("\n").filter((line) => line);
   const findings = [
-    ...listening(await said(SOCKETS))
+    ...listening(await outputOf(SOCKETS))
       .filter((each) => each !== `tcp port ${SSH_PORT}`)
       .map((each) => line("open-port", `something listens on ${each}`)),
-    ...(await said(RUNNING))
+    ...(await outputOf(RUNNING))
       .filter((name) => !PROCESSES.has(name))
       .map((name) => line("extra-process", `a process "${name}" runs`)),
     ...(await passwordsThatWork(port, signal)),
@@ -52,7 +55,10 @@ export async function auditGuest(client: Client, port: number, signal: AbortSign
   });
 }
 
-/** `tcp port 22`, from lines of /proc/net: `tcp 0: 00000000:0016 00000000:0000 0A …` (0A: listening; udp always is). */
+/**
+ * The ports that listen, such as `tcp port 22`, from lines of /proc/net: `tcp 0: 00000000:0016 00000000:0000 0A …`
+ * (state 0A: listening; udp sockets always count).
+ */
 export function listening(lines: readonly string[]): string[] {
   return lines.flatMap((line) => {
     const [, protocol, port, state] =
@@ -62,7 +68,7 @@ export function listening(lines: readonly string[]): string[] {
   });
 }
 
-/** One connection tries them all, as far as the server lets it. */
+/** Tries to log in with each of PASSWORDS and with none, in one connection. Returns a finding if that works. */
 async function passwordsThatWork(port: number, signal: AbortSignal): Promise<string[]> {
   const username = "root";
   const authHandler = [
@@ -77,6 +83,6 @@ async function passwordsThatWork(port: number, signal: AbortSignal): Promise<str
   }
   const passwords = PASSWORDS.map((each) => `"${each}"`).join(", ");
   return [
-    line("password-login", `root is let in without a key, with no password or with one of: ${passwords}`),
+    line("password-login", `root can log in without a key: with no password or with one of ${passwords}`),
   ];
 }

@@ -11,10 +11,10 @@ export interface ProbeOptions {
   readonly arch: Arch;
   readonly bus: Bus;
   readonly kernel: string;
-  /** An initramfs whose PID 1 says `SMOLVM_PROBE <version>` and powers off. */
+  /** An initramfs whose PID 1 prints `SMOLVM_PROBE <version>` and powers off. */
   readonly initrd: string;
   readonly consoleLog: string;
-  /** @default what works here, or SMOLVM_ACCEL */
+  /** @default SMOLVM_ACCEL, or else what works on this machine */
   readonly accel?: Accel | undefined;
 }
 
@@ -24,10 +24,10 @@ export interface Probed {
   readonly init_uptime_s: number;
 }
 
-/** From start to power off, ms: a probe takes about a second under emulation. */
+/** How long a probe may take until PID 1 runs, and again until power off, ms. It takes about one second under emulation. */
 const TIMEOUT_MS = 120_000;
 
-/** Boots a kernel up to a PID 1 that says so and powers off. @throws PipelineError with the console's end */
+/** Boots a kernel with an initramfs that prints a line and powers off. @throws PipelineError with the console's last lines */
 export async function probeKernel(options: ProbeOptions, run: Run): Promise<Probed> {
   return await withAccelerator(options, run, (accel) => probeOnce(options, accel, run));
 }
@@ -35,7 +35,7 @@ export async function probeKernel(options: ProbeOptions, run: Run): Promise<Prob
 async function probeOnce(options: ProbeOptions, accel: Accel, run: Run): Promise<Probed> {
   const machine = await QemuMachine.start({ ...options, accel, network: false, cmdline: [] }, run.signal);
   const watching = watch(machine, {
-    deadline: { ms: TIMEOUT_MS, message: "the kernel did not reach its PID 1" },
+    deadline: { ms: TIMEOUT_MS, message: `the kernel did not start its PID 1 within ${TIMEOUT_MS / 1000} s` },
     silenceMs: accel === "kvm" ? SILENCE_MS : undefined,
     signal: run.signal,
   });
@@ -43,10 +43,13 @@ async function probeOnce(options: ProbeOptions, accel: Accel, run: Run): Promise
     await machine.console.waitFor(/SMOLVM_PROBE Linux version/, watching.signal);
     watching.disarm();
     if (!(await endsWithin(machine, TIMEOUT_MS))) {
-      throw new PipelineError(`PID 1 ran, but the machine was not off after ${TIMEOUT_MS / 1000} s`, {
-        code: "power-off-failed",
-        details: consoleTail(machine),
-      });
+      throw new PipelineError(
+        `the kernel started its PID 1, but the machine did not power off within ${TIMEOUT_MS / 1000} s`,
+        {
+          code: "power-off-failed",
+          details: consoleTail(machine),
+        },
+      );
     }
     return { vmm: "qemu", accel, init_uptime_s: machine.console.stageUptime("init")! };
   } finally {

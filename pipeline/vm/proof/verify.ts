@@ -19,22 +19,22 @@ export interface VerifyOptions {
   readonly arch: Arch;
   readonly disk: string;
   readonly kernel: Kernel;
-  /** Where the machine's devices sit. @default pci */
+  /** The bus of the machine's devices. @default pci */
   readonly bus?: Bus;
   /** The preset's own check; null for a base. */
   readonly check: { readonly command: readonly string[]; readonly expect: string | null } | null;
   readonly consoleLog: string;
-  /** @default what works here, or SMOLVM_ACCEL */
+  /** @default SMOLVM_ACCEL, or else what works on this machine */
   readonly accel?: Accel | undefined;
-  /** How long the guest has until its SSH login, and the check until it ends, ms. @default LOGIN_MS, by accelerator */
+  /** The time limit for the SSH login, and again for the check, ms. @default LOGIN_MS, by accelerator */
   readonly timeoutMs?: number | undefined;
 }
 
 export type Verified = Omit<BootFacts, "kernel_sha256">;
 
 /**
- * Boots an image as its users do, logs in with a fresh key, runs the preset's check and powers off.
- * @throws PipelineError with the console's last lines
+ * Boots an image as its users do, logs in with a new key, runs the preset's check, audits the guest and powers off.
+ * @throws PipelineError with the console's last lines, the check's output or the audit's findings
  */
 export async function verifyBoot(options: VerifyOptions, run: Run): Promise<Verified> {
   return await withAccelerator(options, run, (accel) => bootOnce(options, accel, run));
@@ -47,7 +47,7 @@ async function bootOnce(options: VerifyOptions, accel: Accel, run: Run): Promise
   const start = (signal: AbortSignal) =>
     QemuMachine.start({ ...options.kernel, arch, accel, bus, disk, cmdline, consoleLog }, signal);
   const session = await openSession(
-    { accel, start, timeoutMs, hint: "--boot-timeout gives it longer" },
+    { accel, start, timeoutMs, hint: "--boot-timeout sets a longer limit" },
     key,
     run,
   );
@@ -55,10 +55,13 @@ async function bootOnce(options: VerifyOptions, accel: Accel, run: Run): Promise
   try {
     const [init, ready] = ["init", "ready"].map((stage) => machine.console.stageUptime(stage));
     if (init === undefined || ready === undefined) {
-      throw new PipelineError("SSH login works, but the console has no mark of init or ready", {
-        code: "boot-failed",
-        details: consoleTail(machine),
-      });
+      throw new PipelineError(
+        "SSH login works, but /init has not printed its marks `init` and `ready` on the console",
+        {
+          code: "boot-failed",
+          details: consoleTail(machine),
+        },
+      );
     }
     const check = options.check && (await runCheck(session, options.check, timeoutMs));
     await auditGuest(client, machine.address!.port, session.signal);
@@ -91,18 +94,18 @@ async function runCheck(
       { code: "check-failed", details: consoleTail(machine) },
     );
   });
-  const said = output.trim();
+  const printed = output.trim();
   if (exitCode !== 0) {
     throw new PipelineError(
       `\`${command.join(" ")}\` failed in the booted image with exit code ${exitCode}`,
-      { code: "check-failed", details: said.split("\n").map((line) => `  ${line}`) },
+      { code: "check-failed", details: printed.split("\n").map((line) => `  ${line}`) },
     );
   }
-  if (check.expect !== null && !said.includes(check.expect)) {
+  if (check.expect !== null && !printed.includes(check.expect)) {
     throw new PipelineError(
-      `\`${command.join(" ")}\` printed "${said}", but the lockfile's version is ${check.expect}`,
+      `\`${command.join(" ")}\` printed "${printed}", but the version in the lockfile is ${check.expect}`,
       { code: "check-failed" },
     );
   }
-  return { command, output: said };
+  return { command, output: printed };
 }

@@ -5,17 +5,17 @@ import { errorCode } from "../../util/error.ts";
 import type { Address } from "../machine.ts";
 import { Qmp, type QmpEvent } from "./qmp.ts";
 
-/** States in which QEMU runs on and the guest never will: RunState in QEMU's protocol. */
-const OWN_REASONS = ["internal-error", "guest-panicked", "io-error"];
+/** States in which QEMU has stopped the guest because of an error (RunState in QEMU's protocol). The guest never continues. */
+const FAILED_STATES = ["internal-error", "guest-panicked", "io-error"];
 const POLL_MS = 20;
 
-/** QEMU's control socket in a machine's directory, and what QEMU says beside it. */
+/** QEMU's control socket and log in a machine's directory. */
 export class QemuControl {
   static readonly socket = (directory: string) => join(directory, "qmp");
   static readonly log = (directory: string) => join(directory, "qemu.log");
 
-  /** What QEMU has printed, by lines. */
-  static said(directory: string): string[] {
+  /** The lines of QEMU's log that are not empty. */
+  static logLines(directory: string): string[] {
     try {
       const text = readFileSync(QemuControl.log(directory), "utf8");
       return text.split("\n").filter((line) => line.trim());
@@ -24,23 +24,23 @@ export class QemuControl {
     }
   }
 
-  /** Connects to a QEMU that runs. Rejects with the system's error where none listens. */
+  /** Connects to a running QEMU. Rejects with the system's error if no QEMU listens. */
   static async open(directory: string): Promise<QemuControl> {
     const events: QmpEvent[] = [];
-    let hear = (event: QmpEvent): void => {
+    let onEvent = (event: QmpEvent): void => {
       events.push(event);
     };
-    const qmp = await Qmp.open(QemuControl.socket(directory), (event) => hear(event));
+    const qmp = await Qmp.open(QemuControl.socket(directory), (event) => onEvent(event));
     const control = new QemuControl(qmp, directory);
-    hear = (event) => control.#hear(event);
-    for (const event of events) hear(event);
-    // It may have stopped the guest before anybody listened.
-    control.#look();
+    onEvent = (event) => control.#handle(event);
+    for (const event of events) onEvent(event);
+    // QEMU may have stopped the guest before this connection was made.
+    control.#checkState();
     return control;
   }
 
-  /** The same as soon as QEMU has made its socket; rejects when QEMU has ended instead. */
-  static async openOnceThere(
+  /** Waits until QEMU has made its socket, and connects. Rejects if QEMU ends first. */
+  static async openWhenReady(
     directory: string,
     exited: Promise<unknown>,
     running: () => boolean,
@@ -59,12 +59,12 @@ export class QemuControl {
     throw new Error("QEMU ended");
   }
 
-  /** Resolves, in QEMU's own words, when QEMU has stopped the guest for a reason of its own. */
+  /** Resolves with QEMU's message when QEMU has stopped the guest because of an error. */
   readonly failed: Promise<string>;
   readonly #qmp: Qmp;
   readonly #directory: string;
-  #fail: (words: string) => void = () => {};
-  /** Why a disk could not be read or written: `No space left on device`. */
+  #fail: (message: string) => void = () => {};
+  /** Why a disk could not be read or written, such as `No space left on device`. */
   #diskReason: string | undefined;
 
   private constructor(qmp: Qmp, directory: string) {
@@ -75,7 +75,7 @@ export class QemuControl {
     });
   }
 
-  /** Where loopback leads to the guest's SSH. */
+  /** The loopback address that QEMU forwards to the guest's SSH server. */
   async address(): Promise<Address> {
     return { host: "127.0.0.1", port: forwardedPort(await this.#qmp.monitor("info usernet")) };
   }
@@ -84,28 +84,28 @@ export class QemuControl {
     this.#qmp.close();
   }
 
-  #hear({ event, data }: QmpEvent): void {
+  #handle({ event, data }: QmpEvent): void {
     if (event === "BLOCK_IO_ERROR") this.#diskReason = data?.reason;
-    if (event === "STOP") this.#look();
+    if (event === "STOP") this.#checkState();
   }
 
-  /** Asks for the guest's state. A QEMU that ends meanwhile has not stopped its guest. */
-  #look(): void {
+  /** Queries the guest's state. An error is ignored: then QEMU has ended, and has not stopped its guest. */
+  #checkState(): void {
     this.#qmp.execute("query-status").then(
       (answer) => {
         const { status } = answer as { status: string };
-        if (!OWN_REASONS.includes(status)) return;
-        const words = this.#diskReason ?? QemuControl.said(this.#directory).at(0);
-        this.#fail(`QEMU has stopped the guest (${status})${words ? `: ${words.trim()}` : ""}`);
+        if (!FAILED_STATES.includes(status)) return;
+        const message = this.#diskReason ?? QemuControl.logLines(this.#directory).at(0);
+        this.#fail(`QEMU has stopped the guest (${status})${message ? `: ${message.trim()}` : ""}`);
       },
       () => {},
     );
   }
 }
 
-/** The host's port in the table of `info usernet`: `TCP[HOST_FORWARD]  12  127.0.0.1 41234  10.0.2.15  22 …`. */
+/** The host's port in the output of `info usernet`: `TCP[HOST_FORWARD]  12  127.0.0.1 41234  10.0.2.15  22 …`. */
 function forwardedPort(table: string): number {
   const port = /HOST_FORWARD\]\s+\S+\s+\S+\s+(\d+)/.exec(table)?.[1];
-  if (!port) throw new Error(`QEMU forwards no port: ${table}`);
+  if (!port) throw new Error(`QEMU forwards no port to the guest's SSH: ${table}`);
   return Number(port);
 }

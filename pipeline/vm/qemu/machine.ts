@@ -11,20 +11,20 @@ import { endedTooEarly } from "../watch.ts";
 import { type QemuOptions, qemuArguments } from "./arguments.ts";
 import { QemuControl } from "./control.ts";
 
-/** A machine that QEMU runs: its console, the loopback port that leads to its SSH, and its end. */
+/** A machine that QEMU runs. */
 export class QemuMachine implements Machine {
   readonly console: Console;
   readonly failed: Promise<string>;
-  /** Undefined without a network. Its port is one of loopback that leads to the guest's port 22. */
+  /** A loopback port that QEMU forwards to the guest's port 22; undefined without a network. */
   readonly address: Address | undefined;
   readonly exited: Promise<unknown>;
   readonly #child: ChildProcess;
   readonly #control: QemuControl;
-  /** A directory of this machine alone. */
+  /** The machine's temporary directory; undefined for a machine that keeps running when this process ends. */
   readonly #temporary: string | undefined;
 
   /**
-   * Starts QEMU. @throws GuestNotRun when it ends at once, with its last words; PipelineError when it is missing
+   * Starts QEMU. @throws GuestNotRun with QEMU's last line if it ends at once; PipelineError if it is not installed
    */
   static async start(options: QemuOptions, signal: AbortSignal): Promise<QemuMachine> {
     const temporary = options.outlives === undefined && (await mkdtemp(join(tmpdir(), "smolvm-vm-")));
@@ -46,23 +46,23 @@ export class QemuMachine implements Machine {
       });
       child.once("close", resolve);
     });
-    const heard = child.stdout
+    const console = child.stdout
       ? new Console(child.stdout, createWriteStream(options.consoleLog))
       : new Console(follow(options.consoleLog, exited));
     try {
       const running = () => !failure && child.exitCode === null && child.signalCode === null;
-      const control = await QemuControl.openOnceThere(directory, exited, running, signal);
+      const control = await QemuControl.openWhenReady(directory, exited, running, signal);
       const address = options.network === false ? undefined : await control.address();
-      return new QemuMachine(child, heard, control, address, exited, temporary || undefined);
+      return new QemuMachine(child, console, control, address, exited, temporary || undefined);
     } catch {
       child.kill("SIGKILL");
       await exited;
-      await heard.ended;
-      const said = QemuControl.said(directory).at(-1);
+      await console.ended;
+      const lastLine = QemuControl.logLines(directory).at(-1);
       if (temporary) await rm(temporary, { recursive: true, force: true });
       if (errorCode(failure) === "ENOENT") throw missing(program);
       signal.throwIfAborted();
-      throw endedTooEarly({ console: heard }, `QEMU ended at once: ${said ?? "it said nothing"}`);
+      throw endedTooEarly({ console }, `QEMU ended as soon as it was started: ${lastLine ?? "no message"}`);
     }
   }
 

@@ -3,19 +3,19 @@ import { createInterface } from "node:readline";
 
 const CLOSED = "QEMU closed its control socket";
 
-/** What QEMU reports by itself: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html */
+/** An event that QEMU sends: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html */
 export interface QmpEvent {
   readonly event: string;
   readonly data?: { readonly reason?: string };
 }
 
-/** A connection to QEMU's machine protocol: one command at a time, each answered; and its events. */
+/** A connection to QEMU's machine protocol (QMP). It sends commands, matches the answers in order, and passes on events. */
 export class Qmp {
   readonly #socket: Socket;
   #gone = false;
   readonly #answers: { resolve: (value: unknown) => void; reject: (error: Error) => void }[] = [];
 
-  /** Connects to the socket on which QEMU listens, and negotiates. */
+  /** Connects to QEMU's control socket and negotiates capabilities. */
   static async open(path: string, onEvent: (event: QmpEvent) => void = () => {}): Promise<Qmp> {
     const socket = connect(path);
     await new Promise<void>((resolve, reject) => {
@@ -30,7 +30,7 @@ export class Qmp {
   private constructor(socket: Socket, onEvent: (event: QmpEvent) => void) {
     this.#socket = socket;
     const reader = createInterface({ input: socket });
-    // The socket's own handler hears it as well.
+    // The socket's own handler also gets this error.
     reader.on("error", () => {});
     reader.on("line", (line) => {
       const message = JSON.parse(line) as { return?: unknown; error?: { desc: string } } | QmpEvent;
@@ -46,6 +46,7 @@ export class Qmp {
     socket.on("close", gone);
   }
 
+  /** Sends a command and resolves with its answer. */
   execute(command: string, args?: object): Promise<unknown> {
     if (this.#gone) return Promise.reject(new Error(CLOSED));
     return new Promise((resolve, reject) => {
@@ -54,7 +55,7 @@ export class Qmp {
     });
   }
 
-  /** A command of the human monitor, answered as text. */
+  /** Sends a command of QEMU's human monitor and resolves with the text of its answer. */
   async monitor(command: string): Promise<string> {
     return String(await this.execute("human-monitor-command", { "command-line": command }));
   }

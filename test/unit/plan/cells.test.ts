@@ -101,7 +101,7 @@ describe("reading cells", () => {
     if (text !== undefined) put(text);
     expect(() => readCells(root)).toThrow(PipelineError);
     expect(() => readCells(root)).toThrow(
-      /(there is no out\/cells\.json in .+ first|^out\/cells\.json is not as this version writes it \(.+\): run `npx smolvm-images synth`)$/,
+      /(there is no out\/cells\.json in .+ first, in the directory of .+|^out\/cells\.json is not valid for this version of the program \(.+\): run `npx smolvm-images synth`)$/,
     );
   });
 });

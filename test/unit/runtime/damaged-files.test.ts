@@ -158,17 +158,17 @@ describe("out/cells.json", () => {
     [
       "is not there",
       () => {},
-      /^there is no out\/cells\.json in \S+: run this where the project's package\.json is, or `npx smolvm-images synth` first$/,
+      /^there is no out\/cells\.json in \S+: run `npx smolvm-images synth` first, in the directory of the project's package\.json$/,
     ],
     [
       "is a directory",
       (path) => mkdirSync(path),
-      /^cannot read \S+: it is a directory; run `npx smolvm-images synth`/,
+      /^cannot read \S+ \(it is a directory\): fix that, then run `npx smolvm-images synth`/,
     ],
     [
       "is cut short",
       (path) => writeFileSync(path, "{"),
-      /^out\/cells\.json is not as this version writes it \(it is not JSON: .+\): run/,
+      /^out\/cells\.json is not valid for this version of the program \(it is not JSON: .+\): run/,
     ],
     [
       "has another field",
@@ -196,7 +196,9 @@ describe("a file that the pipeline wrote", () => {
       "(it is a directory): remove it",
     );
     mkdirSync(join(path, "listings/x.json"), { recursive: true });
-    expect(await said(() => readListing(path, "x"))).toContain("is no listing (it is a directory): restore");
+    expect(await said(() => readListing(path, "x"))).toContain(
+      "is not a valid listing (it is a directory): restore",
+    );
   });
 
   it("and is committed names the field that is wrong; where nothing is, there is nothing", async () => {

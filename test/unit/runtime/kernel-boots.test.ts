@@ -66,7 +66,7 @@ async function workshopWith(
     ...{ cells, cache, run: recordedRun(), docker: await connect(), arch: "amd64", tools: "tools" },
     ...{ toolsLive: false, epoch: cells.source_date_epoch },
     options: { root, network: buildNetwork({}, {}), level: 19, noCache: false, secrets: [], ...options },
-    store: new StagingDirectory(join(root, "store")),
+    staging: new StagingDirectory(join(root, "store")),
   };
 }
 
@@ -113,7 +113,7 @@ describe("a kernel, where a base that proves it cannot be reached", () => {
     expect(facts[0]!.inputs).not.toBe(kernel.inputs);
     expect(warningsOf(workshop)).toEqual([
       expect.stringMatching(
-        /^kernel-amd64 is not proven with base-amd64-alpine, which cannot be reached \(cannot fetch \/nowhere\/alpine\.tar\.gz: .*\): .*--rootfs alpine=PATH\|URL/,
+        /^kernel-amd64 is not proven with base-amd64-alpine, which cannot be reached \(cannot fetch \/nowhere\/alpine\.tar\.gz: .*\), so it cannot be published: .*--rootfs alpine=PATH\|URL/,
       ),
     ]);
   });
@@ -168,7 +168,7 @@ describe("a kernel, where a base that proves it cannot be reached", () => {
     rmSync(join(kernelDirectory(workshop, kernel), "proof.json"));
     const error = await runKernel(workshop).catch((reason) => reason);
     expect(error.message).toMatch(
-      /^kernel-amd64: none of the bases that prove it can be reached \(base-amd64-ubuntu, base-amd64-alpine\): .*--rootfs/,
+      /^kernel-amd64: the kernel cannot be proven: none of its bases can be reached \(base-amd64-ubuntu, base-amd64-alpine\): .*--rootfs/,
     );
     expect(error.details).toEqual([expect.stringContaining(NOWHERE)]);
   });
@@ -180,7 +180,7 @@ describe("a kernel, where a base that proves it cannot be reached", () => {
     ] as const) {
       const workshop = await workshopWith([], options);
       compiled(workshop, ["ubuntu", "alpine"]);
-      await expect(runKernel(workshop, stages)).rejects.toThrow("none of the bases that prove it");
+      await expect(runKernel(workshop, stages)).rejects.toThrow("none of its bases can be reached");
     }
   });
 
@@ -209,7 +209,7 @@ describe("a kernel, where a base that proves it cannot be reached", () => {
     expect(notAsDeclared(accepting("boots=ubuntu: not reached", "boots"), facts)).toHaveLength(2);
     expect(notAsDeclared(accepting(MISSED), facts)).toEqual([]);
 
-    const { run, store: staged } = workshop;
+    const { run, staging: staged } = workshop;
     const directory = new DirectoryReleases(join(root, "release"), cells.tag, run);
     const release = await directory.prepare();
     // The directory in the place of GitHub: the refusal comes before anything is sent.

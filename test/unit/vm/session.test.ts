@@ -58,7 +58,10 @@ describe("KVM is believed when a guest has run", () => {
   it.each([
     ["internal-error", /\(QEMU has stopped the guest \(internal-error\): KVM internal error\. Suberror: 1\)/],
     ["silent", /\(the guest printed nothing within 5 s\)/],
-    ["no-device", /\(QEMU ended at once: .*Could not access KVM kernel module: No such file or directory\)/],
+    [
+      "no-device",
+      /\(QEMU ended as soon as it was started: .*Could not access KVM kernel module: No such file or directory\)/,
+    ],
   ] as const)("%s: is followed by one try under emulation, and remembered", async (kvm, why) => {
     fake({ kvm });
     const run = recordedRun();
@@ -71,7 +74,7 @@ describe("KVM is believed when a guest has run", () => {
     await verify(later);
     expect(qemu.started).toEqual(["kvm", "tcg", "tcg"]);
     expect(later.warnings).toEqual([
-      expect.stringMatching(/^no KVM, because it did not run a guest since this/),
+      expect.stringMatching(/^KVM is not used, because it failed to run a guest since this/),
     ]);
   });
 
@@ -109,7 +112,7 @@ describe("KVM is believed when a guest has run", () => {
     expect(run.warnings).toEqual([]);
     vi.stubEnv("SMOLVM_ACCEL", "xen");
     expect(await rejection(verify())).toBe(
-      'SMOLVM_ACCEL "xen": one of kvm, tcg, or empty for what works here',
+      'SMOLVM_ACCEL is "xen", which is not an accelerator: set it to kvm or tcg, or unset it to use what works on this machine',
     );
   });
 
@@ -126,14 +129,16 @@ describe("KVM is believed when a guest has run", () => {
     const other = arch === "amd64" ? "arm64" : "amd64";
     expect(await verify(recordedRun(), { arch: other })).toMatchObject({ accel: "tcg" });
     expect(await rejection(verify(recordedRun(), { arch: other, accel: "kvm" }))).toBe(
-      `KVM runs guests of this machine's arch (${arch}), and this one is ${other}: use tcg`,
+      `KVM cannot run this guest: it is ${other}, but this machine is ${arch}: use \`tcg\` (--accel or SMOLVM_ACCEL)`,
     );
   });
 
   it("is not what is missing where QEMU is", async () => {
     fake({ kvm: "run" });
     vi.stubEnv("PATH", tempDirectory());
-    expect(await rejection(verify())).toMatch(/^qemu-system-\w+ is not installed: `bash scripts\/setup.sh`/);
+    expect(await rejection(verify())).toMatch(
+      /^qemu-system-\w+ is not installed: install it; in this repository `bash scripts\/setup.sh`/,
+    );
   });
 
   it("holds for the kernel's probe as well", async () => {
@@ -157,11 +162,11 @@ describe("a wait for a guest ends", () => {
   it("after its time, with the console's last lines or word that there are none", async () => {
     fake({ kvm: "no-device", tcg: "hang" });
     expect(await rejection(verify(recordedRun(), { timeoutMs: 1500 }))).toBe(
-      "no SSH login within 1.5 s of starting the machine (tcg); --boot-timeout gives it longer\n" +
+      "no SSH login within 1.5 s of starting the machine (tcg); --boot-timeout sets a longer limit\n" +
         "the console's last lines:\n  Linux version 6.12",
     );
     fake({ kvm: "no-device", tcg: "silent" });
-    expect(await rejection(verify(recordedRun(), { timeoutMs: 1500 }))).toContain("\nits console is empty");
+    expect(await rejection(verify(recordedRun(), { timeoutMs: 1500 }))).toContain("\nthe console is empty");
   });
 
   it("when the guest refuses the key, at once", async () => {
@@ -235,10 +240,10 @@ describe("a machine that stays", () => {
     fake({ kvm: "internal-error" });
     await (await started()).stop();
     expect(await rejection(started(recordedRun(), { vmm: "firecracker", tap: "tap0" }))).toMatch(
-      /^Firecracker needs KVM, and it did not run a guest since this machine booted \(.*\): use --vmm qemu$/,
+      /^Firecracker needs KVM, but it failed to run a guest since this machine last booted \(.*\): use --vmm qemu$/,
     );
     expect(await rejection(started(recordedRun(), { vmm: "firecracker", tap: "tap0", accel: "tcg" }))).toBe(
-      "Firecracker needs KVM, and emulation was asked for: use --vmm qemu",
+      "Firecracker needs KVM, but the user chose emulation: use --vmm qemu",
     );
   });
 });

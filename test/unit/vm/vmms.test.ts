@@ -20,7 +20,7 @@ describe("the registry of VMMs", () => {
 
   it("offers another VMM in place of one that it does not start", () => {
     expect(() => driverOf("libkrun")).toThrow(
-      /^smolvm starts no libkrun machines: use --vmm qemu or firecracker$/,
+      /^smolvm cannot start machines with libkrun: use --vmm qemu or firecracker$/,
     );
   });
 

@@ -16,29 +16,29 @@ import { buildRecipe, LIVE, type Workshop } from "../../workshop.ts";
 
 const WHAT = "the base's container image";
 
-/** What is kept of a base beside its container image. */
+/** The record of a base's container image. */
 const BaseRecord = z.strictObject({
-  /** Its paths, in the order that presets keep. */
+  /** Its paths, in the order that presets on it keep. */
   paths: z.array(z.string()),
-  /** Where its first files came from. */
+  /** The source of the root file system that its recipe started from. */
   source: z.string(),
-  /** Whether that was another source than the one it declares first. */
+  /** Whether that was not the first of the declared sources. */
   fallback: z.boolean(),
-  /** Whether its packages are those of the day of the build. */
+  /** Whether its packages came from the current archive, and not from the archive of the declared instant. */
   live: z.boolean(),
 });
 
-/** A base as presets need it. */
+/** A base's container image, with its record. */
 export interface Base extends z.infer<typeof BaseRecord> {
-  /** The container image. */
+  /** The name of the container image. */
   readonly image: string;
 }
 
-/** What a base is made from here: its declared inputs, with what the user has overridden. */
+/** The inputs hash of a base: its declared inputs, and what the user overrides. */
 export const baseInputs = ({ cells, options }: Workshop, cell: BaseCell): string =>
   inputsWith(cell, overridesOf(cells, { ...options, level: DEFAULT_LEVEL }, cell.flavor));
 
-/** A base's container image: one that was made from the same inputs, or a new one. */
+/** A base's container image: an existing one with the same inputs, or else a new one. */
 export async function ensureContainer(workshop: Workshop, cell: BaseCell): Promise<Base> {
   const { docker, options, run } = workshop;
   const inputs = baseInputs(workshop, cell).slice(0, 12);
@@ -82,7 +82,7 @@ async function build(workshop: Workshop, cell: BaseCell, image: string): Promise
   };
 }
 
-/** The declared sources, or the one that the user names. */
+/** The declared sources, or the source that the user sets with --rootfs. */
 function sourcesOf(workshop: Workshop, cell: BaseCell): readonly RootfsSource[] {
   const rootfs = rootfsFor(workshop.options, cell.flavor);
   if (!rootfs) return cell.sources;
@@ -90,7 +90,10 @@ function sourcesOf(workshop: Workshop, cell: BaseCell): readonly RootfsSource[] 
   const sha256 = rootfs.sha256 ?? declared?.sha256;
   if (!sha256) {
     throw new PipelineError(
-      `--rootfs ${rootfs.from}: ${cell.id} declares no tarball, so --rootfs-sha256 ${cell.flavor}=HEX must give its hash`,
+      `--rootfs ${rootfs.from}: ${cell.id} declares no tarball, so its hash is not known`,
+      {
+        fix: `give the hash with --rootfs-sha256 ${cell.flavor}=HEX`,
+      },
     );
   }
   return [{ from: "tarball", url: rootfs.from, sha256 }];

@@ -3,7 +3,7 @@ import { rootfsSteps } from "../../rootfs/steps.ts";
 import type { Steps } from "../steps.ts";
 import { ensureContainer } from "./container.ts";
 
-/** A flavor's root file system without an agent. It hands on the container image that presets are layered on. */
+/** A base: a flavor's root file system without an agent. Presets need its container image. */
 export const base: Steps<BaseCell> = {
   ...rootfsSteps<BaseCell>(async (_, cell, handover) => {
     const made = await handover.ensure(cell);

@@ -13,29 +13,29 @@ import { baseInputs } from "../base/container.ts";
 import type { Handover } from "../steps.ts";
 import { kernelDirectory } from "./cache.ts";
 
-/** The boots that prove a kernel, by format. Kept beside it, so that it is proven once. */
+/** The boots that prove a kernel, by format. They are stored with the kernel, so that it is not proven again. */
 const Proof = z.record(z.enum(KERNEL_FORMATS), z.array(KernelBootFacts).min(1));
 export type Proof = z.infer<typeof Proof>;
 
 export const proofPath = (directory: string) => join(directory, "proof.json");
-/** Undefined where nothing is proven yet. */
+/** The recorded proof of the kernel in a directory; undefined if there is none. */
 export const readProof = (directory: string) => readRecord(proofPath(directory), Proof);
 
-/** What is left to prove of a kernel. */
+/** The boots that a kernel still needs. */
 export interface Boots {
-  /** Whether it is booted even if that has been done. */
+  /** Whether to boot it again, even if it is proven. */
   readonly again: boolean;
-  /** The bases that it is still to boot, each of them at hand. */
+  /** The bases that it must still boot. Their container images exist. */
   readonly left: readonly BaseCell[];
-  /** Those that it has not booted, and that cannot be reached from here. */
+  /** The bases that it has not booted, and whose sources cannot be reached from this machine. */
   readonly missed: readonly BaseCell[];
-  /** What its facts must say of that: a base that was not booted, or not as it is declared. */
+  /** The overrides for its facts: bases that were not booted, or were made from a source of the user. */
   readonly overrides: readonly string[];
 }
 
 /**
- * Makes sure of what a kernel will be booted with, before minutes go into compiling it. A base that cannot be
- * reached is left out, with a warning, as long as there is another. @throws PipelineError
+ * Makes the bases that a kernel will boot, before it is compiled, because compiling takes minutes. A base whose sources
+ * cannot be reached is skipped with a warning, if another base can be reached. @throws PipelineError if none can be
  */
 export async function prepareBoots(
   workshop: Workshop,
@@ -44,11 +44,11 @@ export async function prepareBoots(
   again: boolean,
 ): Promise<Boots> {
   const { options, run } = workshop;
-  // Another build of the same inputs is to prove itself.
+  // With --no-cache the kernel is built again, and the new build needs its own proof.
   const known = options.noCache ? undefined : await readProof(kernelDirectory(workshop, cell));
   const wanted = basesFor(workshop, cell);
   const left: BaseCell[] = [];
-  /** With why the last of its sources could not be reached. */
+  /** With the reason why the last of its sources could not be reached. */
   const missed = new Map<BaseCell, string>();
   let failure: NoSourceReached | undefined;
   for (const base of wanted.filter((each) => again || !isProven(workshop, known, each))) {
@@ -56,7 +56,7 @@ export async function prepareBoots(
       await handover.ensure(base);
       left.push(base);
     } catch (error) {
-      // A tarball that the user names is to be there.
+      // A tarball that the user names must exist.
       if (!(error instanceof NoSourceReached) || rootfsFor(options, base.flavor)) throw error;
       failure = error;
       const why = error.details.at(-1)?.replace(/^- /, "") ?? error.message;
@@ -65,10 +65,10 @@ export async function prepareBoots(
   }
   if (failure && left.length === 0 && (again || missed.size === wanted.length)) {
     throw new PipelineError(
-      `none of the bases that prove it can be reached (${wanted.map(({ id }) => id).join(", ")})`,
+      `the kernel cannot be proven: none of its bases can be reached (${wanted.map(({ id }) => id).join(", ")})`,
       {
         ...{ code: "not-fetched", details: failure.details, cause: failure },
-        fix: `give the root file system of one with --rootfs ${wanted[0]!.flavor}=PATH|URL`,
+        fix: `give the root file system of one base with --rootfs ${wanted[0]!.flavor}=PATH|URL`,
       },
     );
   }
@@ -80,31 +80,31 @@ export async function prepareBoots(
   checkDeclared(workshop, overrides);
   for (const [{ id, flavor }, why] of missed) {
     run.progress.warn(
-      `${cell.id} is not proven with ${id}, which cannot be reached (${why}): give its root file system with ` +
-        `--rootfs ${flavor}=PATH|URL; until then its facts say so, and it is not for publishing`,
+      `${cell.id} is not proven with ${id}, which cannot be reached (${why}), so it cannot be published: ` +
+        `give the base's root file system with --rootfs ${flavor}=PATH|URL`,
     );
   }
   return { again, left, missed: [...missed.keys()], overrides };
 }
 
-/** Whether more is proven, or can be, than the staged facts of a kernel say. */
-export function bringsMore({ left, overrides }: Boots, staged: readonly Facts[]): boolean {
+/** Whether a kernel can be proven with more bases, or other ones, than its staged facts record. */
+export function provesMore({ left, overrides }: Boots, staged: readonly Facts[]): boolean {
   return left.length > 0 || staged.some((facts) => unproven(facts).join() !== overrides.join());
 }
 
-/** Whether this machine can build what the kernel boots; otherwise the kernel is probed. */
+/** Whether this machine can build the bases that the kernel boots. If not, the kernel is only probed. */
 export const isNative = (workshop: Workshop, cell: KernelCell) => cell.arch === workshop.arch;
 
-/** The bases that a kernel is to boot here. */
+/** The bases that a kernel must boot on this machine. */
 export const basesFor = (workshop: Workshop, cell: KernelCell): BaseCell[] =>
   isNative(workshop, cell)
     ? ofKind(workshop.cells.cells, "base").filter(({ id }) => cell.boots.includes(id))
     : [];
 
-/** Whether a base, as it is made now, was booted in every format. */
+/** Whether the kernel has booted a base with its current inputs in every format. */
 export const isProven = (workshop: Workshop, proof: Proof | undefined, base: BaseCell): boolean =>
   KERNEL_FORMATS.every((format) => proof?.[format].some((boot) => isBootOf(workshop, boot, base)));
 
-/** Whether a boot was with a base as it is made now. */
+/** Whether a boot was with a base with its current inputs. */
 export const isBootOf = (workshop: Workshop, { rootfs }: KernelBootFacts, base: BaseCell): boolean =>
   rootfs?.id === base.id && rootfs.inputs === baseInputs(workshop, base);

@@ -10,29 +10,29 @@ import type { Kernel } from "../../../vm/proof/verify.ts";
 import { notBuilt, type Workshop } from "../../workshop.ts";
 import { compileKernel } from "./compile.ts";
 
-/** What is known of a kernel before it is booted: the facts of each of its assets. */
+/** The facts of each of a kernel's assets before it is booted. */
 const BuiltFacts = z.array(KernelFacts.omit({ boot: true, sbom: true })).length(KERNEL_FORMATS.length);
 
-/** A kernel in the cache: a directory with `elf`, `image`, `config`, `probe.cpio`. */
+/** A compiled kernel in the cache. Its directory has `elf`, `image`, `config` and `probe.cpio`. */
 export interface BuiltKernel {
   readonly directory: string;
   readonly facts: z.infer<typeof BuiltFacts>;
-  /** What was not as declared. */
+  /** What differs from the declaration. */
   readonly overrides: readonly string[];
 }
 
-/** A kernel to boot images with. */
+/** The kernel that images are booted with. */
 export interface BootKernel extends Kernel {
   readonly sha256: string;
 }
 
 const FACTS = "facts.json";
 
-/** Where kernels are kept by their inputs, so that none is compiled twice: also what Actions caches. */
+/** The cache directory of a kernel, by its inputs, so that it is compiled only once. The workflow's cache has it too. */
 export const kernelDirectory = ({ cache }: Pick<Workshop, "cache">, cell: KernelCell) =>
   join(cache, "kernels", `${cell.id}-${cell.inputs.slice(0, 12)}`);
 
-/** The kernel that an earlier build stage left. @throws PipelineError where there is none */
+/** The kernel of an earlier build stage. @throws PipelineError if there is none */
 export async function builtKernel(workshop: Workshop, cell: KernelCell): Promise<BuiltKernel> {
   const directory = kernelDirectory(workshop, cell);
   const facts = await readRecord(join(directory, FACTS), BuiltFacts);
@@ -40,7 +40,7 @@ export async function builtKernel(workshop: Workshop, cell: KernelCell): Promise
   return { directory, facts, overrides: facts[0]!.overrides };
 }
 
-/** The kernel of these inputs: the one in the cache, or a new one. @throws PipelineError */
+/** The kernel of a cell: from the cache, or else compiled. @throws PipelineError if it cannot be compiled */
 export async function ensureKernel(
   workshop: Workshop,
   cell: KernelCell,
@@ -48,7 +48,7 @@ export async function ensureKernel(
 ): Promise<BuiltKernel> {
   const directory = kernelDirectory(workshop, cell);
   if (noCache || !(await readRecord(join(directory, FACTS), BuiltFacts))) {
-    // It appears in the cache as a whole.
+    // Renamed when complete, so that the cache never has an incomplete kernel.
     const partial = `${directory}.${process.pid}.partial`;
     try {
       const facts = await compileKernel(workshop, cell, partial, noCache);
@@ -62,7 +62,7 @@ export async function ensureKernel(
   return await builtKernel(workshop, cell);
 }
 
-/** What images are booted with: the user's kernel, or else this one, as QEMU starts it. */
+/** The kernel that images are booted with: the user's, or else this cell's, in the format that QEMU boots. */
 export async function bootKernel(workshop: Workshop, cell: KernelCell): Promise<BootKernel> {
   const { kernel: given } = workshop.options;
   if (given) return { ...given, sha256: await sha256File(given.kernel, workshop.run.signal) };

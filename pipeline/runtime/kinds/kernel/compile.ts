@@ -9,10 +9,10 @@ import { KERNEL_FORMATS, kernelAsset } from "../../../schema/names.ts";
 import { sha256File } from "../../../util/hash.ts";
 import type { Workshop } from "../../workshop.ts";
 
-/** What is known of one format of a kernel before it is booted. */
+/** The facts of one format of a kernel before it is booted. */
 type CompiledFacts = Omit<KernelFacts, "boot" | "sbom">;
 
-/** Compiles a kernel into `directory`. Returns what is known of each of its formats. */
+/** Compiles a kernel into `directory`. Returns the facts of each of its formats. */
 export async function compileKernel(
   workshop: Workshop,
   cell: KernelCell,
@@ -31,13 +31,15 @@ export async function compileKernel(
     },
     run,
   );
-  const { package: name, version: meant } = cell.source;
+  const { package: name, version: declared } = cell.source;
   const overrides = [
     ...(existsSync(join(directory, "live")) ? [APT_LIVE] : []),
-    ...(version === meant ? [] : [`${name}=${version}`]),
+    ...(version === declared ? [] : [`${name}=${version}`]),
   ];
-  if (version !== meant) {
-    run.progress.warn(`Debian's archive has no ${name} ${meant} now; ${cell.id} is made from ${version}`);
+  if (version !== declared) {
+    run.progress.warn(
+      `Debian's archive no longer has ${name} ${declared}; ${cell.id} is built from ${version}, and its facts record that`,
+    );
   }
   return await Promise.all(
     KERNEL_FORMATS.map(async (format) => {

@@ -25,12 +25,12 @@ import {
 } from "./boots.ts";
 import type { BuiltKernel } from "./cache.ts";
 
-/** What each format is booted on: an image as QEMU's users do, an ELF as near to Firecracker as QEMU can. */
+/** The bus that each format is booted with: a kernel image with QEMU's usual one, an ELF kernel with Firecracker's. */
 const BUSES: Record<KernelFormat, Bus> = { image: "pci", elf: "mmio" };
 
 /**
- * Boots a kernel in every format with every base that is left, and hands its assets with their facts to the
- * store. @throws PipelineError
+ * Boots a kernel in every format with every base of `left`, and stages its assets with their facts.
+ * @throws PipelineError if a boot fails
  */
 export async function proveKernel(
   workshop: Workshop,
@@ -53,7 +53,7 @@ export async function proveKernel(
       const { asset, format, packages } = built;
       const text = inventory(cell, packages);
       const overrides = [...built.overrides, ...ofBoots];
-      // With a base that was made in another way since, no boot proves anything.
+      // A boot counts only if the base still has the same inputs.
       const proven = proof[format].filter(
         (each) => !each.rootfs || bases.some((base) => isBootOf(workshop, each, base)),
       );
@@ -63,23 +63,23 @@ export async function proveKernel(
       };
       const copy = join(directory, asset);
       await copyFile(join(kernel.directory, format), copy);
-      await workshop.store.put(copy, each, text);
+      await workshop.staging.put(copy, each, text);
       facts.push(each);
     }
   });
-  const config = join(workshop.store.directory, `vmlinux-${cell.arch}.config`);
+  const config = join(workshop.staging.directory, `vmlinux-${cell.arch}.config`);
   await copyFile(join(kernel.directory, "config"), config);
   return facts;
 }
 
-/** What a kernel was made with: its source and its toolchain, which are Debian's. */
+/** The SBOM of a kernel: the Debian packages of its source and its toolchain. */
 const inventory = (cell: KernelCell, packages: BuiltKernel["facts"][0]["packages"]): string =>
   sbom(
     { name: cell.id, type: "kernel", arch: cell.arch, distribution: { id: "debian", version: "" } },
     packages.map((each) => ({ ...each, license: undefined })),
   );
 
-/** Boots the kernel with `bases`; what is known of the other ones that it is meant for stays. */
+/** Boots the kernel with `bases`. Known boots with its other bases are kept. */
 async function boot(
   workshop: Workshop,
   cell: KernelCell,
@@ -92,7 +92,7 @@ async function boot(
   const proof: Proof = { elf: [], image: [] };
   if (!isNative(workshop, cell)) {
     workshop.run.progress.warn(
-      `this machine's Docker cannot build for ${cell.arch}: ${cell.id} is booted up to its PID 1, not with a root file system`,
+      `this machine's Docker cannot build bases for ${cell.arch}: ${cell.id} is only booted up to its PID 1, without a root file system`,
     );
     for (const format of KERNEL_FORMATS) proof[format].push(await probe(workshop, cell, kernel, format));
     return proof;
@@ -116,19 +116,22 @@ async function boot(
   return proof;
 }
 
-/** How a kernel is started in a format. QEMU starts nothing but `Image` on arm64: it stands for the ELF of the same build. */
+/**
+ * The options to boot a kernel in a format. On arm64, QEMU can only boot the kernel image, so it is booted in place of
+ * the ELF kernel of the same build.
+ */
 function start(workshop: Workshop, cell: KernelCell, kernel: BuiltKernel, format: KernelFormat) {
   const started: KernelFormat = cell.arch === "arm64" ? "image" : format;
   const machine = BUSES[format];
   return {
     ...{ started, machine, kernel: join(kernel.directory, started) },
-    // Beside the cell's other leavings, where a failed boot is looked for.
+    // In the cell's directory, so that it is kept when a boot fails.
     consoleLog: join(cellDirectory(workshop, cell), `console-${format}.log`),
     accel: workshop.options.accel,
   };
 }
 
-/** Boots a root file system up to an SSH login. @throws PipelineError that says with what */
+/** Boots a root file system with a kernel and logs in with SSH. @throws PipelineError that names both */
 async function bootWith(
   workshop: Workshop,
   cell: KernelCell,
@@ -138,7 +141,7 @@ async function bootWith(
 ) {
   const { run, options } = workshop;
   const { started, machine, kernel: path, ...common } = start(workshop, cell, kernel, format);
-  const title = `${id} with the kernel's ${started}, devices on ${machine}`;
+  const title = `${id} with the kernel's ${started} (${machine} devices)`;
   run.progress.step(`boot ${title}`);
   const machineOptions = {
     ...{ ...common, arch: cell.arch, disk, bus: machine, check: null },
@@ -156,7 +159,7 @@ async function bootWith(
 /** Boots a kernel up to its PID 1, without a root file system. */
 async function probe(workshop: Workshop, cell: KernelCell, kernel: BuiltKernel, format: KernelFormat) {
   const { started, machine, ...common } = start(workshop, cell, kernel, format);
-  workshop.run.progress.step(`boot the kernel's ${started} up to its PID 1, devices on ${machine}`);
+  workshop.run.progress.step(`boot the kernel's ${started} up to its PID 1 (${machine} devices)`);
   const initrd = join(kernel.directory, "probe.cpio");
   const options = { ...common, arch: cell.arch, bus: machine, initrd };
   return { ...(await probeKernel(options, workshop.run)), started, machine, rootfs: null };

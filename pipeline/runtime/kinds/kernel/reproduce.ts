@@ -8,7 +8,7 @@ import type { Twice } from "../steps.ts";
 import { ensureKernel, kernelDirectory } from "./cache.ts";
 import { compileKernel } from "./compile.ts";
 
-/** A kernel that is there is the first of the two. */
+/** Compares the kernel in the cache, or a new one if there is none, with a second build. */
 export async function reproduceKernel(workshop: Workshop, cell: KernelCell): Promise<Twice> {
   const first = await ensureKernel(workshop, cell);
   const again = `${kernelDirectory(workshop, cell)}.${process.pid}.again`;

@@ -3,7 +3,7 @@ import { rootfsSteps } from "../../rootfs/steps.ts";
 import { buildRecipe } from "../../workshop.ts";
 import type { Steps } from "../steps.ts";
 
-/** An agent on a base. */
+/** A preset: an agent on a base. */
 export const preset: Steps<PresetCell> = rootfsSteps<PresetCell>(async (workshop, cell, handover) => {
   const base = await handover.below(cell, "base");
   const image = `smolvm/${cell.id}:${cell.inputs.slice(0, 12)}`;

@@ -81,7 +81,11 @@ describe("what is asked of a machine", () => {
       ["--key", RSA],
       / has 1408 characters, and 1000 fit on the kernel's command line: use an ed25519 key$/,
     ],
-    ["libkrun", ["--vmm", "libkrun"], /^smolvm starts no libkrun machines: use --vmm qemu or firecracker$/],
+    [
+      "libkrun",
+      ["--vmm", "libkrun"],
+      /^smolvm cannot start machines with libkrun: use --vmm qemu or firecracker$/,
+    ],
     [
       "Firecracker without a network",
       ["--vmm", "firecracker"],
@@ -233,8 +237,14 @@ describe("flags that contradict each other", () => {
     [["--rootfs", "/"], "--rootfs /: there is no such file"],
     [["--rootfs", "ftp://x/y"], '--rootfs "ftp://x/y" begins with ftp:, which is not supported'],
     [["--rootfs", "http://"], '--rootfs "http://" is not an address'],
-    [["--extra-ca", "/"], "cannot read the extra CA / (it is a directory): give a PEM file"],
-    [["--apt-mirror", "ftp://x"], 'mirror "ftp://x" is not an http(s) address'],
+    [
+      ["--extra-ca", "/"],
+      "cannot read the extra CA / (it is a directory): set NODE_EXTRA_CA_CERTS or --extra-ca to a PEM file",
+    ],
+    [
+      ["--apt-mirror", "ftp://x"],
+      'mirror "ftp://x" is not an address that can be used: give one that begins with http:// or https://',
+    ],
     [["--store", "github"], "GITHUB_TOKEN is not set"],
   ])("or are wrong are refused before anything is built: %j", async (words, message) => {
     const root = sampleCheckout();
@@ -266,7 +276,7 @@ describe("a variable of the environment", () => {
     const error = await connect().catch((caught) => caught);
     expect(error).toBeInstanceOf(PipelineError);
     expect(error.message).toMatch(
-      /^DOCKER_HOST, DOCKER_CERT_PATH and DOCKER_TLS_VERIFY name no Docker \(.+\): unset them/,
+      /^DOCKER_HOST, DOCKER_CERT_PATH or DOCKER_TLS_VERIFY is not valid \(.+\): unset them/,
     );
     expect(error.message).toContain(reason);
   });

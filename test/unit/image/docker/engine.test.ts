@@ -68,7 +68,7 @@ describe("connecting to the Docker Engine", () => {
     const { path, abandon } = await listeningSocket();
     await abandon();
     const { message } = await failure(`unix://${path}`);
-    expect(message).toContain(`Docker is not running (unix://${path} refuses)`);
+    expect(message).toContain(`Docker is not running (unix://${path} refuses connections)`);
     expect(message).toContain("systemctl start docker");
   });
 
@@ -108,7 +108,7 @@ describe("the machine that Docker runs on", () => {
     const engine = await startEngine({ "GET /version": { json: { Version: "20.10.24", Arch: "s390x" } } });
     vi.stubEnv("DOCKER_HOST", engine.host);
     await expect(dockerArch(await connect())).rejects.toThrow(
-      "Docker runs on s390x; images are made on amd64 or arm64",
+      "Docker runs on s390x, where images cannot be built: use Docker on amd64 or arm64",
     );
   });
 });

@@ -97,14 +97,14 @@ describe("the network's settings", () => {
     "file:///srv/mirror",
   ])("refuse the mirror address %s", (mirror) => {
     expect(() => buildNetwork({ apkMirror: mirror }, {})).toThrow(
-      `mirror "${mirror}" is not an http(s) address`,
+      `mirror "${mirror}" is not an address that can be used`,
     );
   });
 
   it("refuse a CA file that is missing", () => {
     const path = join(tempDirectory(), "missing.pem");
     expect(() => buildNetwork({ extraCa: path }, {})).toThrow(
-      `cannot read the extra CA ${path} (no such file or directory): give a PEM file`,
+      `cannot read the extra CA ${path} (no such file or directory): set NODE_EXTRA_CA_CERTS or --extra-ca to a PEM file`,
     );
   });
 

@@ -137,13 +137,13 @@ describe("the audit", () => {
       {
         id: "unknown-owner",
         path: "bin/mine",
-        what: "is owned by 1000:1000, which is no account of the image",
+        what: "is owned by 1000:1000, which is not an account of the image",
       },
     ]);
   });
 
   it.each([
-    ["etc/passwd", "root::0:0::/root:/bin/sh\n", "lets root in without a password"],
+    ["etc/passwd", "root::0:0::/root:/bin/sh\n", "lets root log in without a password"],
     ["etc/passwd", "root:$6$abc:0:0::/root:/bin/sh\n", "holds a password hash of root"],
     ["etc/passwd", "root:$6$endsinx:0:0::/root:/bin/sh\n", "holds a password hash of root"],
     ["etc/passwd", "root:!$6$locked:0:0::/root:/bin/sh\n", "holds a password hash of root"],
@@ -158,9 +158,9 @@ describe("the audit", () => {
     ["root:$y$j9T$abc:1:0:99999:7:::\n", "holds a password hash of root"],
     ["root:!$6$locked:1::::::\n", "holds a password hash of root"],
     ["root:$6$ends!:1::::::\n", "holds a password hash of root"],
-    ["root::1:0:99999:7:::\n", "lets root in without a password"],
-    ["root\n", "lets root in without a password"],
-    ["root:*:1::::::\nuser::1::::::\n", "lets user in without a password"],
+    ["root::1:0:99999:7:::\n", "lets root log in without a password"],
+    ["root\n", "lets root log in without a password"],
+    ["root:*:1::::::\nuser::1::::::\n", "lets user log in without a password"],
   ])("does not rely on accounts having been locked: %j %s", async (shadow, what) => {
     const findings = await meaning([]).findings(rawRootfs([], { "etc/shadow": shadow }));
     expect(findings).toEqual([{ id: idOf(what), path: "etc/shadow", what }]);
@@ -214,7 +214,7 @@ describe("the audit", () => {
   it("finds that files belong to nobody where there is no list of accounts", async () => {
     const findings = await audited([{ name: "bin/" }]);
     expect(findings).toEqual([
-      { id: "unknown-owner", path: "bin", what: "is owned by 0:0, which is no account of the image" },
+      { id: "unknown-owner", path: "bin", what: "is owned by 0:0, which is not an account of the image" },
     ]);
   });
 
@@ -277,27 +277,27 @@ describe("the audit", () => {
     [
       "a program that runs as its owner",
       { name: "bin/helper", mode: 0o4755 },
-      /^bin\/helper runs as its owner or group \(mode 4755\).* \[setuid-program\]$/,
+      /^bin\/helper is setuid or setgid \(mode 4755\).* \[setuid-program\]$/,
     ],
     [
       "a program that runs as its group",
       { name: "bin/helper", mode: 0o2755 },
-      /^bin\/helper runs as its owner or group \(mode 2755\).* \[setuid-program\]$/,
+      /^bin\/helper is setuid or setgid \(mode 2755\).* \[setuid-program\]$/,
     ],
     [
       "a file that everybody can write",
       { name: "bin/config", mode: 0o666 },
-      /^bin\/config can be written by everybody \(mode 666\).* \[world-writable\]$/,
+      /^bin\/config can be written by every user \(mode 666\).* \[world-writable\]$/,
     ],
     [
       "a directory that everybody can write",
       { name: "bin/drop/", mode: 0o777 },
-      /^bin\/drop can be written by everybody \(mode 777\).* \[world-writable\]$/,
+      /^bin\/drop can be written by every user \(mode 777\).* \[world-writable\]$/,
     ],
     [
       "a file that everybody can write, sticky or not",
       { name: "bin/config", mode: 0o1666 },
-      /^bin\/config can be written by everybody \(mode 1666\).* \[world-writable\]$/,
+      /^bin\/config can be written by every user \(mode 1666\).* \[world-writable\]$/,
     ],
   ])("finds %s", async (_, entry, finding) => {
     const findings = await audited([...CLEAN, entry]);
@@ -357,31 +357,31 @@ describe("the audit of programs", () => {
       "a glibc program",
       ALPINE,
       GLIBC,
-      "needs /lib64/ld-linux-x86-64.so.2, which is not there (it is built for glibc)",
+      "needs /lib64/ld-linux-x86-64.so.2, which the image does not have (it is built for glibc)",
     ],
     [
       "a glibc library",
       ALPINE,
       elfFile({ needed: ["libc.so.6"] }),
-      "needs libc.so.6, which is not there (it is built for glibc)",
+      "needs libc.so.6, which the image does not have (it is built for glibc)",
     ],
     [
       "a musl program",
       DEBIAN,
       MUSL,
-      "needs /lib/ld-musl-x86_64.so.1, which is not there (it is built for musl)",
+      "needs /lib/ld-musl-x86_64.so.1, which the image does not have (it is built for musl)",
     ],
     [
       "a program of another arch",
       ALPINE,
       elfFile({ machine: 183 }),
-      "is a program for arm64, and the image is for amd64",
+      "is for arm64, but the image is for amd64",
     ],
     [
       "a program of an arch that nobody has",
       ALPINE,
       elfFile({ machine: 243 }),
-      "is a program for machine 243, and the image is for amd64",
+      "is for machine 243, but the image is for amd64",
     ],
   ])("finds %s where it cannot be loaded, by its path", async (_, root, body, what) => {
     expect(await audited([...root, { name: "bin/agent", body, mode: 0o755 }])).toEqual([
@@ -465,17 +465,21 @@ describe("the audit of programs", () => {
     [
       "is not there",
       [...CLEAN, ...LOCAL],
-      { id: "program-missing", path: "usr/local/bin/agent", what: "is missing, or a link to nothing" },
+      { id: "program-missing", path: "usr/local/bin/agent", what: "is missing, or is a dangling symlink" },
     ],
     [
       "is a link to nothing",
       [...CLEAN, ...LOCAL, { name: "usr/local/bin/agent", type: "symlink", linkname: "../lib/agent" }],
-      { id: "program-missing", path: "usr/local/bin/agent", what: "is missing, or a link to nothing" },
+      { id: "program-missing", path: "usr/local/bin/agent", what: "is missing, or is a dangling symlink" },
     ],
     [
       "is run by what is not in the path",
       typed("#!/usr/bin/env node\n", { name: "usr/bin/" }, { name: "usr/bin/env", mode: 0o755 }),
-      { id: "interpreter-missing", path: "opt/agent.js", what: "is run by node, which is not there" },
+      {
+        id: "interpreter-missing",
+        path: "opt/agent.js",
+        what: "needs the interpreter node, which the image does not have",
+      },
     ],
     [
       "is run by what is not there",
@@ -483,13 +487,17 @@ describe("the audit of programs", () => {
       {
         id: "interpreter-missing",
         path: "opt/agent.js",
-        what: "is run by /opt/venv/bin/python, which is not there",
+        what: "needs the interpreter /opt/venv/bin/python, which the image does not have",
       },
     ],
     [
       "is run by what is not there, with nothing behind its name but an end of line of another system",
       typed("#!/bin/tool\r\n"),
-      { id: "interpreter-missing", path: "opt/agent.js", what: "is run by /bin/tool\r, which is not there" },
+      {
+        id: "interpreter-missing",
+        path: "opt/agent.js",
+        what: "needs the interpreter /bin/tool\r, which the image does not have",
+      },
     ],
     [
       "is not executable",
@@ -547,7 +555,7 @@ describe("the audit of programs", () => {
       }),
     );
     expect(await audited([...CLEAN, ...LOCAL, ...circle], [], "a")).toEqual([
-      { id: "program-missing", path: "usr/local/bin/a", what: "is missing, or a link to nothing" },
+      { id: "program-missing", path: "usr/local/bin/a", what: "is missing, or is a dangling symlink" },
     ]);
   });
 });

@@ -152,6 +152,8 @@ describe("a program can be loaded", () => {
 
   it("only by the interpreter that it names, whatever that is", () => {
     expect(why({ interpreter: "/opt/own/loader" }, "opt/own/loader")).toBeUndefined();
-    expect(why({ interpreter: "/opt/own/loader" })).toBe("needs /opt/own/loader, which is not there");
+    expect(why({ interpreter: "/opt/own/loader" })).toBe(
+      "needs /opt/own/loader, which the image does not have",
+    );
   });
 });

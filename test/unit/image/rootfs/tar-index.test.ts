@@ -111,18 +111,18 @@ describe("a root file system's tar", () => {
 
   const file = { name: "file", body: "x" };
   it.each<[string, TestEntry[], string]>([
-    ["climbs out", [{ name: "a/../../etc/passwd" }], 'tar entry "a/../../etc/passwd" would leave the root'],
-    ["is absolute", [{ name: "/etc/passwd" }], 'tar entry "/etc/passwd" would leave the root'],
-    ["comes twice", [file, file], 'tar entry "file" comes twice'],
+    ["climbs out", [{ name: "a/../../etc/passwd" }], 'tar entry "a/../../etc/passwd" is outside the root'],
+    ["is absolute", [{ name: "/etc/passwd" }], 'tar entry "/etc/passwd" is outside the root'],
+    ["comes twice", [file, file], 'tar entry "file" is in the tar twice'],
     [
       "comes twice under another spelling",
       [file, { ...file, name: "./file" }],
-      'tar entry "file" comes twice',
+      'tar entry "file" is in the tar twice',
     ],
     [
       "lies below a symlink",
       [{ name: "l", type: "symlink", linkname: "/etc" }, { name: "l/passwd" }],
-      'tar entry "l/passwd" comes before its directory, or below something that is none (l)',
+      'tar entry "l/passwd" comes before its directory, or is below a path that is not a directory (l)',
     ],
     ["comes before its directory", [{ name: "d/file" }], 'tar entry "d/file" comes before its directory'],
     [
@@ -133,7 +133,7 @@ describe("a root file system's tar", () => {
     [
       "is a hard link to a file never seen",
       [{ name: "h", type: "link", linkname: "ghost" }],
-      'tar entry "h" is a hard link to "ghost", which is no file that came before it',
+      'tar entry "h" is a hard link to "ghost", which is not an earlier file of the tar',
     ],
     [
       "is a hard link to a directory",
@@ -158,11 +158,11 @@ describe("a root file system's tar", () => {
       [{ name: "etc/" }, { name: "etc/shadow" }, { name: "h", type: "link", linkname: "/etc/shadow" }],
       'tar entry "h" is a hard link to "/etc/shadow"',
     ],
-    ["is above the root", [{ name: ".." }], 'tar entry ".." would leave the root'],
+    ["is above the root", [{ name: ".." }], 'tar entry ".." is outside the root'],
     [
       "lies below a directory that never came",
       [{ name: "a/" }, { name: "a/b/c" }],
-      'tar entry "a/b/c" comes before its directory, or below something that is none (a/b)',
+      'tar entry "a/b/c" comes before its directory, or is below a path that is not a directory (a/b)',
     ],
     ["lies below a file", [file, { name: "file/x" }], 'tar entry "file/x" comes before its directory'],
   ])("with an entry that %s is refused by that entry's name", async (_, entries, message) => {
@@ -201,7 +201,9 @@ describe("a root file system's tar", () => {
     const tar = await tarOf([file]);
     // GNU tar's sparse file.
     tar.write("S", 156);
-    await expect(indexOf(resealed(tar))).rejects.toThrow(/tar entry "file" is of a type \(\w+\) that a root/);
+    await expect(indexOf(resealed(tar))).rejects.toThrow(
+      /tar entry "file" has a type \(\w+\) that is not allowed/,
+    );
   });
 
   it("with a name that is not UTF-8 is refused", async () => {
@@ -218,7 +220,7 @@ describe("a root file system's tar", () => {
     const index = await indexOf(await tarWithPax("ping", CAPABILITY, kept!));
     expect(Buffer.from(index.get("ping")?.capability ?? "")).toEqual(kept);
     await expect(indexOf(await tarWithPax("tool", CAPABILITY, lost!))).rejects.toThrow(
-      'tar entry "tool" has a security.capability that cannot be carried over',
+      'tar entry "tool" has a security.capability that cannot be copied into an image',
     );
   });
 

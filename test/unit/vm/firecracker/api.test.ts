@@ -75,7 +75,7 @@ describe("a Firecracker is told", () => {
   it("nothing more once it has refused something, which is named", async () => {
     const { socket, calls } = await api({ "/network-interfaces/eth0": "Open tap device failed: tap0" });
     await expect(configure(socket, options)).rejects.toThrow(
-      "Firecracker refuses /network-interfaces/eth0: Open tap device failed: tap0",
+      "Firecracker refuses the request /network-interfaces/eth0: Open tap device failed: tap0",
     );
     expect(calls.map(([, path]) => path)).not.toContain("/actions");
   });

@@ -82,7 +82,7 @@ it.each<[string, NonNullable<Guest["accepts"]>]>([
   ["anybody", (method) => method === "none"],
 ])("finds that %s is let in", async (_, accepts) => {
   const [finding, ...others] = await audited({ ...CLEAN, accepts });
-  expect(finding).toMatch(/^- root is let in without a key.* \[password-login\]$/);
+  expect(finding).toMatch(/^- root can log in without a key.* \[password-login\]$/);
   expect(others).toEqual([]);
 });
 
