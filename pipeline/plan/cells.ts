@@ -3,7 +3,7 @@ import { flavorsOf, inBuildOrder, KINDS, ofKind } from "../schema/kinds/index.ts
 import { PipelineError, unknownName } from "../util/error.ts";
 import { unique } from "../util/unique.ts";
 
-/** The cells with these ids, in the order in which kinds are built, nothing twice. @throws PipelineError */
+/** The cells with these ids, in build order, without duplicates. @throws PipelineError when an id is unknown */
 export function selectCells(all: Cells, ids: readonly string[]): Cell[] {
   const byId = new Map(all.cells.map((cell) => [cell.id, cell]));
   const selected = new Set<Cell>();
@@ -15,7 +15,7 @@ export function selectCells(all: Cells, ids: readonly string[]): Cell[] {
   return inBuildOrder([...selected]);
 }
 
-/** Says which part of an id is unknown, or why a preset is refused on a flavor. */
+/** The error for an unknown id: the part that is unknown, or the reason why a flavor refuses the preset. */
 function unknownCell(all: Cells, id: string): PipelineError {
   const presets = unique(ofKind(all.cells, "preset").map(({ preset }) => preset));
   const archs = unique(all.cells.map((cell) => cell.arch));

@@ -4,48 +4,48 @@ import { DEFAULT_LEVEL } from "../schema/defaults.ts";
 import type { Facts } from "../schema/facts.ts";
 import { PipelineError } from "../util/error.ts";
 
-/** A root file system tarball of the user's own. */
+/** A root file system tarball that the user gives (`--rootfs`). */
 export interface RootfsOverride {
-  /** The flavor that it is for; undefined: all that have none of their own. */
+  /** Its flavor; undefined for every flavor that has no override of its own. */
   readonly flavor: string | undefined;
   /** A path or an address. */
   readonly from: string;
-  /** What it must hash to. @default what the flavor's declared tarball must */
+  /** The expected sha256. @default that of the flavor's declared tarball */
   readonly sha256: string | undefined;
 }
 
-/** What a user may set that changes the bytes of an image. */
+/** The user's options that change the bytes of an image. */
 export interface Overridable {
-  /** zstd's, 1 to 19. */
+  /** The zstd level, 1 to 19. */
   readonly level: number;
-  /** Root file systems that bases are made from, in place of what they declare. @default none */
+  /** The root file systems that bases are made from, instead of the declared ones. @default none */
   readonly rootfs?: readonly RootfsOverride[] | undefined;
-  /** Replaces the cells' own (`SOURCE_DATE_EPOCH`), seconds since 1970. */
+  /** `SOURCE_DATE_EPOCH`, seconds since 1970. @default the declared one */
   readonly epoch?: number | undefined;
 }
 
-/** What is not as declared where packages did not come from the archive of the declared instant. */
+/** The override for packages that did not come from the archive of the declared instant. */
 export const APT_LIVE = "apt=live";
 
-/** What is not as declared where the base of a flavor, which a kernel is to boot, could not be had. */
+/** The override for a kernel that was not booted with the base of a flavor, because the base could not be fetched. */
 export const bootsNotReached = (flavor: string) => `boots=${flavor}: not reached`;
 
-/** What is not as declared where a kernel was booted with a base from a root file system of the user's. */
+/** The override for a kernel that was booted with a base made from the user's root file system. */
 export const bootsOther = (flavor: string, { sha256, from }: RootfsOverride) =>
   `boots=${flavor}: rootfs=${sha256 ?? from}`;
 
-/** What has not been proven of an asset with what it is declared to be proven with. */
+/** The overrides of an asset that was not booted as declared. */
 export const unproven = ({ overrides }: Facts): string[] =>
   overrides.filter((override) => override.startsWith("boots="));
 
-/** The root file system that the user gives for a flavor; undefined where that is as declared. */
+/** The user's root file system for a flavor; undefined if the user gives none. */
 export const rootfsFor = (
   { rootfs = [] }: Pick<Overridable, "rootfs">,
   flavor: string,
 ): RootfsOverride | undefined =>
   rootfs.find((each) => each.flavor === flavor) ?? rootfs.find((each) => each.flavor === undefined);
 
-/** What the user has asked for that differs from what a flavor's cells declare, and changes the bytes; sorted. */
+/** The overrides that the user's options mean for the cells of a flavor; sorted. */
 export function overridesOf(cells: Cells, options: Overridable, flavor: string): string[] {
   const rootfs = rootfsFor(options, flavor);
   return [
@@ -57,7 +57,7 @@ export function overridesOf(cells: Cells, options: Overridable, flavor: string):
   ];
 }
 
-/** A cell's inputs hash, or another one when something was overridden. */
+/** The inputs hash of a cell; with overrides, a hash over the inputs and the overrides. */
 export function inputsWith(cell: Cell, overrides: readonly string[]): string {
   if (overrides.length === 0) return cell.inputs;
   return createHash("sha256")
@@ -65,11 +65,11 @@ export function inputsWith(cell: Cell, overrides: readonly string[]): string {
     .digest("hex");
 }
 
-/** What was overridden, beside what the tree accepts. */
+/** The overrides that the tree does not accept. */
 export const unaccepted = ({ accepts }: Pick<Cells, "accepts">, overrides: readonly string[]): string[] =>
   overrides.filter((override) => !accepts.includes(override));
 
-/** @throws PipelineError when something was overridden, and that was not to be */
+/** @throws PipelineError for overrides that the tree does not accept, with the option `asDeclared` */
 export function checkDeclared(
   { options, cells }: { options: { readonly asDeclared?: boolean | undefined }; cells: Cells },
   overrides: readonly string[],
@@ -79,33 +79,33 @@ export function checkDeclared(
 }
 
 export const notDeclared = (overrides: readonly string[]) =>
-  new PipelineError(
-    `not as declared: ${overrides.join(", ")}; what is published is made from what is declared, so run it again ` +
-      "where that can be had, or let the Release in images.ts accept it",
-    { code: "not-as-declared" },
-  );
+  new PipelineError(`not as declared: ${overrides.join(", ")}`, {
+    code: "not-as-declared",
+    fix: "run it again where the declared sources can be reached, or add this to `accepts` of the Release in images.ts",
+  });
 
 /**
- * What is staged of an asset, compared with what its cell would be made into now:
- * - `missing`: nothing is staged
- * - `stale`: made from other inputs than the cell's present ones
- * - `other-options`: made from these inputs, with other options (level, root file system, epoch) than are asked for now
- * - `undeclared`: as it is asked for, but not as the tree declares or accepts it
- * - `fresh`: as the tree declares or accepts it
+ * A staged asset, compared with what a build of its cell would make now:
+ * - `missing`: the asset is not staged
+ * - `stale`: it was made from other inputs than the cell's present ones
+ * - `other-options`: it was made from these inputs, with other options (level, root file system, epoch) than requested now
+ * - `undeclared`: it was made with the requested options, but has overrides that the tree does not accept
+ * - `fresh`: it was made as the tree declares or accepts
  */
 export type Freshness =
   | { readonly state: "missing" }
   | { readonly state: "stale" | "other-options" | "fresh"; readonly facts: Facts }
-  /** `refused` is what was overridden and is not accepted. */
+  /** `refused` has the overrides that are not accepted. */
   | { readonly state: "undeclared"; readonly facts: Facts; readonly refused: readonly string[] };
 
-/** From what is of no use to what is of most. */
+/** From the least to the most usable state. */
 const STATES: readonly Freshness["state"][] = ["missing", "stale", "other-options", "undeclared", "fresh"];
 
 /**
- * How fresh an asset is. What the network has overridden (a source that cannot be reached) counts as it was then.
- * @param facts those that are staged of the asset, if any
- * @param asked what the user overrides now, sorted (`overridesOf`). @default whatever was overridden then
+ * Whether a staged asset is fresh. Overrides that the user did not choose (a source could not be reached) are not compared
+ * with `asked`.
+ * @param facts the facts of the staged asset; undefined if it is not staged
+ * @param asked the overrides of the user's present options, sorted (`overridesOf`). @default those of the staged asset
  */
 export function freshnessOf(
   cells: Pick<Cells, "accepts">,
@@ -121,6 +121,6 @@ export function freshnessOf(
   return refused.length > 0 ? { state: "undeclared", facts, refused } : { state: "fresh", facts };
 }
 
-/** How fresh a cell is: as its asset that is of least use. */
+/** The freshness of a cell: that of its least usable asset. */
 export const leastFresh = (assets: readonly Freshness[]): Freshness =>
   assets.reduce((least, each) => (STATES.indexOf(each.state) < STATES.indexOf(least.state) ? each : least));

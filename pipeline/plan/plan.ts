@@ -5,7 +5,7 @@ import { sbomAsset } from "../schema/names.ts";
 import { type Freshness, freshnessOf, leastFresh } from "./freshness.ts";
 import { type Selection, selectPublished } from "./selection.ts";
 
-/** What is to be done about one published cell, and why. */
+/** The decision about one published cell, and its reason. */
 export interface PlannedCell {
   readonly id: string;
   readonly action: "build" | "skip";
@@ -14,21 +14,22 @@ export interface PlannedCell {
 
 const NOT_SELECTED = "not selected";
 
-/** Whether what is planned is all that a release must have: only then is it published. */
+/** Whether the plan covers every published cell. Only a complete plan leads to a publication. */
 export const isComplete = (planned: readonly PlannedCell[]) =>
   planned.every(({ why }) => why !== NOT_SELECTED);
 
-/** Where the facts of finished assets are looked up. */
+/** Gives the facts of a staged asset; undefined if it is not staged. */
 export interface Staged {
   facts(asset: string): Promise<Facts | undefined>;
 }
 
-/** The machine of GitHub that builds for an arch natively. */
+/** The GitHub runner that builds natively for an arch. */
 const RUNNERS = { amd64: "ubuntu-24.04", arm64: "ubuntu-24.04-arm" } as const;
 
 /**
- * Decides about every published cell, by what is staged: one that is not selected, or staged as it would be made now, is not built.
- * @throws PipelineError at a selection of unknown names
+ * Decides for every published cell whether it is built. A cell is skipped if it is not selected, or if its assets are
+ * staged and fresh.
+ * @throws PipelineError when the selection contains an unknown name
  */
 export async function plan(cells: Cells, staged: Staged, selection: Selection = {}): Promise<PlannedCell[]> {
   const published = cells.cells.filter((cell) => cell.published);
@@ -52,7 +53,7 @@ function whyOf(found: Freshness): string {
     : "staged with other inputs";
 }
 
-/** The entries of the matrix that attests: what each built cell has staged, below the directory `staged`. */
+/** The matrix entries of the job that attests: the staged files of each built cell, below the directory `staged`. */
 export function attestations(cells: Cells, planned: readonly PlannedCell[]): object[] {
   const build = new Set(planned.filter(({ action }) => action === "build").map(({ id }) => id));
   const path = (asset: string) => `staged/${cells.tag}/${asset}`;
@@ -65,7 +66,7 @@ export function attestations(cells: Cells, planned: readonly PlannedCell[]): obj
     }));
 }
 
-/** The entries of a workflow's matrix: the cells of one kind that are to be built. */
+/** The matrix entries of the job that builds the cells of one kind. */
 export function matrixOf(cells: Cells, planned: readonly PlannedCell[], kind: KindName): object[] {
   const build = new Set(planned.filter(({ action }) => action === "build").map(({ id }) => id));
   const { handedOn } = kindNamed(kind);

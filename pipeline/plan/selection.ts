@@ -3,7 +3,7 @@ import { idsBelow, ofKind } from "../schema/kinds/index.ts";
 import { PipelineError, unknownName } from "../util/error.ts";
 import { unique } from "../util/unique.ts";
 
-/** Which of the published cells are asked for: names in any order, separated by commas or spaces; nothing or `all`: all. */
+/** A selection of published cells. Each field has names separated by commas or spaces; empty, undefined or `all` means all. */
 export interface Selection {
   readonly presets?: string | undefined;
   readonly flavors?: string | undefined;
@@ -11,8 +11,8 @@ export interface Selection {
 }
 
 /**
- * The published cells that a selection means, with the bases and kernels that they lean on.
- * @throws PipelineError at a name that does not exist, or when nothing is left
+ * The selected published cells, with the bases and kernels that they depend on.
+ * @throws PipelineError when a name does not exist, or no cell is selected
  */
 export function selectPublished(cells: Cells, selection: Selection): Cell[] {
   const published = cells.cells.filter((cell) => cell.published);
@@ -26,7 +26,7 @@ export function selectPublished(cells: Cells, selection: Selection): Cell[] {
       presets.includes(preset) && flavors.includes(flavor) && archs.includes(arch),
   );
   if (chosen.length === 0) throw nothingLeft(cells, presets, flavors);
-  // A whole release also has what no preset leans on.
+  // A complete release also has the bases and kernels that no preset depends on.
   if (chosen.length === offered.length) return published.filter(({ arch }) => archs.includes(arch));
   const wanted = new Set<string>(chosen.flatMap((cell) => [cell.id, ...Object.values(idsBelow(cell))]));
   return published.filter(({ id }) => wanted.has(id));

@@ -3,16 +3,18 @@ import type { Cells } from "../schema/cells.ts";
 import type { Facts } from "../schema/facts.ts";
 import type { StagingDirectory } from "../stores/directory/staging.ts";
 
-/** What a release must have: the facts of every asset, and what is wrong with those that are staged. */
+/** The expected content of a release. */
 export interface Expected {
+  /** The facts of every staged asset. */
   readonly facts: readonly Facts[];
-  /** A line each: what is missing here, of other inputs, or not as declared. */
+  /** A line for each asset that is not staged, or was made from other inputs. */
   readonly problems: readonly string[];
 }
 
 /**
- * Looks up every published asset where cells are staged; with `partial` those that are, of whatever cell.
- * @throws PipelineError at facts that are damaged
+ * Reads the facts of every published asset from the staging directory. With `partial`, reads those of every staged asset,
+ * published or not, and a missing one is not a problem.
+ * @throws PipelineError when facts are damaged
  */
 export async function expectedAssets(
   cells: Cells,
@@ -27,9 +29,9 @@ export async function expectedAssets(
       const found = freshnessOf(cells, cell, await staged.facts(asset));
       const command = `\`npx smolvm-images cell ${cell.id}\``;
       if (found.state !== "missing") facts.push(found.facts);
-      else if (!partial) problems.push(`${asset}: its facts are not in ${staged.directory} (${command})`);
+      else if (!partial) problems.push(`${asset}: not staged in ${staged.directory} (${command})`);
       if (found.state === "stale") {
-        problems.push(`${asset}: was made from other inputs than the tree's (${command})`);
+        problems.push(`${asset}: made from other inputs than the tree's (${command})`);
       }
     }
   }
@@ -37,7 +39,7 @@ export async function expectedAssets(
   return { facts, problems };
 }
 
-/** A line for each asset that was not made as declared, and that the tree does not accept so. */
+/** A line for each asset that has overrides which the tree does not accept. */
 export function notAsDeclared(cells: Cells, facts: readonly Facts[]): string[] {
   return facts.flatMap(({ asset, overrides }) => {
     const refused = unaccepted(cells, overrides);

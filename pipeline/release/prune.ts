@@ -4,20 +4,20 @@ import type { Run } from "../util/progress.ts";
 
 export interface PruneOptions {
   readonly store: ReleaseStore;
-  /** How many published releases stay: the newest. */
+  /** How many of the newest published releases are kept. */
   readonly keep: number;
-  /** The declared tag: what is as new or newer is not old. */
+  /** The declared tag. It and newer ones are kept. */
   readonly tag: string;
-  /** The tag that the committed manifest names, which stays whatever its age. */
+  /** The tag of the committed manifest. It is always kept. */
   readonly inUse: string;
-  /** Say what would be removed, and remove nothing. */
+  /** Only list what would be removed. */
   readonly dryRun: boolean;
 }
 
-/** Removes old drafts and superseded releases of images; returns those that were, or would be, newest first. */
+/** Removes old drafts and superseded releases of images. Returns those that it removed (or would remove), newest first. */
 export async function prune(options: PruneOptions, run: Run): Promise<StoredRelease[]> {
   const { store, keep, tag, inUse, dryRun } = options;
-  run.progress.step(`look at the releases of ${store.name}`);
+  run.progress.step(`list the releases of ${store.name}`);
   const all = (await store.list())
     .filter((release) => familyOf(release.tag) === familyOf(tag))
     .sort((a, b) => compare(version(b.tag), version(a.tag)));
@@ -32,7 +32,7 @@ export async function prune(options: PruneOptions, run: Run): Promise<StoredRele
   return removed;
 }
 
-/** `images-v0.0.15` -> `images-v`: a repository has releases of other things as well, which are none of ours. */
+/** `images-v0.0.15` -> `images-v`. Other releases of the repository have other prefixes; they are never removed. */
 const familyOf = (tag: string) => tag.replace(/\d.*$/, "");
 
 const version = (tag: string) => coerce(tag) ?? "0.0.0";

@@ -15,38 +15,39 @@ import { expectedAssets, notAsDeclared } from "./expected.ts";
 
 export interface PublishOptions {
   readonly cells: Cells;
-  /** Where the facts are of what is to be published. */
+  /** The staging directory with the facts of the assets to publish. */
   readonly staged: StagingDirectory;
   readonly store: ReleaseStore;
   readonly release: StoredRelease;
-  /** Keeps the digests in the repository, once all is where it belongs. */
-  readonly record: (lock: RecordedDigests) => Promise<void>;
-  /** Publish what is staged, also where that is not all; of a directory alone. @default false */
+  /** Writes the recorded digests into the repository. Called after everything is on the release. */
+  readonly record: (digests: RecordedDigests) => Promise<void>;
+  /** Publish what is staged, even if it is incomplete. Only for a directory. @default false */
   readonly partial?: boolean;
-  /** Why it may not be published, whatever is there. @default nothing speaks against it */
+  /** A reason not to publish, whatever is staged. @default none */
   readonly withheld?: string | undefined;
-  /** Make the release public, instead of leaving a draft for a human. */
+  /** Make the release public, instead of leaving a draft for a maintainer. */
   readonly final: boolean;
 }
 
 export interface Publication {
-  /** As it is now. */
+  /** The release as it is afterwards. */
   readonly release: StoredRelease;
-  /** Why nothing was published, a line each; empty when it was. */
+  /** Why nothing was published, a line for each reason; empty if it was published. */
   readonly problems: readonly string[];
   readonly facts: readonly Facts[];
 }
 
 /**
- * The gate. Every expected asset is on the release with the expected digest, or nothing is changed. Then the manifest,
- * the sums and the inventories are added, and the digests recorded; running it again does what is left to do.
- * @throws PipelineError when the store fails
+ * The gate. Checks that every expected asset is on the release with the expected digest, and changes nothing otherwise.
+ * Then uploads the manifest, SHA256SUMS and the inventories, and records the digests. Running it again completes an
+ * interrupted run.
+ * @throws PipelineError when the release store fails
  */
 export async function publish(options: PublishOptions, run: Run): Promise<Publication> {
   const { cells, staged, store, release } = options;
-  run.progress.step(`compare ${release.tag} on ${store.name} with what is expected`);
+  run.progress.step(`compare ${release.tag} on ${store.name} with the expected assets`);
   if (options.partial && store.isPublic)
-    throw new PipelineError("--partial is for directories: a public release is whole");
+    throw new PipelineError("--partial is for directories only: a public release must be complete");
   const expected = await expectedAssets(cells, staged, options.partial);
   const { facts } = expected;
   const undeclared = notAsDeclared(cells, facts);
@@ -59,14 +60,14 @@ export async function publish(options: PublishOptions, run: Run): Promise<Public
   ];
   if (problems.length > 0) return { release, problems, facts };
 
-  const lock = lockOf(cells.tag, facts);
+  const digests = digestsOf(cells.tag, facts);
   const directory = await mkdtemp(join(tmpdir(), "smolvm-publish-"));
   try {
-    run.progress.step("add the manifest, the sums and the inventories");
+    run.progress.step("upload the manifest, SHA256SUMS and the inventories");
     const manifest = await writeOutgoing(
       directory,
       MANIFEST_ASSET,
-      manifestText(manifestOf(cells, lock, options.partial)),
+      manifestText(manifestOf(cells, digests, options.partial)),
     );
     const text = sums(facts, { [MANIFEST_ASSET]: manifest.sha256 });
     await sendDerived(store, release, [manifest, await writeOutgoing(directory, SUMS_ASSET, text)]);
@@ -76,13 +77,13 @@ export async function publish(options: PublishOptions, run: Run): Promise<Public
   } finally {
     await rm(directory, { recursive: true, force: true });
   }
-  await options.record(lock);
+  await options.record(digests);
   if (!options.final) return { release, problems, facts };
   run.progress.step(`make ${release.tag} public`);
   return { release: await store.publish(release), problems, facts };
 }
 
-/** What of the expected assets is not on the release, or not with the expected bytes; and what nobody expects. */
+/** A line for each asset that is missing from the release or has other bytes, and for each file that is not expected there. */
 async function differences(
   store: ReleaseStore,
   release: StoredRelease,
@@ -103,11 +104,11 @@ async function differences(
   }
   if (!store.isPublic) return problems;
   const known = new Set([...names, ...facts.map(({ sbom }) => sbom.asset), MANIFEST_ASSET, SUMS_ASSET]);
-  const strangers = [...present.keys()].filter((name) => !known.has(name));
-  return [...problems, ...strangers.map((name) => `${name}: on the release, and no cell makes it`)];
+  const unknown = [...present.keys()].filter((name) => !known.has(name));
+  return [...problems, ...unknown.map((name) => `${name}: on the release, but no cell makes it`)];
 }
 
-const lockOf = (tag: string, facts: readonly Facts[]): RecordedDigests => ({
+const digestsOf = (tag: string, facts: readonly Facts[]): RecordedDigests => ({
   schema_version: 1,
   tag,
   assets: Object.fromEntries(
@@ -117,12 +118,12 @@ const lockOf = (tag: string, facts: readonly Facts[]): RecordedDigests => ({
   ),
 });
 
-/** The formats of a kernel share their inventory. */
+/** One entry per inventory: the two formats of a kernel share one. */
 const inventories = (facts: readonly Facts[]) => [
   ...new Map(facts.map((each) => [each.sbom.asset, each] as const)).values(),
 ];
 
-/** What is derived from the assets replaces what an earlier try derived, as long as nobody relies on it. */
+/** Uploads files that are derived from the assets. On a draft, they replace those of an earlier run. */
 async function sendDerived(
   store: ReleaseStore,
   release: StoredRelease,

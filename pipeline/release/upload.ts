@@ -6,7 +6,7 @@ import type { ReleaseStore, Sent, StoredRelease } from "../stores/store.ts";
 import { PipelineError } from "../util/error.ts";
 import type { Run } from "../util/progress.ts";
 
-/** Where finished cells are sent from, and where to. */
+/** The source and the destination of an upload. */
 export interface Upload {
   readonly cells: Cells;
   readonly staged: StagingDirectory;
@@ -14,7 +14,7 @@ export interface Upload {
   readonly release: StoredRelease;
 }
 
-/** Sends the staged assets of a cell, one after the other. @throws PipelineError when one may not be sent */
+/** Uploads the staged assets of a cell, one after the other. @throws PipelineError when one is missing, stale or not as declared */
 export async function uploadCell(
   upload: Upload,
   cell: Cell,
@@ -22,14 +22,16 @@ export async function uploadCell(
 ): Promise<{ facts: Facts; sent: Sent }[]> {
   const { cells, staged, store, release } = upload;
   if (store.isPublic && !cell.published) {
-    throw new PipelineError(`${cell.id} is built locally alone (published: false in images.ts)`);
+    throw new PipelineError(`${cell.id} is only built locally (published: false in images.ts)`);
   }
   const facts = [];
   for (const asset of cell.assets) {
     const found = freshnessOf(cells, cell, await staged.facts(asset));
     if (found.state === "missing" || found.state === "stale") {
       throw new PipelineError(
-        `${asset} is not ${found.state === "stale" ? "of the tree's present inputs" : "staged"} in ${staged.directory}`,
+        found.state === "stale"
+          ? `${asset} in ${staged.directory} was made from other inputs than the tree's`
+          : `${asset} is not staged in ${staged.directory}`,
         {
           code: found.state === "stale" ? "stale-inputs" : "not-staged",
           fix: `run \`npx smolvm-images cell ${cell.id}\` first`,
@@ -41,7 +43,7 @@ export async function uploadCell(
   }
   const done = [];
   for (const each of facts) {
-    run.progress.step(`send ${each.asset} to ${release.tag} on ${store.name}`);
+    run.progress.step(`upload ${each.asset} to ${release.tag} on ${store.name}`);
     done.push({ facts: each, sent: await store.sendStaged(release, staged, each) });
   }
   return done;

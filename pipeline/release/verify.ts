@@ -10,20 +10,21 @@ import { reasonOf } from "../util/reason.ts";
 export interface VerifyOptions {
   readonly store: ReleaseStore;
   readonly tag: string;
-  /** The text of the manifest that it is held against, and where that is from. */
+  /** The text of the manifest to compare with, and its path. */
   readonly manifest: { readonly text: string; readonly path: string };
-  /** Hash the bytes, instead of believing the digest that the store tells. */
+  /** Download and hash every asset, instead of trusting the digests that the release store reports. */
   readonly download: boolean;
 }
 
-/** How a release compares with a manifest. */
+/** The comparison of a release with a manifest. */
 export interface Verification {
+  /** How many assets were compared. */
   readonly assets: number;
   /** A line for each difference. */
   readonly problems: readonly string[];
 }
 
-/** @throws PipelineError when there is nothing to compare, or the store fails */
+/** Compares a release with a manifest. @throws PipelineError when there is nothing to compare, or the release store fails */
 export async function verifyRelease(options: VerifyOptions, run: Run): Promise<Verification> {
   const { store, tag, manifest, download } = options;
   const expected = expectedOf(manifest, tag);
@@ -46,10 +47,10 @@ export async function verifyRelease(options: VerifyOptions, run: Run): Promise<V
       continue;
     }
     if (size !== undefined && there.size !== size) {
-      problems.push(`${name}: ${there.size} bytes, and the manifest says ${size}`);
+      problems.push(`${name}: ${there.size} bytes, but the manifest says ${size}`);
     }
     const actual = await digestOf(store, there, download);
-    if (actual !== sha256) problems.push(`${name}: sha256 ${actual}, and the manifest says ${sha256}`);
+    if (actual !== sha256) problems.push(`${name}: sha256 ${actual}, but the manifest says ${sha256}`);
   }
   return { assets: expected.size, problems };
 }
@@ -59,17 +60,17 @@ const digestOf = (store: ReleaseStore, asset: StoredAsset, download: boolean) =>
 
 interface Expectation {
   readonly sha256: string;
-  /** Bytes; undefined where the manifest does not say. */
+  /** Bytes; undefined if the manifest does not say. */
   readonly size: number | undefined;
 }
 
-/** Every file that a manifest names, and the manifest itself, by asset name. */
+/** The expected hash and size of every file in a manifest and of the manifest itself, by asset name. */
 function expectedOf({ text, path }: VerifyOptions["manifest"], tag: string): Map<string, Expectation> {
   const manifest = parse(text, path);
   if (manifest.tag !== tag) {
-    throw new PipelineError(
-      `${path} is of ${manifest.tag}, and not of ${tag}: give that tag, or check out its commit`,
-    );
+    throw new PipelineError(`${path} is for ${manifest.tag}, not for ${tag}`, {
+      fix: `give the tag ${manifest.tag}, or check out the commit of ${tag}`,
+    });
   }
   const rows = [
     ...manifest.kernels.map(({ url, sha256, size }) => ({ url, sha256, size })),
@@ -94,8 +95,8 @@ function parse(text: string, path: string): Manifest {
   try {
     return Manifest.parse(JSON.parse(text));
   } catch (cause) {
-    throw new PipelineError(`${path} is no manifest (${reasonOf(cause)}): run \`npx smolvm-images synth\``, {
-      cause,
+    throw new PipelineError(`${path} is not a manifest (${reasonOf(cause)})`, {
+      ...{ fix: "run `npx smolvm-images synth`", cause },
     });
   }
 }

@@ -1,31 +1,31 @@
 import type { Facts } from "../schema/facts.ts";
 import type { StagingDirectory } from "./directory/staging.ts";
 
-/** One release of a store. */
+/** A release in a release store. */
 export interface StoredRelease {
-  /** What `--release-id` takes: GitHub's number, or a directory's path. */
+  /** The value for `--release-id`: GitHub's number, or the path of a directory. */
   readonly id: string;
   readonly tag: string;
   /** A published release is never changed. */
   readonly state: "draft" | "published";
-  /** Where a person looks at it. */
+  /** The address of its page, or the path of its directory. */
   readonly url: string;
 }
 
-/** A file that a release has. */
+/** A file of a release. */
 export interface StoredAsset {
   readonly id: string;
   readonly name: string;
   readonly size: number;
-  /** Undefined where the store does not say: `digest` finds out. */
+  /** Undefined if the store does not report it; `digest` computes it. */
   readonly sha256: string | undefined;
-  /** False for what an upload that died has left. */
+  /** False for the rest of an interrupted upload. */
   readonly complete: boolean;
-  /** Whether the pipeline did not make it: then it is never removed. @default false */
+  /** Whether something other than the pipeline made it. Such a file is never removed. @default false */
   readonly foreign?: boolean;
 }
 
-/** A file that a release is to have. */
+/** A file to upload. */
 export interface Outgoing {
   readonly name: string;
   readonly path: string;
@@ -33,35 +33,35 @@ export interface Outgoing {
   readonly sha256: string;
 }
 
-/** Whether a file had to be sent, or its very bytes were there. */
+/** `sent`: the file was uploaded. `there`: the release had it already, with the same bytes. */
 export type Sent = "sent" | "there";
 
-/** Where releases are: on GitHub, or in a directory. Every verb works with either. */
+/** Where releases are: GitHub, or a directory. Every command works with both. */
 export interface ReleaseStore {
-  /** For messages: `CelestoAI/SmolVM on GitHub`. */
+  /** Its name in messages: `CelestoAI/SmolVM on GitHub`. */
   readonly name: string;
-  /** Whether what is there is read by others, and must be exactly what is declared. */
+  /** Whether others download from it. Its assets must then be exactly as declared. */
   readonly isPublic: boolean;
-  /** Finds the one draft of a tag, or creates it. @throws PipelineError when it is published, or there are several */
+  /** Finds or creates the draft of a tag. @throws PipelineError when the tag is published, or has several drafts */
   prepare(tag: string): Promise<StoredRelease>;
   /** The release with this id. @throws PipelineError when there is none */
   open(id: string): Promise<StoredRelease>;
-  /** The draft or the published release of a tag; undefined where there is neither. */
+  /** The draft or the published release of a tag; undefined if there is neither. */
   find(tag: string): Promise<StoredRelease | undefined>;
   list(): Promise<StoredRelease[]>;
-  /** What a release has; a list that lacks some of the `expected` may be stale, and is read again before it is believed. */
+  /** The assets of a release. If some of `expected` are missing, the list may be stale and is read again several times. */
   assets(release: StoredRelease, expected?: readonly string[]): Promise<StoredAsset[]>;
-  /** The sha256 of what an asset holds, as the store says it, or of its bytes. */
+  /** The sha256 of an asset, as the store reports it; if it does not, computed from the bytes. */
   digest(asset: StoredAsset): Promise<string>;
-  /** The sha256 of an asset's bytes, read anew. */
+  /** The sha256 of an asset, always computed from its bytes. */
   hash(asset: StoredAsset): Promise<string>;
-  /** @throws PipelineError when the release has other bytes under the name, or is published and has none */
+  /** Uploads a file. @throws PipelineError when the release has other bytes under its name, or is published without it */
   send(release: StoredRelease, file: Outgoing): Promise<Sent>;
-  /** Sends a staged asset, checked against its facts. */
+  /** Uploads a staged asset, after checking it against its facts. */
   sendStaged(release: StoredRelease, staged: StagingDirectory, facts: Facts): Promise<Sent>;
   /** Removes an asset of a draft. */
   discard(release: StoredRelease, asset: StoredAsset): Promise<void>;
-  /** Makes a draft public. Does nothing where it is already. */
+  /** Makes a draft public. Does nothing if the release is public already. */
   publish(release: StoredRelease): Promise<StoredRelease>;
   remove(release: StoredRelease): Promise<void>;
 }

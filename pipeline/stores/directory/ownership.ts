@@ -6,26 +6,26 @@ import { entriesIn } from "../../util/directory.ts";
 import { isFileError, PipelineError } from "../../util/error.ts";
 import { isAlive } from "../../util/process.ts";
 
-/** What is in a directory, by name: what a release has, and what somebody else has put there. */
+/** The files of a directory, by name: those of a release, and those of others. */
 export interface Ownership {
   /**
-   * Assets, their facts and inventories, the manifest and the sums: what carries our mark, or is named by what does. In
-   * the order in which they can be removed one by one: what others are known by comes last.
+   * Our files: assets, their facts and inventories, the manifest and SHA256SUMS. They carry our mark, or a file with our
+   * mark names them. Sorted so that they can be removed one by one: a file that identifies others comes after them.
    */
   readonly ours: ReadonlySet<string>;
-  /** Half-written files of ours, whose processes are gone. */
+  /** Our partial files whose processes have ended. */
   readonly abandoned: ReadonlySet<string>;
   /** Everything else, sorted. */
   readonly foreign: readonly string[];
 }
 
-/** `<name>.<n>.<pid>.partial`, and without the count. */
+/** `<name>.<count>.<pid>.partial` or `<name>.<pid>.partial`. */
 const PARTIAL = /^(.+?)(?:\.\d+)?\.(\d+)\.partial$/;
 const KERNEL = /^(vmlinux-(?:amd64|arm64))\.(?:elf|image)$/;
-/** Nothing that we read to know it is larger, bytes. */
+/** The maximum size of a file that is read to identify it, bytes. */
 const MOST_BYTES = 64 << 20;
 
-/** Looks at every file of a directory; no link is followed. @throws PipelineError when it cannot be read */
+/** Identifies the files of a directory. Does not follow links. @throws PipelineError when the directory cannot be read */
 export async function ownershipOf(directory: string): Promise<Ownership> {
   const entries = await entriesIn(directory, "choose another directory");
   const files = new Set(entries.filter((entry) => entry.isFile()).map(({ name }) => name));
@@ -39,7 +39,7 @@ export async function ownershipOf(directory: string): Promise<Ownership> {
   }
   const listed = summedNames((await read(SUMS_ASSET)) ?? "-", ours);
   for (const name of listed ? [SUMS_ASSET, ...listed] : []) {
-    // The sums come before what they list: what a process that was killed has left is known by them.
+    // SHA256SUMS is written before the files that it lists, so it identifies the files of a killed process.
     ours.add(name);
     if (files.has(`${name}.json`)) ours.add(`${name}.json`);
   }
@@ -48,7 +48,7 @@ export async function ownershipOf(directory: string): Promise<Ownership> {
     const kernel = KERNEL.exec(name)?.[1];
     if (kernel) ours.add(`${kernel}.config`);
   }
-  // Alone it is no mark: the project's own `out` has one as well.
+  // A manifest alone does not make a directory ours: the project's `out` has one as well.
   if (ours.size > 0 && isManifest((await read(MANIFEST_ASSET)) ?? "")) ours.add(MANIFEST_ASSET);
 
   const abandoned = new Set<string>();
@@ -66,30 +66,30 @@ export async function ownershipOf(directory: string): Promise<Ownership> {
   return { ours: new Set(present), abandoned, foreign: foreign.sort() };
 }
 
-/** By the sums everything is known, by facts their asset and its inventory, by a kernel its configuration. */
+/** SHA256SUMS identifies every file, facts identify their asset and inventory, a kernel identifies its configuration. */
 const rank = (name: string): number =>
   name === SUMS_ASSET ? 2 : name === MANIFEST_ASSET || /\.(?:config|cdx\.json)$/.test(name) ? 0 : 1;
 
-/** @throws PipelineError when a directory has something, and nothing of a release */
+/** @throws PipelineError when a directory has files, but none of a release */
 export async function checkOwnership(directory: string): Promise<Ownership> {
   const ownership = await ownershipOf(directory);
   const { ours, foreign } = ownership;
   if (ours.size > 0 || foreign.length === 0) return ownership;
   const others = foreign.length > 1 ? ` and ${foreign.length - 1} more` : "";
-  throw new PipelineError(`${directory} is not a release's directory, it has ${foreign[0]}${others}`, {
+  throw new PipelineError(`${directory} is not the directory of a release: it has ${foreign[0]}${others}`, {
     code: "not-ours",
-    fix: "give an empty one, or one that is not there yet",
+    fix: "give an empty directory, or one that does not exist yet",
   });
 }
 
-/** What somebody else has put in the place of a file of ours. */
+/** The error for a file that is in the place of one of ours, and was not made by the pipeline. */
 export const inTheWay = (directory: string, name: string) =>
-  new PipelineError(`${join(directory, name)} was not made by the pipeline, and stays`, {
+  new PipelineError(`${join(directory, name)} was not made by the pipeline, so it is not changed`, {
     code: "not-ours",
     fix: "move it away",
   });
 
-/** Undefined where it cannot be read: then it is not ours. */
+/** The text of a file; undefined if it cannot be read or is too large, so that it does not count as ours. */
 async function textOf(path: string): Promise<string | undefined> {
   try {
     return (await stat(path)).size > MOST_BYTES ? undefined : await readFile(path, "utf8");

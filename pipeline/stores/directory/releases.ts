@@ -14,8 +14,9 @@ import { StagingDirectory } from "./staging.ts";
 const ADVICE = "choose another directory with --store dir:PATH";
 
 /**
- * A release as a directory, which is empty or has a release: what cells are staged in, and what a mirror serves. It stays a draft, because its owner
- * may always change it; the releases beside it are those of other tags.
+ * A directory as a release store: a staging directory, which can also be served as a mirror. Its release is always a
+ * draft, because the owner of the directory can change it at any time. If the directory is named after its tag, the
+ * directories beside it are the releases of other tags.
  */
 export class DirectoryReleases implements ReleaseStore {
   readonly isPublic = false;
@@ -40,7 +41,7 @@ export class DirectoryReleases implements ReleaseStore {
   async open(id: string): Promise<StoredRelease> {
     if (!(await isDirectory(id))) {
       throw new PipelineError(`there is no directory ${id}`, {
-        ...{ code: "not-offered", fix: "`npx smolvm-images release prepare` makes one" },
+        ...{ code: "not-offered", fix: "create it with `npx smolvm-images release prepare`" },
       });
     }
     await checkOwnership(id);
@@ -52,7 +53,7 @@ export class DirectoryReleases implements ReleaseStore {
     return (await isDirectory(directory)) ? this.#release(directory, tag) : undefined;
   }
 
-  /** Beside a directory that is named after its tag are those of other tags. */
+  /** This release; if its directory is named after the tag, also the releases in the directories beside it. */
   async list(): Promise<StoredRelease[]> {
     const named = basename(this.#directory) === this.#tag;
     const directories = named ? await directoriesIn(dirname(this.#directory)) : [this.#directory];
@@ -65,7 +66,7 @@ export class DirectoryReleases implements ReleaseStore {
     return releases;
   }
 
-  /** Every file; the facts of an asset go along with it. */
+  /** Every file, except the facts, which belong to their assets. */
   async assets({ id }: StoredRelease): Promise<StoredAsset[]> {
     const { ours, abandoned, foreign } = await ownershipOf(id);
     const isFacts = (name: string) => name.endsWith(".json") && ours.has(name.slice(0, -".json".length));
@@ -100,7 +101,7 @@ export class DirectoryReleases implements ReleaseStore {
     return "sent";
   }
 
-  /** With its facts and its inventory, as a cell leaves it. */
+  /** Stages the asset with its facts and its inventory. */
   async sendStaged({ id }: StoredRelease, staged: StagingDirectory, facts: Facts): Promise<Sent> {
     const { path } = await staged.outgoing(facts, this.#run);
     const target = new StagingDirectory(id);
@@ -115,7 +116,7 @@ export class DirectoryReleases implements ReleaseStore {
     return "sent";
   }
 
-  /** @throws PipelineError when the file is not ours */
+  /** @throws PipelineError when the pipeline did not make the file */
   async discard({ id }: StoredRelease, { name }: StoredAsset): Promise<void> {
     const { ours, abandoned, foreign } = await ownershipOf(id);
     if (foreign.includes(name)) throw inTheWay(id, name);
@@ -128,13 +129,13 @@ export class DirectoryReleases implements ReleaseStore {
     return release;
   }
 
-  /** What is not ours stays, and the directory with it. */
+  /** Removes our files. Files of others stay, and then the directory as well. */
   async remove({ id }: StoredRelease): Promise<void> {
     const { ours, abandoned } = await ownershipOf(id);
     for (const name of [...abandoned, ...ours]) await rm(join(id, name), { force: true });
     const [left] = await readdir(id);
     if (left === undefined) await rmdir(id);
-    else this.#run.progress.warn(`${id} stays, because ${left} was not made by the pipeline`);
+    else this.#run.progress.warn(`${id} was not removed, because ${left} in it was not made by the pipeline`);
   }
 
   #release(directory: string, tag: string): StoredRelease {
@@ -146,7 +147,7 @@ async function isDirectory(path: string): Promise<boolean> {
   return (await stat(path).catch(() => undefined))?.isDirectory() ?? false;
 }
 
-/** No link is followed. */
+/** The directories in a directory, sorted. Links are left out. */
 async function directoriesIn(parent: string): Promise<string[]> {
   const entries = await readdir(parent, { withFileTypes: true }).catch(() => []);
   return entries

@@ -13,7 +13,7 @@ import { inTheWay, ownershipOf } from "./ownership.ts";
 
 const ADVICE = "choose another directory with --store dir:PATH";
 
-/** Finished, verified assets in a directory: `<asset>`, with its facts in `<asset>.json` beside it. */
+/** The staging directory: finished, verified assets, each `<asset>` with its facts in `<asset>.json` beside it. */
 export class StagingDirectory {
   readonly directory: string;
 
@@ -21,14 +21,14 @@ export class StagingDirectory {
     this.directory = directory;
   }
 
-  /** The facts of a staged asset; undefined where none is staged. @throws PipelineError when they are damaged */
+  /** The facts of a staged asset; undefined if it is not staged. @throws PipelineError when the facts are damaged */
   async facts(asset: string): Promise<Facts | undefined> {
     const path = join(this.directory, `${asset}.json`);
     try {
       return Facts.parse(JSON.parse(await readFile(path, "utf8")));
     } catch (cause) {
       if (errorCode(cause) === "ENOENT") return undefined;
-      throw new PipelineError(`${path} does not hold an asset's facts (${reasonOf(cause)})`, {
+      throw new PipelineError(`${path} does not contain the facts of an asset (${reasonOf(cause)})`, {
         code: "not-staged",
         fix: "remove it and build the cell again",
         cause,
@@ -37,9 +37,10 @@ export class StagingDirectory {
   }
 
   /**
-   * Takes an asset over, with its inventory. Its facts appear last: an asset is there when they are. An asset
-   * that was staged before is replaced, facts first, so that no facts ever stand beside other bytes.
-   * @throws PipelineError when a file that we did not make is in the place of one of these
+   * Stages an asset with its inventory: moves `file` into the directory. The facts are written last, and an asset counts as
+   * staged only with its facts. When an asset is staged again, its old facts are removed first, so that facts never lie
+   * beside other bytes. Returns the path of the staged asset.
+   * @throws PipelineError when a file that the pipeline did not make is in the place of one of these
    */
   async put(file: string, facts: Facts, sbom: string): Promise<string> {
     const target = join(this.directory, facts.asset);
@@ -48,9 +49,9 @@ export class StagingDirectory {
     const { foreign } = await ownershipOf(this.directory);
     for (const name of names) if (foreign.includes(name)) throw inTheWay(this.directory, name);
     await rm(`${target}.json`, { force: true });
-    // What was published from here is not what is here any more.
+    // The manifest of an earlier publication no longer describes the directory.
     await rm(join(this.directory, MANIFEST_ASSET), { force: true });
-    // By the sums the file is known as ours, also when this process is killed before its facts are there.
+    // SHA256SUMS marks the file as ours, even if this process is killed before it writes the facts.
     await this.#write(SUMS_ASSET, sums([...(await this.all()), facts]));
     await move(file, target);
     await this.#write(facts.sbom.asset, sbom);
@@ -58,7 +59,7 @@ export class StagingDirectory {
     return target;
   }
 
-  /** Takes over what another store has, and leaves it there. */
+  /** Stages a copy of an asset from another staging directory. */
   async copy(from: StagingDirectory, facts: Facts): Promise<void> {
     await makeDirectory(this.directory, ADVICE);
     const partial = join(this.directory, `${facts.asset}.${process.pid}.partial`);
@@ -70,12 +71,12 @@ export class StagingDirectory {
     }
   }
 
-  /** A staged asset, ready to be sent. @throws PipelineError when it is not what its facts say */
+  /** A staged asset as a file to upload. @throws PipelineError when it does not match its facts */
   async outgoing({ asset, id, sha256, size }: Facts, run: Run): Promise<Outgoing> {
     return await this.#outgoing(id, { name: asset, sha256, size }, run);
   }
 
-  /** An asset's inventory, ready to be sent. @throws PipelineError when it is not what the asset's facts say */
+  /** The inventory of an asset as a file to upload. @throws PipelineError when it does not match the asset's facts */
   async outgoingSbom({ id, sbom: { asset: name, sha256, size } }: Facts, run: Run): Promise<Outgoing> {
     return await this.#outgoing(id, { name, sha256, size }, run);
   }
@@ -85,7 +86,9 @@ export class StagingDirectory {
     const actual = (await stat(path).catch(() => undefined)) && (await sha256File(path, run.signal));
     if (actual === file.sha256) return { ...file, path };
     throw new PipelineError(
-      `${path} is ${actual ? `not what its facts say (sha256 ${actual}, and they say ${file.sha256})` : "missing"}`,
+      actual
+        ? `${path} does not match its facts (sha256 ${actual}, the facts say ${file.sha256})`
+        : `${path} is missing`,
       {
         code: actual ? "digest-mismatch" : "not-staged",
         fix: `build it again with \`npx smolvm-images cell ${id} --no-cache\``,
@@ -93,7 +96,7 @@ export class StagingDirectory {
     );
   }
 
-  /** The facts of everything that is staged, by the assets' names. @throws PipelineError when some are damaged */
+  /** The facts of all staged assets, sorted by the assets' names. @throws PipelineError when some are damaged */
   async all(): Promise<Facts[]> {
     const { ours } = await ownershipOf(this.directory);
     const assets = [...ours].filter((name) => ours.has(`${name}.json`)).sort();
@@ -121,7 +124,7 @@ export function sums(facts: readonly Facts[], further: Readonly<Record<string, s
     .join("");
 }
 
-/** Renames a file, or copies it where the store is on another disk; it appears whole either way. */
+/** Moves a file atomically: renames it, or copies it if the directory is on another disk. */
 async function move(from: string, to: string): Promise<void> {
   try {
     await rename(from, to);

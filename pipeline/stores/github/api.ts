@@ -7,7 +7,7 @@ import { GitHubError } from "./failure.ts";
 export type ApiRelease = RestEndpointMethodTypes["repos"]["getRelease"]["response"]["data"];
 type ApiAsset = RestEndpointMethodTypes["repos"]["getReleaseAsset"]["response"]["data"];
 
-/** What is not there any more has been removed. */
+/** Awaits a deletion. Accepts a 404, because the object is already deleted then. */
 export async function gone(removal: Promise<unknown>): Promise<void> {
   try {
     await removal;
@@ -16,7 +16,7 @@ export async function gone(removal: Promise<unknown>): Promise<void> {
   }
 }
 
-/** A release that has lost its tag still has its name. */
+/** The tag of a release. GitHub can replace the tag of a draft by `untagged-…`; its name still has the tag. */
 export const tagOf = ({ tag_name: tag, name }: ApiRelease) =>
   tag.startsWith("untagged-") && name ? name : tag;
 
@@ -35,13 +35,13 @@ export const storedAsset = ({ id, name, size, state, digest }: ApiAsset): Stored
   complete: state === "uploaded",
 });
 
-/** `sha256:…`, as GitHub writes it; undefined for anything else. */
+/** The hex digits of `sha256:…`, GitHub's form of a digest; undefined for any other form. */
 function sha256Of(digest: string | null): string | undefined {
   const [algorithm, hex = "", ...rest] = (digest ?? "").split(":");
   return algorithm === "sha256" && rest.length === 0 && SHA256.test(hex) ? hex : undefined;
 }
 
-/** Every release of a repository, newest first; drafts too, where the token may see them. */
+/** Every release of a repository, newest first, with drafts if the token may see them. */
 export async function allReleases({ octokit, repo }: GitHubClient): Promise<ApiRelease[]> {
   return await octokit.paginate(octokit.rest.repos.listReleases, { ...repo, per_page: 100 });
 }

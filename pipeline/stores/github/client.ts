@@ -10,26 +10,26 @@ export interface GitHubOptions {
   readonly token: string | undefined;
   /** `owner/name`. */
   readonly repository: string;
-  /** Whether reading what is public will do, for which no token is needed. @default false */
+  /** Only read public data, which needs no token. @default false */
   readonly anonymous?: boolean;
   /** @default https://api.github.com */
   readonly apiUrl?: string | undefined;
-  /** How patient it is. @default PATIENCE */
+  /** Timeouts and retries. @default PATIENCE */
   readonly patience?: Patience | undefined;
 }
 
-/** How long is waited for GitHub, and how often: a request, or an upload, is tried `attempts` times. */
+/** Timeouts and retries of requests and uploads. */
 export interface Patience extends Backoff {
   /** How often a list that may be stale is read again. */
   readonly polls: number;
-  /** How long a connection may be silent, ms. */
+  /** How long a connection may receive nothing, ms. */
   readonly silenceMs: number;
 }
 
-/** An address that has never answered is tried so often. */
+/** The maximum number of attempts at an address that has never answered. */
 const UNREACHED_ATTEMPTS = 3;
 
-/** About two minutes in all, which is how long GitHub's lists have been seen stale. */
+/** The waits add up to about two minutes, the longest time for which GitHub's lists were seen to be stale. */
 export const PATIENCE: Patience = {
   attempts: 7,
   polls: 7,
@@ -39,15 +39,15 @@ export const PATIENCE: Patience = {
   silenceMs: 120_000,
 };
 
-/** One repository on GitHub, and the one way to talk to it. */
+/** The client for one repository on GitHub. All requests go through it. */
 export class GitHubClient {
   readonly octokit: Octokit;
-  /** The coordinates that every request needs. */
+  /** Owner and name, which every request needs. */
   readonly repo: { readonly owner: string; readonly repo: string };
   readonly repository: string;
   readonly patience: Patience;
   readonly run: Run;
-  /** Whether GitHub has answered at all: an address that never did is not waited for long. */
+  /** Whether GitHub has answered at all. An address that never answers gets fewer attempts. */
   #reached = false;
 
   /** @throws PipelineError without a token */
@@ -62,9 +62,12 @@ export class GitHubClient {
       });
     }
     if (token && !/^[\x21-\x7e]+$/.test(token)) {
-      throw new PipelineError("GITHUB_TOKEN holds a space, a line break or a letter that no token has", {
-        ...{ code: "github-token", fix: "set it to the token alone" },
-      });
+      throw new PipelineError(
+        "GITHUB_TOKEN contains a space, a line break or a character that no token has",
+        {
+          ...{ code: "github-token", fix: "set it to the token alone" },
+        },
+      );
     }
     const [owner = "", repo = ""] = repository.split("/");
     if (!/^(?!\.+\/)[\w.-]+\/(?!\.+$)[\w.-]+$/.test(repository)) {
@@ -82,15 +85,15 @@ export class GitHubClient {
       request: { fetch: proxiedFetch(patience.silenceMs), signal: run.signal },
       log: { debug() {}, info() {}, warn: (line: string) => run.progress.warn(line), error() {} },
     });
-    this.#holdPolicy(apiUrl);
+    this.#wrapRequests(apiUrl);
   }
 
   /**
-   * Every request goes through here: a failure is put into words, and one that may pass is tried again. Octokit's own
-   * plugins for this repeat a request as it was: a body that is streamed from disk cannot be, what a POST has done
-   * must be looked up first (`once`), and they would wait by this machine's clock.
+   * Wraps every request: translates failures into GitHubError, and repeats requests after a transient failure. Octokit's
+   * own retry plugins do not fit: they repeat a request unchanged and wait by this machine's clock. A body that is streamed
+   * from disk cannot be sent twice, and after a failed POST the caller must first look up what it has done (`once`).
    */
-  #holdPolicy(apiUrl: string): void {
+  #wrapRequests(apiUrl: string): void {
     this.octokit.hook.wrap("request", async (request, options) => {
       const attempt = async () => {
         try {
@@ -112,26 +115,26 @@ export class GitHubClient {
   }
 
   /**
-   * Does `work` until it succeeds, or fails in a way that waiting does not help. A request in it that was tried often
-   * enough is not tried again.
+   * Calls `work` until it succeeds, fails for good, or no attempts are left. If a request inside `work` has used up its own
+   * attempts, `work` is not repeated.
    */
   async retry<T>(work: (attempt: number) => Promise<T>): Promise<T> {
     return await retry(work, {
       backoff: this.patience,
       signal: this.run.signal,
-      failureOf: (error) => this.#passing(error),
+      failureOf: (error) => this.#transientFailure(error),
       onWait: (error) => this.run.progress.warn(`${(error as GitHubError).problem}; trying again`),
     });
   }
 
-  /** What a failure that may pass means for the next attempt; undefined for any other. */
-  #passing(error: unknown): Failure | undefined {
+  /** What a transient failure means for the next attempt; undefined for any other failure. */
+  #transientFailure(error: unknown): Failure | undefined {
     if (!(error instanceof GitHubError) || !error.transient) return undefined;
     const unreached = error.status === 0 && !this.#reached;
     return { waitS: error.waitS, ...(unreached ? { attempts: UNREACHED_ATTEMPTS } : {}) };
   }
 
-  /** Waits before a list that may be stale is read again, for the `poll`th time. */
+  /** Waits before the `poll`th repeated read of a list that may be stale. */
   async pause(poll: number): Promise<void> {
     await pause(this.patience, poll, this.run.signal);
   }

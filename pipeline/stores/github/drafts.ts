@@ -4,12 +4,12 @@ import type { StoredRelease } from "../store.ts";
 import { type ApiRelease, allReleases, listAssets, storedRelease, tagOf } from "./api.ts";
 import type { GitHubClient } from "./client.ts";
 
-/** In the text of a draft that we have made: it is looked for by what follows. */
+/** Marks the text of a draft that the pipeline created. A random id follows, by which the draft can be found. */
 const MARK = "<!-- prepared";
 
 /**
- * Creates a draft, and returns every draft of the tag. A POST whose answer is lost may have created its draft all the
- * same, which a stale list does not show at once: it carries a mark, and is looked for by it before there is another.
+ * Creates a draft and returns all drafts of the tag. If the response to the POST is lost, the draft may exist, and a stale
+ * list may not show it at once. Each further attempt therefore first looks for a draft with the same mark.
  */
 export async function createDraft(github: GitHubClient, tag: string, commit?: string): Promise<ApiRelease[]> {
   const mark = `${MARK} ${randomUUID()} -->`;
@@ -42,8 +42,8 @@ async function marked(github: GitHubClient, mark: string): Promise<ApiRelease | 
 }
 
 /**
- * The one draft of a tag. Where lists were stale, we have made more than one: of those that nobody has used, one is
- * enough, and the rest is surplus. @throws PipelineError when a person must decide
+ * Chooses the draft of a tag. Stale lists may have led us to create several. The draft that has assets is kept, or else the
+ * oldest empty one; the other empty ones are surplus. @throws PipelineError when several drafts are in use
  */
 export async function chooseDraft(
   github: GitHubClient,
@@ -58,7 +58,7 @@ export async function chooseDraft(
   return { kept, surplus };
 }
 
-/** Those that we have made and nobody has used, oldest first. */
+/** The drafts that the pipeline created and that have no assets, oldest first. */
 export async function unusedDrafts(
   github: GitHubClient,
   drafts: readonly ApiRelease[],
@@ -77,7 +77,7 @@ function severalDrafts(
   drafts: readonly StoredRelease[],
 ): PipelineError {
   return new PipelineError(
-    `${repository} on GitHub has ${drafts.length} drafts for ${tag}, and one is needed`,
+    `${repository} on GitHub has ${drafts.length} drafts for ${tag}, but there must be only one`,
     {
       ...{ code: "several-drafts", fix: "remove all but one of them" },
       details: drafts.map(

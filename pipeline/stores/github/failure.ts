@@ -4,20 +4,20 @@ import type { ErrorCode } from "../../util/error-codes.ts";
 import { proxyVariable } from "../../util/http.ts";
 import { retryAfterS } from "../../util/retry.ts";
 
-/** GitHub asks whoever hits a limit without saying for how long to wait at least a minute. */
+/** The wait after a rate limit without a given time, seconds. GitHub asks for at least one minute. */
 const LIMITED_S = 60;
-/** How far this machine's clock may be from GitHub's before a reader is told, seconds. */
+/** A larger difference between this machine's clock and GitHub's is mentioned in errors, seconds. */
 const SKEW_S = 120;
 
-/** A request that GitHub, or the way to it, has failed. */
+/** A request that GitHub rejected, or that did not reach it. */
 export class GitHubError extends PipelineError {
-  /** HTTP's status; 0 where there was no answer. */
+  /** The HTTP status; 0 if there was no response. */
   readonly status: number;
-  /** Whether the same request may well succeed later. */
+  /** Whether the same request may succeed later. */
   readonly transient: boolean;
-  /** How long GitHub asks to wait, by its own clock, seconds. */
+  /** How long GitHub asks to wait, seconds. */
   readonly waitS: number | undefined;
-  /** What GitHub says is wrong with a field: `already_exists`. */
+  /** GitHub's codes of what is wrong with the request: `already_exists`. */
   readonly codes: readonly string[];
 
   constructor(
@@ -38,7 +38,7 @@ export class GitHubError extends PipelineError {
 
 type Headers = Readonly<Record<string, string | number | undefined>>;
 
-/** What a failed request means, and what to do about it, in one line. Errors that are none of GitHub's are kept. */
+/** Translates a failed request into a GitHubError. Returns any other error unchanged. */
 export function failureOf(
   error: unknown,
   { repository, apiUrl }: { repository: string; apiUrl: string },
@@ -53,7 +53,7 @@ export function failureOf(
   if (waitS !== undefined) {
     const until = new Date(serverTime(headers) + waitS * 1000).toISOString().slice(11, 16);
     return new GitHubError(`GitHub's rate limit is reached until ${until} UTC (${said})${skew(headers)}`, {
-      ...{ ...answer, code: "github-limited", fix: "run the same command again then" },
+      ...{ ...answer, code: "github-limited", fix: "run the same command again after that" },
       ...{ transient: true, waitS },
     });
   }
@@ -63,8 +63,8 @@ export function failureOf(
     });
   }
   if (status === 401) {
-    return new GitHubError(`GitHub does not take the token (401 ${said})${skew(headers)}`, {
-      ...{ ...answer, code: "github-token", fix: "give GITHUB_TOKEN a valid one" },
+    return new GitHubError(`GitHub does not accept the token (401 ${said})${skew(headers)}`, {
+      ...{ ...answer, code: "github-token", fix: "set GITHUB_TOKEN to a valid token" },
     });
   }
   if (status === 403) {
@@ -83,7 +83,7 @@ export function failureOf(
         ...answer,
         code: "github-not-found",
         fix:
-          "check REPOSITORY in images.ts and GITHUB_REPOSITORY, or give GITHUB_TOKEN one with " +
+          "check REPOSITORY in images.ts and GITHUB_REPOSITORY, or set GITHUB_TOKEN to a token with " +
           "`contents: write`",
       },
     );
@@ -94,7 +94,7 @@ export function failureOf(
   });
 }
 
-/** The message without the address of its documentation, on one line. */
+/** GitHub's message on one line, without the address of its documentation. */
 const sentence = (message: string) =>
   message
     .replace(/ - https?:\S+$/, "")
@@ -108,7 +108,7 @@ function codesOf(data: unknown): string[] {
     : [];
 }
 
-/** How long to wait, seconds, where a limit was hit; a clock of ours has no part in it. */
+/** How long to wait after a rate limit, seconds, by GitHub's clock; undefined if the response is not about a rate limit. */
 function limit(status: number, headers: Headers, said: string): number | undefined {
   if (status !== 403 && status !== 429) return;
   const after = retryAfterS(headers["retry-after"], serverTime(headers));
@@ -124,14 +124,14 @@ function limit(status: number, headers: Headers, said: string): number | undefin
 /** Milliseconds since 1970 by GitHub's clock. */
 const serverTime = (headers: Headers) => Date.parse(String(headers.date)) || Date.now();
 
-/** A hint for whoever has a wrong clock, which is behind many a refused token. */
+/** A hint if this machine's clock is wrong, which can be why GitHub rejects a token. */
 function skew(headers: Headers): string {
   const seconds = Math.round((Date.now() - serverTime(headers)) / 1000);
   if (Math.abs(seconds) < SKEW_S) return "";
   return `; this machine's clock is ${Math.abs(seconds)} s ${seconds > 0 ? "ahead of" : "behind"} GitHub's`;
 }
 
-/** No answer came: the network, a proxy, a certificate. */
+/** The error for a request without a response: the network, a proxy or a certificate is the reason. */
 function unreachable(error: RequestError, apiUrl: string): GitHubError {
   const reason = innermost(error);
   const code = errorCode(reason) ?? "";

@@ -3,20 +3,20 @@ import type { GitHubClient } from "./client.ts";
 import { GitHubError } from "./failure.ts";
 
 export interface Proposal {
-  /** The branch that it is made on; an earlier proposal of the same name is replaced. */
+  /** The branch with the change. An existing branch of this name is overwritten. */
   readonly branch: string;
-  /** The branch that it is for. @default the repository's default branch */
+  /** The branch to merge into. @default the repository's default branch */
   readonly base?: string | undefined;
   readonly title: string;
   readonly body: string;
-  /** Texts by path, as they are to be. */
+  /** The new content of files, by path. */
   readonly files: Readonly<Record<string, string>>;
 }
 
 /**
- * Commits files to a branch of their own and opens a pull request. Returns its address; undefined where the base has
- * these very files. A second call brings the first one's branch up to date.
- * @throws PipelineError when the token may not
+ * Commits files to a branch and opens a pull request. Returns its address; undefined if the base branch has the same files
+ * already. A second call updates the branch and keeps the pull request.
+ * @throws PipelineError when the token lacks a permission
  */
 export async function propose(github: GitHubClient, proposal: Proposal): Promise<string | undefined> {
   const { octokit, repo } = github;
@@ -40,7 +40,7 @@ export async function propose(github: GitHubClient, proposal: Proposal): Promise
   return await open(github, { head: branch, base, title, body });
 }
 
-/** Makes a branch point at a commit, whether it exists or not. */
+/** Points a branch at a commit. Creates the branch if it does not exist. */
 async function point({ octokit, repo }: GitHubClient, branch: string, sha: string): Promise<void> {
   try {
     await octokit.rest.git.createRef({ ...repo, ref: `refs/heads/${branch}`, sha });
@@ -67,7 +67,7 @@ async function open({ octokit, repo }: GitHubClient, pull: Pull): Promise<string
   try {
     return (await octokit.rest.pulls.create({ ...repo, ...pull, request: { once: true } })).data.html_url;
   } catch (error) {
-    // A lost answer, or somebody was faster.
+    // The pull request may exist all the same: the response was lost, or someone else opened it.
     const found = await opened();
     if (found) return found;
     if (!(error instanceof GitHubError) || error.status !== 403) throw error;

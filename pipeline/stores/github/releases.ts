@@ -17,7 +17,7 @@ export class GitHubReleases implements ReleaseStore {
   readonly isPublic = true;
   readonly name: string;
   readonly #github: GitHubClient;
-  /** The commit that a tag is put on when its release is published. */
+  /** The commit that the tag points to once the release is published. */
   readonly #commit: string | undefined;
 
   constructor(github: GitHubClient, commit?: string) {
@@ -45,7 +45,8 @@ export class GitHubReleases implements ReleaseStore {
   }
 
   async open(id: string): Promise<StoredRelease & { readonly uploadUrl: string }> {
-    if (!/^[1-9]\d*$/.test(id)) throw new PipelineError(`--release-id "${id}" is not a release's number`);
+    if (!/^[1-9]\d*$/.test(id))
+      throw new PipelineError(`--release-id "${id}" is not the number of a release`);
     try {
       const { data } = await this.#repos.getRelease({ ...this.#repo, release_id: Number(id) });
       return { ...storedRelease(data), uploadUrl: data.upload_url };
@@ -59,7 +60,7 @@ export class GitHubReleases implements ReleaseStore {
     }
   }
 
-  /** A draft is not found by its tag: GitHub keeps it from `releases/tags`. */
+  /** Searches the list of releases, because GitHub's `releases/tags` does not return drafts. */
   async find(tag: string): Promise<StoredRelease | undefined> {
     const { published, drafts } = await this.#of(tag);
     if (published) return storedRelease(published);
@@ -82,7 +83,7 @@ export class GitHubReleases implements ReleaseStore {
       const missing = expected.filter((name) => !finished.has(name));
       if (missing.length === 0 || poll > this.#github.patience.polls) return assets;
       this.#github.run.progress.step(
-        `wait for GitHub's list, which lacks ${missing.length} of ${expected.length} assets`,
+        `wait until GitHub lists all assets: ${missing.length} of ${expected.length} are missing`,
       );
       await this.#github.pause(poll);
     }
@@ -131,7 +132,7 @@ export class GitHubReleases implements ReleaseStore {
     await gone(this.#repos.deleteReleaseAsset({ ...this.#repo, asset_id: Number(id) }));
   }
 
-  /** A PATCH can drop a draft's tag, so what it has done is read again. */
+  /** Reads the release again after each PATCH, because GitHub can drop a draft's tag. */
   async publish(release: StoredRelease): Promise<StoredRelease> {
     for (let attempt = 1; ; attempt++) {
       const { data } = await this.#repos.getRelease({ ...this.#repo, release_id: Number(release.id) });
@@ -147,11 +148,11 @@ export class GitHubReleases implements ReleaseStore {
         release_id: Number(release.id),
         tag_name: release.tag,
         draft: false,
-        // The latest release of the repository is the software's, not its images'.
+        // The repository's "latest release" must stay a release of the software, not of images.
         make_latest: "false",
       });
     }
-    // What stale lists have kept from `prepare`.
+    // Empty drafts that `prepare` did not see in a stale list.
     const { drafts } = await this.#of(release.tag);
     for (const twin of await unusedDrafts(this.#github, drafts)) await this.remove(twin);
     return await this.open(release.id);

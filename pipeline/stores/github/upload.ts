@@ -9,8 +9,8 @@ import { GitHubError } from "./failure.ts";
 import type { GitHubReleases } from "./releases.ts";
 
 /**
- * Brings a file onto a release, in whatever state earlier tries have left it: what is there with the same bytes is
- * kept, what an upload that died has left is removed, other bytes are an error. One file at a time, streamed.
+ * Uploads a file to a release as a stream. If the release has the file already, with the same bytes, it is kept. The rest
+ * of an interrupted upload is removed first. A finished asset with other bytes is an error.
  */
 export async function upload(
   github: GitHubClient,
@@ -18,9 +18,9 @@ export async function upload(
   release: StoredRelease,
   file: Outgoing,
 ): Promise<Sent> {
-  /** Whether a try of ours may have come through, of which we have no answer. */
+  /** Whether an asset of this name on the release may be the result of our own failed attempt. */
   let ours = false;
-  /** Whether it is this file that has failed, and not the release as a whole. */
+  /** Whether the upload of this file has started. Errors then name the file. */
   let sending = false;
   const attempted = github.retry(async (attempt): Promise<Sent> => {
     sending = false;
@@ -52,7 +52,10 @@ export async function upload(
   });
 }
 
-/** Of a limit one is told before anything is taken, of most failures nobody knows how far it came. */
+/**
+ * Whether a failed request may have created the asset. GitHub reports a rate limit before it accepts any bytes; after most
+ * other failures the result is unknown.
+ */
 const mayHaveArrived = (error: unknown) =>
   error instanceof GitHubError && error.transient && error.waitS === undefined && !exists(error);
 
@@ -61,7 +64,7 @@ const exists = ({ codes }: GitHubError) => codes.includes("already_exists");
 /** How much of a file is in memory at a time, bytes. */
 const BUFFER = { highWaterMark: 1 << 20 };
 
-/** One try. Returns what has arrived. */
+/** One attempt to upload a file. Returns the asset that GitHub created. */
 async function post(github: GitHubClient, url: string, file: Outgoing): Promise<StoredAsset> {
   let done = 0;
   const counted = new Transform({
@@ -78,16 +81,16 @@ async function post(github: GitHubClient, url: string, file: Outgoing): Promise<
       method: "POST",
       url,
       name: file.name,
-      // By default it would hold thousands of chunks.
+      // The default strategy counts chunks instead of bytes, and would buffer thousands of chunks.
       data: Readable.toWeb(source.pipe(counted), { strategy: new ByteLengthQueuingStrategy(BUFFER) }),
       headers: { "content-type": "application/octet-stream", "content-length": file.size },
       request: { once: true },
     });
     return storedAsset(data);
   } catch (error) {
-    // A list that is stale has not shown it; it will.
+    // The list of assets was stale and did not show the asset. Another attempt reads the list again.
     if (!(error instanceof GitHubError) || !exists(error)) throw error;
-    throw new GitHubError("it exists, and is not listed", {
+    throw new GitHubError("the asset exists, but GitHub does not list it yet", {
       ...{ code: "github-unavailable", transient: true, codes: error.codes, cause: error },
     });
   } finally {
@@ -100,12 +103,12 @@ async function isRight(releases: GitHubReleases, arrived: StoredAsset, file: Out
   return (await releases.digest(arrived)) === file.sha256;
 }
 
-/** What has arrived is not what was sent, and was removed again. */
+/** The error for an asset that does not match the file. The asset has been removed. */
 const wrong = (arrived: StoredAsset, { name, size }: Outgoing) =>
   arrived.name === name
     ? new GitHubError(`it has arrived with other bytes than were sent (${arrived.size} of ${size})`, {
         ...{ code: "github-unavailable", transient: true },
       })
-    : new PipelineError(`GitHub has renamed ${name} to ${arrived.name}`, {
-        ...{ code: "github-refused", fix: "it was removed; choose another name" },
+    : new PipelineError(`GitHub renamed ${name} to ${arrived.name}, and the asset was removed`, {
+        ...{ code: "github-refused", fix: "choose another name" },
       });

@@ -76,7 +76,7 @@ describe("a cell that must be made as declared", () => {
     expect(() => checkDeclared(workshop(true), [])).not.toThrow();
     expect(() => checkDeclared(workshop(true), [APT_LIVE])).not.toThrow();
     expect(() => checkDeclared(workshop(true), [APT_LIVE, "level=3", "rootfs=x"])).toThrow(
-      /^not as declared: level=3, rootfs=x; what is published is made from what is declared.*accept it$/,
+      /^not as declared: level=3, rootfs=x: run it again .* add this to `accepts` of the Release in images\.ts$/,
     );
   });
 

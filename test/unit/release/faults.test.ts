@@ -240,7 +240,7 @@ const FAILS: readonly Scenario[] = [
     what: "the rate limit is reached for an hour",
     faults: [{ on: "upload-asset", failure: status(403, "before", { headers: resets(3600) }), from: 2 }],
     error:
-      /GitHub's rate limit is reached until \d\d:\d\d UTC \(Server Error\): run the same command again then$/,
+      /GitHub's rate limit is reached until \d\d:\d\d UTC \(Server Error\): run the same command again after that$/,
   },
   {
     what: "the bytes arrive wrong every time",
@@ -249,14 +249,14 @@ const FAILS: readonly Scenario[] = [
   },
   {
     ...once("GitHub renames an asset", "upload-asset", { kind: "rename" }),
-    error: /^GitHub has renamed \S+ to other-\S+: it was removed; choose another name$/,
+    error: /^GitHub renamed \S+ to other-\S+, and the asset was removed: choose another name$/,
   },
   {
     what: "the draft has other bytes under the name",
     before: (github) => void github.addAsset(github.addRelease(cells.tag), CODEX, "older bytes"),
     error: new RegExp(
-      `^${CODEX} is on example/images on GitHub with other bytes \\(sha256 ${sha256("older bytes")}, and this one is ` +
-        `${sha256(bytesOf(CODEX))}\\): empty the draft with \`npx smolvm-images release prepare --empty\``,
+      `^${CODEX} is on example/images on GitHub with other bytes \\(sha256 ${sha256("older bytes")} there, ` +
+        `${sha256(bytesOf(CODEX))} here\\): empty the draft with \`npx smolvm-images release prepare --empty\``,
     ),
     mend: (github) => {
       draftOf(github).assets = [];
@@ -269,7 +269,7 @@ const FAILS: readonly Scenario[] = [
       github.addRelease(cells.tag);
     },
     error: new RegExp(
-      `^example/images on GitHub has 2 drafts for ${cells.tag}, and one is needed: remove all but one`,
+      `^example/images on GitHub has 2 drafts for ${cells.tag}, but there must be only one: remove all but one`,
     ),
     mend: (github) => void github.releases.pop(),
   },
@@ -325,7 +325,7 @@ const FAILS: readonly Scenario[] = [
   {
     what: "the token is not valid",
     before: (github) => void github.tokens.delete("good"),
-    error: /^GitHub does not take the token \(401 Bad credentials\): give GITHUB_TOKEN a valid one$/,
+    error: /^GitHub does not accept the token \(401 Bad credentials\): set GITHUB_TOKEN to a valid token$/,
     mend: readWrite,
   },
   {
@@ -335,7 +335,7 @@ const FAILS: readonly Scenario[] = [
       github.clockMs = HOUR;
     },
     error:
-      /\(401 Bad credentials\); this machine's clock is 3\d{3} s behind GitHub's: give GITHUB_TOKEN a valid one$/,
+      /\(401 Bad credentials\); this machine's clock is 3\d{3} s behind GitHub's: set GITHUB_TOKEN to a valid token$/,
     mend: readWrite,
   },
   {
@@ -362,7 +362,7 @@ const FAILS: readonly Scenario[] = [
   {
     what: "the draft has an asset that no cell makes",
     before: (github) => void github.addAsset(github.addRelease(cells.tag), "notes.txt", "hello"),
-    error: /^notes\.txt: on the release, and no cell makes it$/,
+    error: /^notes\.txt: on the release, but no cell makes it$/,
     mend: (github) => void draftOf(github).assets.splice(0, 1),
   },
   {

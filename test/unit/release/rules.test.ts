@@ -31,7 +31,7 @@ const BASE = "base-amd64-rootfs.ext4.zst";
 const CODEX = "codex-amd64-ubuntu-rootfs.ext4.zst";
 const codex = cells.cells.find(({ id }) => id === "codex-amd64-ubuntu")!;
 const sha256 = (text: string) => createHash("sha256").update(text).digest("hex");
-/** The same cells, one of which is built locally alone. */
+/** The same cells, one of which is only built locally. */
 const unpublished = (id: string): Cells => ({
   ...cells,
   cells: cells.cells.map((cell) => (cell.id === id ? { ...cell, published: false } : cell)),
@@ -68,7 +68,7 @@ describe("what a release must have", () => {
   it("is named where it is not staged, with the command that makes it", async () => {
     rmSync(join(directory, `${CODEX}.json`));
     expect((await expectedAssets(cells, staged())).problems).toEqual([
-      `${CODEX}: its facts are not in ${directory} (\`npx smolvm-images cell codex-amd64-ubuntu\`)`,
+      `${CODEX}: not staged in ${directory} (\`npx smolvm-images cell codex-amd64-ubuntu\`)`,
     ]);
   });
 
@@ -104,10 +104,10 @@ describe("upload sends nothing of a cell", () => {
     return await uploadCell({ cells, staged: publisher.staged, store, release }, cell, silentRun());
   };
 
-  it("that is built locally alone, to where others read it", async () => {
+  it("that is only built locally, to where others read it", async () => {
     const local = { ...codex, published: false };
     await expect(upload(publisher.store(), local)).rejects.toThrow(
-      /^codex-amd64-ubuntu is built locally alone/,
+      /^codex-amd64-ubuntu is only built locally/,
     );
     expect(uploads()).toBe(0);
     const mine = new DirectoryReleases(join(tempDirectory(), cells.tag), cells.tag, silentRun());
@@ -118,7 +118,7 @@ describe("upload sends nothing of a cell", () => {
     const facts = JSON.parse(readFileSync(join(directory, `${CODEX}.json`), "utf8"));
     writeFileSync(join(directory, `${CODEX}.json`), JSON.stringify({ ...facts, inputs: "0".repeat(64) }));
     await expect(upload(publisher.store())).rejects.toThrow(
-      `${CODEX} is not of the tree's present inputs in ${directory}: run \`npx smolvm-images cell codex-amd64-ubuntu\` first`,
+      `${CODEX} in ${directory} was made from other inputs than the tree's: run \`npx smolvm-images cell codex-amd64-ubuntu\` first`,
     );
     rmSync(join(directory, `${CODEX}.json`));
     await expect(upload(publisher.store())).rejects.toThrow(`${CODEX} is not staged in ${directory}: run`);
@@ -203,7 +203,7 @@ describe("publish", () => {
     await publisher.publish(await publisher.prepare(), false);
     server.github.addAsset(draft(), "notes.txt", "hello");
     expect((await to(publisher.store())).problems).toEqual([
-      "notes.txt: on the release, and no cell makes it",
+      "notes.txt: on the release, but no cell makes it",
     ]);
     expect(draft().draft).toBe(true);
   });
@@ -236,7 +236,9 @@ describe("publish", () => {
     const { path, store } = inDirectory();
     await fill(store);
     writeFileSync(join(path, "manifest.json"), "{}");
-    await expect(to(store)).rejects.toThrow("manifest.json was not made by the pipeline, and stays");
+    await expect(to(store)).rejects.toThrow(
+      "manifest.json was not made by the pipeline, so it is not changed",
+    );
     expect(readFileSync(join(path, "manifest.json"), "utf8")).toBe("{}");
     writeFileSync(
       join(path, "manifest.json"),
@@ -299,7 +301,7 @@ describe("verify", () => {
     await publisher.all();
     for (const wrong of ["{ half", "{}"]) {
       await expect(verify({ text: wrong })).rejects.toThrow(
-        /^out\/manifest\.json is no manifest \(.+\): run `npx smolvm-images synth`$/,
+        /^out\/manifest\.json is not a manifest \(.+\): run `npx smolvm-images synth`$/,
       );
     }
     await expect(verify({ text: manifestText(manifestOf(cells, undefined)) })).rejects.toThrow(
@@ -313,7 +315,7 @@ describe("verify", () => {
     draft().assets.find(({ name }) => name === "manifest.json")!.bytes = Buffer.from("{}");
     expect((await verify()).problems).toEqual([
       `${CODEX}: its upload was not finished`,
-      `manifest.json: sha256 ${sha256("{}")}, and the manifest says ${sha256(text())}`,
+      `manifest.json: sha256 ${sha256("{}")}, but the manifest says ${sha256(text())}`,
     ]);
   });
 
@@ -396,7 +398,9 @@ describe("a file that is to be sent", () => {
   });
 
   it.each(["", ".", "a.", ".a", "a/b", "ä", "a\n", "a+b", "a b"])("may not be called %j", (name) => {
-    expect(() => checkOutgoing(file(name), [])).toThrow(/^asset name ".*" would be rewritten: letters/);
+    expect(() => checkOutgoing(file(name), [])).toThrow(
+      /^GitHub would change the asset name ".*": use letters/,
+    );
   });
 
   it("is of one byte to 2 GiB minus one", () => {
@@ -404,14 +408,14 @@ describe("a file that is to be sent", () => {
     expect(sized(1)).not.toThrow();
     expect(sized(2147483647)).not.toThrow();
     expect(sized(2147483648)).toThrow(
-      /^a\.zst is 2147483648 bytes, and a release takes at most 2147483647 .*smaller$/,
+      /^a\.zst has 2147483648 bytes, and an asset has at most 2147483647 .*smaller$/,
     );
     expect(sized(0)).toThrow("a.zst is empty: build its cell again");
   });
 
   it("does not fit where there are a thousand others", () => {
     expect(() => checkOutgoing(file("new"), assets)).toThrow(
-      "new does not fit: the release has 1000 assets, and a release has at most 1000",
+      "new cannot be added: the release has 1000 assets, the maximum is 1000",
     );
   });
 
@@ -422,7 +426,7 @@ describe("a file that is to be sent", () => {
 
   it("is refused in words that say what is where, and what to do", () => {
     expect(otherBytes("a.zst", "there", "111", "222", "remove it").message).toBe(
-      "a.zst is on there with other bytes (sha256 111, and this one is 222): remove it",
+      "a.zst is on there with other bytes (sha256 111 there, 222 here): remove it",
     );
     expect(isPublished("v1", "there").message).toMatch(
       /^v1 is published on there, and .* never changed: choose a new tag \(IMAGES_RELEASE_TAG in images\.ts\)$/,

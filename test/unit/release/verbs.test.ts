@@ -110,8 +110,8 @@ describe("publish", () => {
   });
 
   it.each([
-    ["is of other inputs", { inputs: "0".repeat(64) }, "was made from other inputs than the tree's"],
-    ["was not made as declared", { overrides: ["apt=live"] }, "was made from other inputs than the tree's"],
+    ["is of other inputs", { inputs: "0".repeat(64) }, "made from other inputs than the tree's"],
+    ["was not made as declared", { overrides: ["apt=live"] }, "made from other inputs than the tree's"],
   ])("refuses an asset that %s", async (_, change, reason) => {
     const release = await publisher.prepare();
     await publisher.upload(release);
@@ -132,7 +132,7 @@ describe("publish", () => {
     const release = await publisher.prepare(store);
     const upload = { cells, staged: publisher.staged, store, release };
     await expect(uploadCell(upload, codex, silentRun())).rejects.toThrow(
-      /^not as declared: apt=live; .*let the Release .* accept it$/,
+      /^not as declared: apt=live: .* add this to `accepts` of the Release in images\.ts$/,
     );
     const accepting = new Publisher(server, { ...cells, accepts: ["apt=live"] }, directory);
     await accepting.all();
@@ -145,7 +145,7 @@ describe("upload", () => {
     writeFileSync(join(directory, CODEX), "damaged");
     const release = await publisher.prepare();
     await expect(publisher.upload(release)).rejects.toThrow(
-      `${CODEX} is not what its facts say (sha256 ${sha256("damaged")}, and they say ${sha256(bytesOf(CODEX))})`,
+      `${CODEX} does not match its facts (sha256 ${sha256("damaged")}, the facts say ${sha256(bytesOf(CODEX))})`,
     );
     expect(draft().assets.map(({ name }) => name)).not.toContain(CODEX);
   });
@@ -154,7 +154,7 @@ describe("upload", () => {
     const release = await publisher.prepare();
     const run = recordedRun();
     await publisher.upload(release, publisher.store("good", run), run);
-    expect(run.steps).toContain(`send ${CODEX} to ${cells.tag} on example/images on GitHub`);
+    expect(run.steps).toContain(`upload ${CODEX} to ${cells.tag} on example/images on GitHub`);
     expect(run.bytes.at(-1)).toEqual({ done: bytesOf(CODEX).length, total: bytesOf(CODEX).length });
   });
 
@@ -163,12 +163,12 @@ describe("upload", () => {
       "2 GiB",
       { size: MOST_BYTES + 1 },
       0,
-      /^a\.zst is 2147483648 bytes, and a release takes at most 2147483647 \(2 GiB minus one byte\)/,
+      /^a\.zst has 2147483648 bytes, and an asset has at most 2147483647 \(2 GiB minus one byte\)/,
     ],
     ["nothing", { size: 0 }, 0, /^a\.zst is empty/],
-    ["the thousand-and-first asset", {}, MOST_ASSETS, /^a\.zst does not fit: the release has 1000 assets/],
-    ["a name that GitHub rewrites", { name: "a b.zst" }, 0, /^asset name "a b\.zst" would be rewritten/],
-    ["a name with a dot in front", { name: ".a.zst" }, 0, /^asset name "\.a\.zst" would be rewritten/],
+    ["the thousand-and-first asset", {}, MOST_ASSETS, /^a\.zst cannot be added: the release has 1000 assets/],
+    ["a name that GitHub rewrites", { name: "a b.zst" }, 0, /^GitHub would change the asset name "a b\.zst"/],
+    ["a name with a dot in front", { name: ".a.zst" }, 0, /^GitHub would change the asset name "\.a\.zst"/],
   ])("refuses %s", (_, change, present, message) => {
     const file = { name: "a.zst", path: "/a.zst", size: 1, sha256: "0".repeat(64), ...change };
     const assets = Array.from({ length: present }, (_, index) => ({
@@ -205,8 +205,8 @@ describe("verify", () => {
     const { problems } = await verify();
     expect(problems).toEqual([
       "vmlinux-amd64.elf: missing",
-      `${CODEX}: 7 bytes, and the manifest says ${bytesOf(CODEX).length}`,
-      `${CODEX}: sha256 ${sha256("swapped")}, and the manifest says ${sha256(bytesOf(CODEX))}`,
+      `${CODEX}: 7 bytes, but the manifest says ${bytesOf(CODEX).length}`,
+      `${CODEX}: sha256 ${sha256("swapped")}, but the manifest says ${sha256(bytesOf(CODEX))}`,
     ]);
   });
 
@@ -217,7 +217,7 @@ describe("verify", () => {
     held.bytes = Buffer.from(bytesOf(CODEX).toUpperCase());
     expect((await verify()).problems).toEqual([]);
     expect((await verify(true)).problems).toEqual([
-      `${CODEX}: sha256 ${sha256(bytesOf(CODEX).toUpperCase())}, and the manifest says ${sha256(bytesOf(CODEX))}`,
+      `${CODEX}: sha256 ${sha256(bytesOf(CODEX).toUpperCase())}, but the manifest says ${sha256(bytesOf(CODEX))}`,
     ]);
   });
 
@@ -231,7 +231,7 @@ describe("verify", () => {
         { store: publisher.store(), tag: "images-v9", manifest: manifest(), download: false },
         silentRun(),
       ),
-    ).rejects.toThrow(`out/manifest.json is of ${cells.tag}, and not of images-v9`);
+    ).rejects.toThrow(`out/manifest.json is for ${cells.tag}, not for images-v9`);
   });
 });
 

@@ -299,7 +299,7 @@ describe("a variable of the environment", () => {
     vi.stubEnv("GITHUB_TOKEN", token);
     vi.spyOn(process, "cwd").mockReturnValue(sampleCheckout());
     expect((await failure(releaseCommand, ["prepare", "--store", "github"])).message).toMatch(
-      /^GITHUB_TOKEN holds a space, a line break or a letter that no token has/,
+      /^GITHUB_TOKEN contains a space, a line break or a character that no token has/,
     );
   });
 });

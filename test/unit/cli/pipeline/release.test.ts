@@ -66,7 +66,7 @@ describe("the release commands on GitHub", () => {
     release!.assets.find(({ name }) => name === CODEX)!.bytes = Buffer.from("swapped");
     const changed = await onGitHub(["release", "verify"]);
     expect(changed.stdout).toMatch(
-      new RegExp(`^${CODEX}: 7 bytes, and the manifest says \\d+\n${CODEX}: sha256 `),
+      new RegExp(`^${CODEX}: 7 bytes, but the manifest says \\d+\n${CODEX}: sha256 `),
     );
     expect(changed.exitCode).toBe(1);
   });
@@ -84,11 +84,11 @@ describe("the release commands on GitHub", () => {
     const refused = await onGitHub(["release", "publish"], { GITHUB_STEP_SUMMARY: summary });
     expect(refused.exitCode).toBe(1);
     expect(refused.stdout.trim().split("\n")).toHaveLength(20);
-    expect(refused.stdout).toContain(`${CODEX}: its facts are not in `);
+    expect(refused.stdout).toContain(`${CODEX}: not staged in `);
     expect(refused.stderr).toMatch(
       /images-v7\.0\.0 is not published, and nothing was changed: 20 problems\n$/,
     );
-    expect(readFileSync(summary, "utf8")).toContain(`<li>${CODEX}: its facts are not in `);
+    expect(readFileSync(summary, "utf8")).toContain(`<li>${CODEX}: not staged in `);
     expect(server.github.releases[0]!.assets).toHaveLength(4);
   });
 
@@ -101,7 +101,7 @@ describe("the release commands on GitHub", () => {
     [
       "a wrong token",
       { GITHUB_TOKEN: "stolen" },
-      /^error: GitHub does not take the token \(401 Bad credentials\): give GITHUB_TOKEN a valid one$/,
+      /^error: GitHub does not accept the token \(401 Bad credentials\): set GITHUB_TOKEN to a valid token$/,
     ],
     [
       "a repository that is not there",
@@ -167,7 +167,7 @@ describe("the release commands on GitHub", () => {
       GITHUB_TOKEN: "stolen",
     });
     expect(refused.stderr).toContain(
-      "::error title=github-token::GitHub does not take the token (401 Bad credentials)",
+      "::error title=github-token::GitHub does not accept the token (401 Bad credentials)",
     );
   });
 

@@ -81,7 +81,7 @@ describe("a directory that is not a release's", () => {
   ])("because it has %s, is refused by name, and stays", async (_, make, found) => {
     make();
     const before = names();
-    const message = `${directory} is not a release's directory, it has ${found}: give an empty one, or one that is not there yet`;
+    const message = `${directory} is not the directory of a release: it has ${found}: give an empty directory, or one that does not exist yet`;
     await expect(releases().prepare()).rejects.toThrow(message);
     await expect(releases(join(parent, "other")).open(directory)).rejects.toThrow(message);
     await expect(checkStaging(directory)).rejects.toThrow(message);
@@ -147,7 +147,7 @@ describe("a directory that is empty, or a release's", () => {
     const release = await releases().prepare();
     const [notes] = (await releases().assets(release)).filter(({ name }) => name === "notes.txt");
     await expect(releases().discard(release, notes!)).rejects.toThrow(
-      `${join(directory, "notes.txt")} was not made by the pipeline, and stays: move it away`,
+      `${join(directory, "notes.txt")} was not made by the pipeline, so it is not changed: move it away`,
     );
     expect(notes?.foreign).toBe(true);
   });
@@ -164,7 +164,7 @@ describe("a directory that is empty, or a release's", () => {
     writeFileSync(file, "new");
     const facts = factsOf(cellOf("pi-amd64-ubuntu-rootfs.ext4.zst"), "pi-amd64-ubuntu-rootfs.ext4.zst");
     await expect(new StagingDirectory(directory).put(file, facts, "{}")).rejects.toThrow(
-      `${join(directory, name)} was not made by the pipeline, and stays: move it away`,
+      `${join(directory, name)} was not made by the pipeline, so it is not changed: move it away`,
     );
     expect(names()).toEqual(before);
     expect(readFileSync(join(directory, name), "utf8")).toBe("a user's");
@@ -202,7 +202,9 @@ describe("removing a release", () => {
     write("notes.txt");
     await releases().remove(await releases().prepare());
     expect(names()).toEqual(["notes.txt"]);
-    expect(run.warnings).toEqual([`${directory} stays, because notes.txt was not made by the pipeline`]);
+    expect(run.warnings).toEqual([
+      `${directory} was not removed, because notes.txt in it was not made by the pipeline`,
+    ]);
   });
 
   it("lists the releases beside it, by what is in them, and follows no link", async () => {

@@ -67,7 +67,7 @@ describe("a directory as a release", () => {
     expect(await releases().open(directory)).toEqual(release);
     expect(await releases().publish(await releases().open(directory))).toEqual(release);
     await expect(releases().open(join(parent, "none"))).rejects.toThrow(
-      `there is no directory ${join(parent, "none")}: \`npx smolvm-images release prepare\` makes one`,
+      `there is no directory ${join(parent, "none")}: create it with \`npx smolvm-images release prepare\``,
     );
     await expect(releases().open(join(directory, CODEX))).rejects.toThrow("there is no directory");
   });
@@ -124,7 +124,9 @@ describe("a directory as a release", () => {
       /^manifest\.json is on .* with other bytes .*: remove it, or choose another directory$/,
     );
     expect(readFileSync(join(directory, "manifest.json"), "utf8")).toBe("bytes");
-    await expect(releases().send(release, { ...file, name: ".x" })).rejects.toThrow("would be rewritten");
+    await expect(releases().send(release, { ...file, name: ".x" })).rejects.toThrow(
+      "GitHub would change the asset name",
+    );
     expect(names()).toEqual(["manifest.json"]);
   });
 
@@ -157,7 +159,7 @@ describe("a directory as a release", () => {
     await expect(
       releases().sendStaged(await releases().open(directory), store(staged), facts(CODEX)),
     ).rejects.toThrow(
-      /^codex-amd64-ubuntu-rootfs\.ext4\.zst is on .* with other bytes \(sha256 0{64}, and this one is [0-9a-f]{64}\): empty/,
+      /^codex-amd64-ubuntu-rootfs\.ext4\.zst is on .* with other bytes \(sha256 0{64} there, [0-9a-f]{64} here\): empty/,
     );
     expect(JSON.parse(readFileSync(join(directory, `${CODEX}.json`), "utf8"))).toEqual(other);
   });
@@ -186,7 +188,7 @@ describe("what is staged in a directory", () => {
     await stage(CODEX);
     write(CODEX, "other");
     await expect(store().outgoing(facts(CODEX), silentRun())).rejects.toThrow(
-      /is not what its facts say \(sha256 [0-9a-f]{64}, and they say [0-9a-f]{64}\): build it again/,
+      /does not match its facts \(sha256 [0-9a-f]{64}, the facts say [0-9a-f]{64}\): build it again/,
     );
     rmSync(join(directory, CODEX));
     await expect(store().outgoing(facts(CODEX), silentRun())).rejects.toThrow(
@@ -352,7 +354,7 @@ describe("what is ours in a directory", () => {
     await stage(CODEX);
     write(PI);
     await expect(stage(PI)).rejects.toMatchObject({
-      message: `${join(directory, PI)} was not made by the pipeline, and stays: move it away`,
+      message: `${join(directory, PI)} was not made by the pipeline, so it is not changed: move it away`,
     });
   });
 });

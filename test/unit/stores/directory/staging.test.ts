@@ -149,7 +149,7 @@ describe("the directory store", () => {
     const path = join(target.directory, `${ASSET}.json`);
     writeFileSync(path, text);
     const error = await target.facts(ASSET).catch((reason) => reason);
-    expect(error.message).toContain(`${path} does not hold an asset's facts (`);
+    expect(error.message).toContain(`${path} does not contain the facts of an asset (`);
     expect(error.message).toMatch(/\(.+\): remove it and build the cell again$/);
   });
 });

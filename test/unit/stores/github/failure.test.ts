@@ -64,7 +64,7 @@ describe("what GitHub refuses for now is tried again when it asks for it", () =>
 
   it("and the reader is told until when", () => {
     expect(limited(403, exceeded(90), "API rate limit exceeded").message).toBe(
-      "GitHub's rate limit is reached until 10:01 UTC (API rate limit exceeded): run the same command again then",
+      "GitHub's rate limit is reached until 10:01 UTC (API rate limit exceeded): run the same command again after that",
     );
   });
 
@@ -135,8 +135,8 @@ describe("what GitHub answers is put into one line that says what to do", () => 
     const date = new Date(NOW + seconds * 1000).toUTCString();
     const direction = what.split(" ").slice(2).join(" ");
     expect(answered(401, "Bad credentials", { date }).message).toBe(
-      `GitHub does not take the token (401 Bad credentials); this machine's clock is 120 s ${direction} GitHub's: ` +
-        "give GITHUB_TOKEN a valid one",
+      `GitHub does not accept the token (401 Bad credentials); this machine's clock is 120 s ${direction} GitHub's: ` +
+        "set GITHUB_TOKEN to a valid token",
     );
   });
 
@@ -216,7 +216,7 @@ describe("GitHub is not talked to at all", () => {
 
   it.each(["a b", "token\n", "tök", "\ttoken"])("with a token like %j, and does not repeat it", (token) => {
     expect(client({ token })).toThrow(
-      /^GITHUB_TOKEN holds a space, a line break or a letter that no token has: /,
+      /^GITHUB_TOKEN contains a space, a line break or a character that no token has: /,
     );
     expect(client({ token })).not.toThrow(token);
   });

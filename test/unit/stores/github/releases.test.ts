@@ -88,7 +88,7 @@ describe("a release on GitHub", () => {
   it.each(["", "0", "-1", "1x", "x1", "1.5", "01"])(
     "is not asked for by %j, which is no number of one",
     async (id) => {
-      await expect(store.open(id)).rejects.toThrow(`--release-id "${id}" is not a release's number`);
+      await expect(store.open(id)).rejects.toThrow(`--release-id "${id}" is not the number of a release`);
       expect(server.requests).toEqual([]);
     },
   );
@@ -119,7 +119,9 @@ describe("a release on GitHub", () => {
   it("of which somebody else has made a second draft is a matter for a person, who is told how", async () => {
     const drafts = [server.github.addRelease(TAG), server.github.addRelease(TAG, { body: "mine" })];
     const error = await store.prepare(TAG).catch((reason) => reason);
-    expect(error.message).toMatch(/^example\/images on GitHub has 2 drafts for images-v1, and one is needed/);
+    expect(error.message).toMatch(
+      /^example\/images on GitHub has 2 drafts for images-v1, but there must be only one/,
+    );
     for (const { id } of drafts) {
       expect(error.details.join("\n")).toContain(`gh api -X DELETE repos/example/images/releases/${id} `);
     }
@@ -214,7 +216,7 @@ describe("an asset on GitHub", () => {
     const release = server.github.addRelease(TAG);
     const late = server.github.addAsset(release, "a.zst", "bytes", { hidden: 2 });
     expect((await store.assets(stored(release.id), ["a.zst"])).map(({ name }) => name)).toEqual(["a.zst"]);
-    expect(run.steps).toEqual(Array(2).fill("wait for GitHub's list, which lacks 1 of 1 assets"));
+    expect(run.steps).toEqual(Array(2).fill("wait until GitHub lists all assets: 1 of 1 are missing"));
     late.state = "starter";
     server.requests.length = 0;
     expect(await store.assets(stored(release.id), ["a.zst", "b.zst"])).toHaveLength(1);
@@ -334,7 +336,7 @@ describe("an upload", () => {
     const release = server.github.addRelease(TAG);
     server.github.addAsset(release, "a.zst", "theirs", { hidden: 99 });
     await expect(store.send(stored(release.id), file())).rejects.toThrow(
-      /^a\.zst:? (it )?exists, and is not listed$/,
+      /^a\.zst:? (the asset )?exists, but GitHub does not list it yet$/,
     );
     expect(count(/^POST/)).toBe(FAST.attempts);
     expect(release.assets.map(({ bytes }) => bytes.toString())).toEqual(["theirs"]);
