@@ -24,7 +24,7 @@ const TOOLS_FILES = [
   TOOLS_LOCK,
 ];
 
-/** The cells of a release, and the Dockerfiles that they are made with. */
+/** The cells of a release, and their Dockerfiles. */
 export interface Rendered {
   /** The content of `out/cells.json`, bases before the presets on them, in the order of declaration. */
   readonly cells: Omit<Cells, "$comment">;
@@ -74,7 +74,7 @@ export function renderCells(release: Release): Rendered {
   return { cells, dockerfiles };
 }
 
-/** Tools are Debian: the flavor's own sources where it is declared, so that both are bootstrapped alike. */
+/** The tool container, which is made from Debian: the image that its Dockerfile names, or else mmdebstrap. */
 function renderTools(release: Release): Cells["tools"] {
   const text = readInput(release, TOOLS_DOCKERFILE);
   const image = /^ARG ROOTFS=(\S+)$/m.exec(text)?.[1];
@@ -109,18 +109,18 @@ function baseCell(
   return { ...cell, vmms: base.vmms, budget: bytesOf(base.budget) };
 }
 
-/** Where there is no dated archive, the versions that were recorded are what fixes an image's packages. */
+/** The apk versions in a base's listing. They are part of its inputs, because apk has no dated archive. */
 function recordedVersions(release: Release, base: BaseRootfs, id: string): string[] {
   const text = release.files(listingPath(id));
   if (text === undefined || base.flavor.packageManager !== "apk") return [];
   try {
     return apkVersions(Listing.parse(JSON.parse(text)));
   } catch (cause) {
-    throw new PipelineError(`${listingPath(id)} is no listing: restore it from git`, { cause });
+    throw new PipelineError(`${listingPath(id)} is not a listing`, { fix: "restore it from git", cause });
   }
 }
 
-/** What budgets allow together; nothing is limited where one of them is not. */
+/** The sum of budgets, bytes; null (no limit) if one of them is undefined. */
 function bytesOf(...budgets: readonly (Budget | undefined)[]): BaseCell["budget"] {
   const known = budgets.filter((budget) => budget !== undefined);
   if (known.length < budgets.length) return null;
@@ -154,8 +154,8 @@ function presetCell(
 }
 
 /**
- * A kernel is made from its recipe alone: neither the release's instant nor what it is booted with is
- * part of its inputs, so that neither makes anyone compile it again.
+ * The inputs of a kernel are its recipe only. The release's instant and the bases that it boots are not part of them, so
+ * that a change of these does not compile the kernel again.
  */
 function kernelCell(release: Release, kernel: Kernel, dockerfile: Dockerfile, arch: Arch): KernelCell {
   const { path, text } = dockerfile;
@@ -182,7 +182,10 @@ const identity = (release: Release, coordinates: Coordinates) => ({
   assets: assetNames(coordinates, release.defaultFlavor),
 });
 
-/** Completes a cell with its identity, its recipe, and the hash over all that and over `below`. */
+/**
+ * Completes a cell with its identity, its recipe and its inputs hash.
+ * @param below the inputs of what the cell is made from, as part of the hash
+ */
 function finish<T extends object>(
   release: Release,
   coordinates: Coordinates,
@@ -209,7 +212,9 @@ const contentsOf = (release: Release, files: readonly string[]) =>
 
 function readInput(release: Release, path: string): string {
   const text = release.files(path);
-  if (text === undefined) throw new PipelineError(`${path} is missing: images are made from it`);
+  if (text === undefined) {
+    throw new PipelineError(`${path} is missing, which images are made from`, { fix: "restore it from git" });
+  }
   return text;
 }
 

@@ -8,17 +8,16 @@ import { importTypeScript } from "./import-typescript.ts";
 import { typecheck } from "./typecheck.ts";
 
 /**
- * The function with which a project declares its tree. It is typechecked before it is run.
- * @throws PipelineError that says what is wrong with it, and in which line
+ * Loads a project's function `declareImages`. Typechecks the declaration before it runs.
+ * @throws PipelineError that says what is wrong with the declaration, and in which line
  */
 export async function loadDeclaration(project: Project): Promise<(app: App) => Promise<void>> {
   const { root, declaration } = project;
   const file = join(root, declaration);
   if (!existsSync(file)) {
-    throw new PipelineError(
-      `there is no images.ts in ${root} or above: run this in a project, name the file with --app FILE, or make a ` +
-        "project with `npx smolvm-images init`",
-    );
+    throw new PipelineError(`there is no images.ts in ${root} or above`, {
+      fix: "run this in a project, name the file with --app FILE, or make a project with `npx smolvm-images init`",
+    });
   }
   await typecheck(root, declaration);
   const { declareImages } = await located(project, () => importTypeScript(pathToFileURL(file).href));
@@ -28,7 +27,7 @@ export async function loadDeclaration(project: Project): Promise<(app: App) => P
   return (app) => located(project, async () => await declareImages(app));
 }
 
-/** Does `work`; what it throws becomes one line with the place in the project where it was thrown. */
+/** Runs `work`. Its errors become one line that starts with the place in the project where they were thrown. */
 async function located<T>(project: Project, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
@@ -41,15 +40,15 @@ async function located<T>(project: Project, work: () => Promise<T>): Promise<T> 
       details,
       cause,
     });
-    // What --debug shows: where it was thrown, not where it was caught.
+    // --debug shows where it was thrown, not where it was caught.
     if (cause.stack !== undefined) error.stack = cause.stack;
     throw error;
   }
 }
 
 /**
- * The line of the declaration that an error comes from, `images.ts:98:5`; of another file of the project, where
- * the declaration is not on the stack.
+ * The line of the declaration that an error comes from, `images.ts:98:5`. If the declaration is not on the stack, the line
+ * of another file of the project.
  */
 function placeOf({ root, declaration }: Project, error: Error): string {
   const places = [...(error.stack ?? "").matchAll(/\(?((?:file:\/\/|\/)[^()\n]+?):(\d+):(\d+)\)?$/gm)].map(

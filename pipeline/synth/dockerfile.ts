@@ -12,12 +12,12 @@ export interface Dockerfile {
   readonly files: readonly string[];
 }
 
-/** The mirrors and CA of the network the build runs in: empty as committed, filled by the runtime. */
+/** The mirrors and CA of the build's network. The committed file is empty; the runtime fills it. */
 const NETWORK = "dockerfiles/network/env";
-/** For whoever installs packages with apt: points it at the archive of one instant. */
+/** A shell function that points apt at the dated archive. */
 const SNAPSHOT = "dockerfiles/network/snapshot";
 
-/** What a kernel is compiled with, on Debian. */
+/** The Debian packages that compile a kernel. */
 const TOOLCHAIN = [
   ...[
     "bc",
@@ -146,7 +146,7 @@ function uvDockerfile(path: string, preset: PresetLayer, base: BaseRootfs, insta
   return { path, text: `${lines.join("\n")}\n`, files: [NETWORK] };
 }
 
-/** One RUN that stops at the first command that fails, with the build's network set up. */
+/** One RUN instruction that sets up the build's network and stops at the first failed command. */
 function run(commands: readonly string[]): string[] {
   const all = ["set -eu", ". /tmp/network/env", ...commands];
   return all.map((command, index) => {

@@ -3,22 +3,22 @@ import { dirname, join, relative, resolve, sep } from "node:path";
 import { CELLS_PATH } from "../schema/cells.ts";
 import { PipelineError } from "../util/error.ts";
 
-/** A directory with a declaration of images, and what follows from it. */
+/** A directory with a declaration of images and its generated files. */
 export interface Project {
-  /** Absolute. */
+  /** An absolute path. */
   readonly root: string;
-  /** Where it says what is published, from its root: `images.ts`. */
+  /** The path of its declaration, relative to the root: `images.ts`. */
   readonly declaration: string;
 }
 
-/** Where a declaration is looked for, from the root of a project. */
+/** The paths where a declaration is searched, relative to the root of a project. */
 const DECLARATIONS = ["images.ts", "pipeline/images.ts"] as const;
 
 /**
- * The project of a directory: the nearest one upwards with a package.json and a declaration, or with cells; the directory
- * itself where there is none.
- * @param app the declaration that a user names (`--app`); its project is the nearest directory upwards with a package.json
- * @throws PipelineError when the named file is not there
+ * Finds the project of a directory: the nearest directory, upwards from it, with a package.json and a declaration, or with
+ * `out/cells.json`. If there is none, returns the directory itself.
+ * @param app the file of the declaration (`--app`); its project is the nearest directory upwards with a package.json
+ * @throws PipelineError when the file `app` does not exist
  */
 export function findProject(directory: string, app?: string): Project {
   if (app !== undefined) return projectOf(resolve(directory, app), app);
@@ -34,13 +34,15 @@ export function findProject(directory: string, app?: string): Project {
 
 function projectOf(file: string, app: string): Project {
   if (!statSync(file, { throwIfNoEntry: false })?.isFile()) {
-    throw new PipelineError(`--app ${app}: there is no such file: name the file that declares the images`);
+    throw new PipelineError(`--app ${app}: there is no such file`, {
+      fix: "name the file that declares the images",
+    });
   }
   const root = upwards(dirname(file)).find((each) => existsSync(join(each, "package.json"))) ?? dirname(file);
   return { root, declaration: relative(root, file).split(sep).join("/") };
 }
 
-/** A directory and those above it, nearest first. */
+/** A directory and its parents, nearest first. */
 function upwards(directory: string): string[] {
   const above = dirname(directory);
   return above === directory ? [directory] : [directory, ...upwards(above)];

@@ -1,16 +1,16 @@
 import { register } from "tsx/esm/api";
 
-/** Who runs this from its sources has taken care of TypeScript already. */
+/** Whether this is compiled JavaScript. If not, `tsx` already runs the program and imports TypeScript. */
 const isCompiled = !import.meta.url.endsWith(".ts");
 let registered = false;
 
-/** Imports a module that is written in TypeScript, which Node.js 20 does not read. */
+/** Imports a TypeScript module, which Node.js 20 cannot do itself. */
 export async function importTypeScript(url: string): Promise<Record<string, unknown>> {
   if (isCompiled && !registered) register();
   registered = true;
   return (await import(url)) as Record<string, unknown>;
 }
 
-/** The address of a module of this package, given as if it were a source: compiled, its name ends in `.js`. */
+/** The URL of a module of this package. @param source its relative path as TypeScript source; the compiled name ends in `.js` */
 export const moduleUrl = (source: string, from: string): string =>
   new URL(isCompiled ? source.replace(/\.ts$/, ".js") : source, from).href;

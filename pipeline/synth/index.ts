@@ -1,3 +1,3 @@
-// The library of those who declare images of their own: constructs, and what turns a tree into files.
+// The entry point `./constructs`: the constructs, and synth.
 export * from "../constructs/index.ts";
 export { type Output, synth } from "./synth.ts";

@@ -6,22 +6,22 @@ import { DIGESTS_PATH, RecordedDigests } from "../schema/recorded-digests.ts";
 import { PipelineError } from "../util/error.ts";
 import { reasonOf } from "../util/reason.ts";
 
-/** The content of `out/manifest.json`: a row for each image whose bytes are recorded as published. */
+/** The content of `out/manifest.json`: a row for each image with recorded digests. */
 export function renderManifest(release: Release, cells: Omit<Cells, "$comment">): Manifest {
   return manifestOf(cells, recorded(release));
 }
 
-/** The recorded digests; undefined where nothing is recorded. */
+/** The recorded digests; undefined if there are none. @throws PipelineError when the file is damaged */
 function recorded(release: Release): RecordedDigests | undefined {
   const text = release.files(DIGESTS_PATH);
   if (text === undefined) return undefined;
   try {
     return RecordedDigests.parse(JSON.parse(text));
   } catch (cause) {
-    throw new PipelineError(
-      `${DIGESTS_PATH} does not hold recorded digests (${reasonOf(cause)}): restore it from git`,
-      { cause },
-    );
+    throw new PipelineError(`${DIGESTS_PATH} does not contain recorded digests (${reasonOf(cause)})`, {
+      fix: "restore it from git",
+      cause,
+    });
   }
 }
 

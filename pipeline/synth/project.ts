@@ -20,14 +20,14 @@ import { isGenerated, isMarked } from "./marker.ts";
 import { README_PATH, withTable } from "./readme.ts";
 import { cellsOf, type Output } from "./synth.ts";
 
-/** A generated file that is not as the tree says: to be written, or (text undefined) to be removed. */
+/** A change to a file: `before` is its present text, `after` the new one. Undefined means that the file does not exist. */
 export interface Change {
   readonly path: string;
   readonly before: string | undefined;
   readonly after: string | undefined;
 }
 
-/** Reads the text files of the project in `root`, and of this package the recipes that it does not have itself. */
+/** Reads text files of the project in `root`. Recipe files that the project does not have come from this package. */
 export function filesIn(root: string): ReadFile {
   return (path) => {
     try {
@@ -43,8 +43,8 @@ const unreadable = (path: string, cause: unknown) =>
   new PipelineError(`cannot read ${path} (${reasonOf(cause)})`, { code: "not-readable", cause });
 
 /**
- * What must change in `root` so that it holds `output` and nothing else that was once generated.
- * @throws PipelineError with every file that synth did not write and that is in the place of one that it would
+ * The changes that make `root` contain `output`, and no other generated file.
+ * @throws PipelineError with every file that synth did not write, and that is in the place of a generated one
  */
 export function changes(root: string, output: Output): Change[] {
   const foreign = [...output.keys()].filter((path) => isForeign(root, path));
@@ -66,13 +66,13 @@ export function changes(root: string, output: Output): Change[] {
   ].filter((change) => change.before !== change.after);
 }
 
-/** The one file of which synth writes a part: the table between its two marks. */
+/** README.md is the only file of which synth writes a part: the table between two marks. */
 function readmeChange(before: string | undefined, output: Output): Change[] {
   const after = before === undefined ? undefined : withTable(before, cellsOf(output));
   return after === undefined ? [] : [{ path: README_PATH, before, after }];
 }
 
-/** Whether something is there that does not say itself that synth wrote it; a link says nothing. */
+/** Whether something exists at `path` that does not carry the mark of a generated file. A link never counts as generated. */
 function isForeign(root: string, path: string): boolean {
   let there: Stats | undefined;
   try {
@@ -85,8 +85,8 @@ function isForeign(root: string, path: string): boolean {
 }
 
 /**
- * Only a plain file, at a plain path, below real directories of `root`, that says itself that it was
- * generated, is ever removed: anybody may have marked another one for reviews.
+ * Whether a file may be removed: only a plain file at a normalized path below real directories of `root`, with the mark of
+ * a generated file. `.gitattributes` alone is not trusted, because anyone can add a file to it.
  */
 function removable(root: string, path: string): boolean {
   if (path !== normalize(path) || path.startsWith("/") || path.split("/").includes("..")) return false;
@@ -99,8 +99,8 @@ function removable(root: string, path: string): boolean {
 }
 
 /**
- * Applies changes: all texts are written beside their targets first, and take their names when every one is there.
- * @throws PipelineError when a text cannot be written: then nothing is changed
+ * Applies changes. Writes all texts to temporary files beside their targets first, and renames them when all are written.
+ * @throws PipelineError when a text cannot be written; then nothing is changed
  */
 export function write(root: string, pending: readonly Change[]): void {
   const made: string[] = [];
@@ -131,10 +131,10 @@ export function write(root: string, pending: readonly Change[]): void {
   }
 }
 
-/** Once names change, what is left to do is done by the next run. */
-const AGAIN = "run `npx smolvm-images synth` again when it can be";
+/** The `fix` once files have been renamed: the next run makes the remaining changes. */
+const AGAIN = "make it writable, then run `npx smolvm-images synth` again";
 
-/** @throws PipelineError that names the file, when the system refuses */
+/** Runs `work`. @throws PipelineError that names the file, when the system refuses */
 function doing(verb: string, path: string, then: string, work: () => void): void {
   try {
     work();
@@ -146,7 +146,7 @@ function doing(verb: string, path: string, then: string, work: () => void): void
   }
 }
 
-/** Removes what was made as far as that can be; why it was not finished matters more than why it could not be. */
+/** Removes the files and directories of a failed write. Ignores file system errors: the first error gives the reason. */
 function undo(files: readonly string[], directories: readonly string[]): void {
   const tasks = [
     ...files.map((file) => () => rmSync(file, { force: true })),
@@ -161,7 +161,7 @@ function undo(files: readonly string[], directories: readonly string[]): void {
   }
 }
 
-/** A directory that was made, with those in it, as far as nothing has been put there. */
+/** Removes a directory and its subdirectories, except those that contain files. */
 function removeEmpty(directory: string): void {
   for (const entry of readdirSync(directory, { withFileTypes: true })) {
     if (entry.isDirectory()) removeEmpty(join(directory, entry.name));
@@ -169,7 +169,7 @@ function removeEmpty(directory: string): void {
   if (readdirSync(directory).length === 0) rmdirSync(directory);
 }
 
-/** Changes as one unified diff, from what is committed to what the tree says. */
+/** Changes as one unified diff, from the present files to the new ones. */
 export function unifiedDiff(pending: readonly Change[]): string {
   return pending
     .map(({ path, before, after }) =>

@@ -3,11 +3,11 @@ import { ofKind } from "../schema/kinds/index.ts";
 import { unique } from "../util/unique.ts";
 
 export const README_PATH = "README.md";
-/** What stands around the table in README.md; the rest of the file is written by hand. */
+/** The marks around the generated table in README.md. The rest of the file is written by hand. */
 const BEGIN = "<!-- Written by `npm run synth`: which preset is offered on which flavor. -->\n";
 const END = "<!-- End of what `npm run synth` writes. -->\n";
 
-/** README.md with the table of what is offered; undefined where it has no place for one. */
+/** README.md with the table of offered presets; undefined if it does not have the two marks. */
 export function withTable(readme: string, cells: Cells): string | undefined {
   const begin = readme.indexOf(BEGIN);
   const end = readme.indexOf(END, begin);
@@ -15,7 +15,7 @@ export function withTable(readme: string, cells: Cells): string | undefined {
   return `${readme.slice(0, begin + BEGIN.length)}${offers(cells)}${readme.slice(end)}`;
 }
 
-/** A Markdown table: a row for the presets that are offered in the same way, a column for each flavor. */
+/** A Markdown table with a column for each flavor. Presets that are offered on the same flavors share a row. */
 function offers(cells: Cells): string {
   const presets = ofKind(cells.cells, "preset");
   const bases = ofKind(cells.cells, "base");

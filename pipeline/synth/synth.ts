@@ -12,12 +12,12 @@ import { buildPublishedImages } from "./workflow/build-published-images.ts";
 import { pullRequest } from "./workflow/pull-request.ts";
 import { renderWorkflow } from "./workflow/render.ts";
 
-/** Every generated file: its path from the project's root, and its whole text. */
+/** Every generated file: its text by its path relative to the project's root. */
 export type Output = ReadonlyMap<string, string>;
 
 /**
- * Turns a tree into the files derived from it, without a disk: validate everything, lock the tree,
- * render. @throws PipelineError with every error of the tree, each at its construct's path
+ * Turns a tree into its generated files, without a disk: validates everything, locks the tree, renders.
+ * @throws PipelineError with every error of the tree, each with the path of its construct
  */
 export function synth(app: App): Output {
   validate(app);
@@ -41,7 +41,7 @@ export function synth(app: App): Output {
   return new Map([...output].sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-/** The cells of a synthesised tree, as the runtime reads them. */
+/** The content of the generated `out/cells.json`. */
 export function cellsOf(output: Output): Cells {
   return Cells.parse(JSON.parse(output.get(CELLS_PATH)!));
 }
@@ -50,7 +50,7 @@ function theRelease(app: App): Release {
   const releases = app.node.findAll().filter((construct) => construct instanceof Release);
   const [release] = releases;
   if (!release || releases.length > 1) {
-    throw new PipelineError(`the tree declares ${releases.length} releases; exactly one is synthesised`);
+    throw new PipelineError(`the tree declares ${releases.length} releases: declare exactly one`);
   }
   return release;
 }

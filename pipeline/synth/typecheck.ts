@@ -4,19 +4,19 @@ import { x } from "tinyexec";
 import { PipelineError } from "../util/error.ts";
 
 /**
- * What is asked of a declaration, whatever its project's own tsconfig.json says: `tsx` reads none of these from there
- * but the target. Types of all `@types` packages that are installed are known, as in an editor.
+ * The compiler options for a declaration. They replace the project's tsconfig.json, from which `tsx` reads only the target
+ * of these. All installed `@types` packages are included, as in an editor.
  */
 const OPTIONS = [
   ...["--noEmit", "--pretty", "false", "--ignoreConfig", "--skipLibCheck", "--strict", "--types", "*"],
   ...["--target", "ES2023", "--lib", "ES2023", "--module", "NodeNext", "--allowImportingTsExtensions"],
 ];
 
-/** `pipeline/images.ts(98,5): error TS2561: …`, and lines below it that begin with spaces. */
+/** `pipeline/images.ts(98,5): error TS2561: …` and the indented lines below it. */
 const FINDING = /^(?:(.+)\((\d+),(\d+)\): )?error TS\d+: (.*(?:\n +.*)*)$/gm;
 
 /**
- * Typechecks a declaration and what it imports with the TypeScript that this package has installed.
+ * Typechecks a declaration and its imports with the TypeScript that is installed with this package.
  * Measured: 0.4 s of CPU time in a process of its own.
  * @param file its path from `root`
  * @throws PipelineError with each error of TypeScript: file, line, column, reason
@@ -45,8 +45,8 @@ function compiler(): string {
   try {
     return join(dirname(createRequire(import.meta.url).resolve("typescript/package.json")), "bin/tsc");
   } catch (cause) {
-    throw new PipelineError("typescript is not installed, and the tree is checked with it: run `npm ci`", {
-      cause,
+    throw new PipelineError("typescript is not installed, which checks images.ts", {
+      ...{ code: "program-missing", fix: "run `npm ci`", cause },
     });
   }
 }

@@ -3,13 +3,13 @@ import { propFindings } from "../constructs/props.ts";
 import { Release } from "../constructs/release.ts";
 import { PipelineError } from "../util/error.ts";
 
-/** GitHub's limit on the jobs that one matrix makes. */
+/** GitHub's maximum number of jobs in one matrix. */
 const MATRIX_JOBS = 256;
 
 /**
- * First the props of each construct, then what the constructs say together; the latter is looked at only where no prop
- * is missing or of another type.
- * @throws PipelineError that lists everything that is wrong with the tree, each with its construct path
+ * Validates the props of each construct, and then the tree as a whole. The tree is only validated if no prop is missing or
+ * has a wrong type.
+ * @throws PipelineError that lists all errors of the tree, each with the path of its construct
  */
 export function validate(app: App): void {
   const constructs = app.node.findAll();
@@ -28,7 +28,7 @@ export function validate(app: App): void {
   );
 }
 
-/** The largest matrix of the workflow is the one that attests: a job for each published cell of any kind. */
+/** Checks the largest matrix of the workflow, that of `attest`: it has a job for each published cell of any kind. */
 function matrixErrors(release: Release): string[] {
   const bases = release.bases.filter((base) => base.published);
   const count =

@@ -1,4 +1,4 @@
-/** Every action that a generated workflow uses, pinned by commit: the one place to update them. */
+/** Every action that generated workflows use, pinned by commit. Update them here. */
 const ACTIONS = {
   "actions/checkout": { version: "v7.0.1", commit: "3d3c42e5aac5ba805825da76410c181273ba90b1" },
   "actions/setup-node": { version: "v7.1.0", commit: "949feb2413d6458794dcd2491c4babbbce0c15c1" },
@@ -12,7 +12,7 @@ export type Action = keyof typeof ACTIONS;
 
 export const uses = (action: Action) => `${action}@${ACTIONS[action].commit}`;
 
-/** The version behind a `uses:` value, for the comment after it; undefined for an action not in the table. */
+/** The version of a `uses:` value, for the comment after it; undefined for an action that is not in the table. */
 export function versionOf(used: string): string | undefined {
   const [name, commit] = used.split("@");
   const pin = Object.entries(ACTIONS).find(([action]) => action === name)?.[1];

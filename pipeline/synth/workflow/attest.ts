@@ -3,13 +3,13 @@ import { uses } from "./actions.ts";
 import type { Job } from "./model.ts";
 
 /**
- * For each cell: that this workflow made its assets from this commit, and what is in them, signed with the
- * run's own identity. The one job that may sign runs none of our code.
+ * Signs two attestations for each cell with the identity of the run: that this workflow made the assets from this commit
+ * (provenance), and what they contain (SBOM). This is the only job that may sign, and it runs none of our code.
  */
 export const attest: Job = {
   name: "attest ${{ matrix.cell }}",
   needs: ["plan", ...KIND_NAMES],
-  // A job that was skipped, because nothing of its kind is to be built, stops nobody; one that failed does.
+  // A skipped job (no cell of its kind is built) does not prevent this job; a failed one does.
   if: "${{ !failure() && !cancelled() && needs.plan.outputs.attestations != '[]' }}",
   "runs-on": "ubuntu-24.04",
   "timeout-minutes": 15,

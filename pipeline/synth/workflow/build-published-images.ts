@@ -5,13 +5,14 @@ import type { Job, Step, Workflow } from "./model.ts";
 import { publish } from "./publish.ts";
 import { installTools, keep, prepare, program, token } from "./steps.ts";
 
-/** Downloads are bounded by the artifacts' size; an emulated boot on arm64 takes the longest. */
+/** The time limit of a cell's job. The longest part is an emulated boot on arm64. */
 const CELL_MINUTES = 90;
 
 /**
- * plan -> kernel -> base -> preset -> attest -> publish. `plan` refuses a stale tree, says which cells must be built
- * and creates the one draft; every cell is then built, packed and boot-verified by the command that a laptop runs,
- * without a token, and uploaded to that draft. Nothing is public, and no digest is recorded, unless all are there.
+ * plan -> kernel -> base -> preset -> attest -> publish. `plan` refuses stale generated files, selects the cells to build
+ * and creates the draft. The job of a cell builds, packs and boots it with the same command as on a laptop, without a
+ * token, and then uploads it to the draft. Digests are recorded, and the release is made public, only when every asset is
+ * on the draft.
  */
 export function buildPublishedImages(tag: string): Workflow {
   return {
@@ -74,39 +75,39 @@ const names = (what: string) =>
   ({ description: `${what}, separated by commas or spaces`, type: "string", default: "all" }) as const;
 const flag = (description: string) => ({ description, type: "boolean", default: false }) as const;
 
-/** What is cached, handed over or published under the inputs' name is what they name. */
+/** `--as-declared` refuses overrides: what is cached, handed over or published must match its inputs hash. */
 const runCell = (flags = ""): Step => ({
   name: "Build, boot and stage",
   env: { CELL: "${{ matrix.cell }}" },
   run: program(`cell "$CELL" --as-declared${flags && ` ${flags}`}`),
 });
 
-/** The one step of a cell that has a token. What is on the draft already, with the same bytes, is not sent again. */
+/** The only step of a cell with a token. Assets that the draft has already, with the same bytes, are not uploaded again. */
 const upload: Step = {
   name: "Upload to the draft",
   env: { ...token, CELL: "${{ matrix.cell }}", RELEASE_ID: "${{ needs.plan.outputs.release-id }}" },
   run: program('cell "$CELL" --stage upload --store github --release-id "$RELEASE_ID"'),
 };
 
-/** What a cell leaves for the jobs after it, as an artifact of the run. */
+/** Keeps what a cell hands on to later jobs, as an artifact of the run. */
 const handOver = ({ made, directory }: HandedOn): Step =>
   keep(`Hand over the ${made}`, "for-others-${{ matrix.cell }}", directory, { "retention-days": 1 });
 
-/** What the job of a cell of another kind has left for this one. */
+/** Downloads what the job of a cell of another kind has handed on. */
 const takeOver = (kind: KindName, { taken, directory }: HandedOn): Step => ({
   name: `Take over the ${taken}`,
   uses: uses("actions/download-artifact"),
   with: { name: `for-others-\${{ matrix.${kind} }}`, path: directory },
 });
 
-/** What an earlier run has made from the same inputs. */
+/** Restores what an earlier run has made from the same inputs. */
 const takeCached = ({ made, directory }: HandedOn): Step => ({
   name: `Take the ${made} of these inputs, if one was ever compiled`,
   uses: uses("actions/cache"),
   with: { path: directory, key: "${{ matrix.cell }}-${{ matrix.inputs }}" },
 });
 
-/** What a cell of a kind is run with: what others hand to it, and what it hands on itself. */
+/** The steps that build a cell of a kind, with those that take what other jobs hand on and hand on its own result. */
 function cellSteps(kind: KindName, below: readonly KindName[]): Step[] {
   const { handedOn: own } = kindNamed(kind);
   const taken = below.map((each) => [each, kindNamed(each).handedOn!] as const);
@@ -119,7 +120,7 @@ function cellSteps(kind: KindName, below: readonly KindName[]): Step[] {
   ];
 }
 
-/** One job per cell of a kind that `plan` wants built. A failed cell keeps the others' work. */
+/** The job for the cells of one kind that `plan` selects. A failed cell does not cancel the others. */
 function cellJob(kind: KindName): Job {
   const { matrix, dependsOn } = kindNamed(kind);
   const below = KIND_NAMES.filter((each) => Object.hasOwn(dependsOn, each));
@@ -127,7 +128,7 @@ function cellJob(kind: KindName): Job {
   return {
     name: "${{ matrix.cell }}",
     needs: ["plan", ...below],
-    // A failed cell takes with it those that lean on it, and no others: they miss what it would have handed over.
+    // After a failed cell, only those that depend on it fail, because its artifact is missing. All others run.
     if: `\${{ !cancelled() && needs.plan.result == 'success' && ${output} != '[]' }}`,
     "runs-on": "${{ matrix.runner }}",
     "timeout-minutes": CELL_MINUTES,

@@ -1,4 +1,4 @@
-/** The parts of GitHub's workflow syntax that the generated workflows use; `render.ts` writes them. */
+/** The part of GitHub's workflow syntax that the generated workflows use. */
 export interface Workflow {
   readonly name: string;
   readonly on: {
@@ -10,7 +10,7 @@ export interface Workflow {
   readonly jobs: Readonly<Record<string, Job>>;
 }
 
-/** What a person is asked when they start a workflow. */
+/** An input of a manually started workflow. */
 interface Input {
   readonly description: string;
   readonly type: "string" | "boolean";

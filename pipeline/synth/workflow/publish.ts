@@ -5,10 +5,10 @@ import { uses } from "./actions.ts";
 import type { Job } from "./model.ts";
 import { keep, prepare, program, token } from "./steps.ts";
 
-/** The gate, once every cell is built, booted, attested and on the draft; then the digests go to the repository. */
+/** Runs the gate after all cells, and proposes the recorded digests to the repository. */
 export const publish: Job = {
   needs: ["plan", ...KIND_NAMES, "attest"],
-  // It also runs where something has failed: then it says what there is and what is missing, and refuses.
+  // It also runs after a failure. Then it lists what is on the release and what is missing, and refuses.
   if: "${{ !cancelled() && needs.plan.outputs.complete == 'true' }}",
   "runs-on": "ubuntu-24.04",
   "timeout-minutes": 30,

@@ -2,7 +2,7 @@ import { uses } from "./actions.ts";
 import type { Workflow } from "./model.ts";
 import { prepare, program } from "./steps.ts";
 
-/** What a pull request must pass: nothing generated is stale, the tests, and a real image from end to end. */
+/** The checks of a pull request: generated files are up to date, the tests pass, and real images build and boot. */
 export function pullRequest(): Workflow {
   return {
     name: "pull-request",

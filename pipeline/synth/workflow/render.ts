@@ -3,7 +3,7 @@ import { marker } from "../marker.ts";
 import { versionOf } from "./actions.ts";
 import type { Workflow } from "./model.ts";
 
-/** The YAML text of a workflow; each pinned action is followed by its version as a comment. */
+/** The YAML text of a workflow. The version of each pinned action follows as a comment. */
 export function renderWorkflow(workflow: Workflow): string {
   const document = new Document(workflow, { aliasDuplicateObjects: false });
   visit(document, {

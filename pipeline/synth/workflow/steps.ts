@@ -1,23 +1,23 @@
 import { uses } from "./actions.ts";
 import type { Step } from "./model.ts";
 
-/** The repository and its npm packages; nothing it leaves behind holds a token. */
+/** Checks out the repository and installs its npm packages. No token stays on the runner. */
 export const prepare: readonly Step[] = [
   { uses: uses("actions/checkout"), with: { "persist-credentials": false } },
   { uses: uses("actions/setup-node"), with: { "node-version": 24, cache: "npm" } },
   { run: "npm ci" },
 ];
 
-/** A command of the installed program: `--no` keeps npx from fetching another package of that name. */
+/** A command line of the installed program. `--no` keeps npx from downloading a package of that name. */
 export const program = (words: string): string => `npx --no -- smolvm-images ${words}`;
 
-/** What a cell needs from the runner's distribution: QEMU, zstd, mmdebstrap. */
+/** Installs the packages that a cell needs: QEMU, zstd, mmdebstrap. */
 export const installTools: Step = { name: "Install QEMU and other tools", run: program("setup") };
 
-/** For the steps that talk to GitHub, and for no other: what it may do is its job's `permissions`. */
+/** The token, only for steps that talk to GitHub. Its permissions are those of the job. */
 export const token = { GITHUB_TOKEN: "${{ github.token }}" } as const;
 
-/** Keeps files of a job as an artifact of the run; a job that is run again replaces what it kept before. */
+/** Uploads files of a job as an artifact of the run. A repeated job replaces its artifact. */
 export const keep = (title: string, name: string, path: string, more: Step["with"] = {}): Step => ({
   name: title,
   uses: uses("actions/upload-artifact"),

@@ -119,7 +119,7 @@ describe("the manifest", () => {
   ])("is not made from a lock that %s", (_, lock) => {
     const text = typeof lock === "string" ? lock : JSON.stringify(lock);
     expect(() => synth(sampleApp({ [DIGESTS_PATH]: text }))).toThrow(
-      /^images\.lock\.json does not hold recorded digests \(.+\): restore it from git$/,
+      /^images\.lock\.json does not contain recorded digests \(.+\): restore it from git$/,
     );
   });
 });

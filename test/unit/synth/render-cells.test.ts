@@ -220,7 +220,7 @@ describe("a tree whose files are damaged", () => {
 
   it("names a listing that is none", () => {
     expect(() => rendered({ files: { [ALPINE_LISTING]: "{ half" } })).toThrow(
-      `${ALPINE_LISTING} is no listing: restore it from git`,
+      `${ALPINE_LISTING} is not a listing: restore it from git`,
     );
   });
 });

@@ -210,10 +210,10 @@ describe("what is wrong with a tree", () => {
 
   it("includes that there is no release, or more than one", () => {
     const app = testApp();
-    expect(errorsOf(app).join()).toContain("declares 0 releases; exactly one");
+    expect(errorsOf(app).join()).toContain("declares 0 releases: declare exactly one");
     const twice = sampleApp();
     ubuntuBase(testRelease(twice));
-    expect(errorsOf(twice).join()).toContain("declares 2 releases; exactly one");
+    expect(errorsOf(twice).join()).toContain("declares 2 releases: declare exactly one");
   });
 });
 
