@@ -14,9 +14,9 @@ export interface DeclaredImages {
 }
 
 /**
- * Declares the tree that images.ts says, as `files` have it and what it imports, which need not be on the disk.
+ * Loads images.ts and its imports from `files`, which need not be on the disk, and makes the tree that it declares.
  *
- * @throws PipelineError when it cannot be loaded, or declares no release
+ * @throws PipelineError when images.ts cannot be loaded, or declares no release
  */
 export async function declareImagesOf({ declaration }: Project, files: ReadFile): Promise<DeclaredImages> {
   const directory = mkdtempSync(join(tmpdir(), "smolvm-images-"));
@@ -27,7 +27,7 @@ export async function declareImagesOf({ declaration }: Project, files: ReadFile)
     const { declareImages } = await importTypeScript(pathToFileURL(join(directory, declaration)).href);
     if (typeof declareImages === "function") declareImages(app);
     const release = app.node.findAll().find((construct) => construct instanceof Release);
-    if (release === undefined) throw new PipelineError("declareImages makes no Release");
+    if (release === undefined) throw new PipelineError("declareImages declares no Release");
     return { app, release };
   } catch (cause) {
     throw new PipelineError(`${declaration} cannot be used: ${(cause as Error).message.split("\n")[0]}`, {
@@ -42,15 +42,15 @@ export async function declareImagesOf({ declaration }: Project, files: ReadFile)
 const IMPORTED = /^((?:import|export|\}) ?[^"\n]*from )"(smolvm-images\/constructs|\.\.?\/[^"]*)"/gm;
 
 /**
- * Puts a module below `directory`, with the project's modules that it imports. Constructs are those that are loaded
- * here, and no second copy of them: by the package's name, or in a checkout of the package by path.
+ * Writes a module and the project's modules that it imports below `directory`. Imports of the constructs (by the package's
+ * name, or in a checkout of this package by path) are redirected to the copy that this program has loaded.
  */
 function place(path: string, files: ReadFile, directory: string): void {
   const text = files(path) ?? "";
   const isCheckout = JSON.parse(files("package.json") ?? "{}").name === "smolvm-images";
   const target = join(directory, path);
   mkdirSync(dirname(target), { recursive: true });
-  // Where two modules import each other, the second finds the first in its place.
+  // An empty file marks this module as written, so that two modules that import each other do not recurse forever.
   writeFileSync(target, "");
   const placed = text.replaceAll(IMPORTED, (line, head: string, from: string) => {
     if (from === "smolvm-images/constructs")

@@ -8,13 +8,13 @@ import { addPreset, type Edit, over } from "./preset.ts";
 import type { Spec } from "./spec.ts";
 
 export interface InitOptions {
-  /** `owner/name` on GitHub, where the images will be published. */
+  /** `owner/name` of the GitHub repository where the images will be published. */
   readonly repository: string;
   /** The first preset: its name, and the npm package. */
   readonly preset: { readonly name: string; readonly package: Spec };
 }
 
-/** The scripts that a project has: `npm run <verb>` is `smolvm-images <verb>`. */
+/** The npm scripts of a new project: `npm run <verb>` runs `smolvm-images <verb>`. */
 const SCRIPTS: Readonly<Record<string, string>> = {
   ...Object.fromEntries(
     ["synth", "diff", "list", "plan", "cell", "release", "repro", "preset", "doctor"].map((verb) => [
@@ -24,14 +24,13 @@ const SCRIPTS: Readonly<Record<string, string>> = {
   ),
   test: "smolvm-images synth --check",
 };
-/** What `npm init` writes there. */
+/** The test script that `npm init` writes. It is replaced. */
 const NO_TEST = /no test specified/;
 
 /**
- * What is to be written so that a directory in which this package is installed becomes a project with a base and a
- * preset: a declaration, and all that synth derives from it. Files that are there stay as they are; package.json gets
- * the scripts that it does not have.
- * @throws PipelineError where the package is not installed, or the directory has images already
+ * The changes that turn a directory with this package installed into a project with one base and one preset: a declaration
+ * and its generated files. Existing files are kept; package.json gets the missing scripts.
+ * @throws PipelineError when there is no package.json, or the directory declares images already
  */
 export async function initProject(
   root: string,
@@ -41,13 +40,13 @@ export async function initProject(
   const files = filesIn(root);
   const manifest = files("package.json");
   if (manifest === undefined) {
-    throw new PipelineError(
-      `${root} has no package.json: run \`npm install --save-dev smolvm-images\` there first`,
-    );
+    throw new PipelineError(`${root} has no package.json`, {
+      fix: "run `npm install --save-dev smolvm-images` there first",
+    });
   }
   for (const path of ["images.ts", "pipeline/images.ts", "pins.ts"]) {
     if (files(path) === undefined) continue;
-    throw new PipelineError(`${path} is there already: choose a directory without images`);
+    throw new PipelineError(`${path} exists already`, { fix: "choose a directory without images" });
   }
   const own: Change[] = [
     { path: "package.json", before: manifest, after: withScripts(manifest) },
@@ -71,23 +70,23 @@ export async function initProject(
 
 const template = (name: string): string => readFileSync(join(PACKAGE, "template", name), "utf8");
 
-/** The digests and versions that this package was released with; from then on they are the project's own. */
+/** A copy of this package's pins (digests and versions), which the project then maintains itself. */
 const pins = (): string =>
   readFileSync(join(PACKAGE, "pipeline/pins.ts"), "utf8").replace(
     /"\.\/constructs\/index\.ts"/,
     '"smolvm-images/constructs"',
   );
 
-/** package.json with our scripts, and as a project of modules; what it says itself stays. @throws PipelineError */
+/** package.json with our scripts and `"type": "module"`. Existing scripts are kept. @throws PipelineError when it is not JSON */
 function withScripts(text: string): string {
   let manifest: { type?: string; scripts?: Record<string, string> };
   try {
     manifest = JSON.parse(text);
   } catch (cause) {
-    throw new PipelineError("package.json is no JSON: restore it", { cause });
+    throw new PipelineError("package.json is not JSON", { fix: "restore it", cause });
   }
   const scripts = Object.entries(manifest.scripts ?? {}).filter(([, line]) => !NO_TEST.test(line));
   const merged = { ...manifest, scripts: { ...SCRIPTS, ...Object.fromEntries(scripts) } };
-  // npm init writes "commonjs" without being asked.
+  // `npm init` writes "commonjs" by default.
   return `${JSON.stringify({ ...merged, type: "module" }, null, 2)}\n`;
 }

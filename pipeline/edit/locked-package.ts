@@ -7,17 +7,20 @@ import { PipelineError } from "../util/error.ts";
 import type { Run } from "../util/progress.ts";
 import { npm } from "./npm.ts";
 
-/** What `npm ci` needs to install one package, as texts. */
+/** The files that `npm ci` needs to install one package. */
 export interface LockedPackage {
+  /** The text of package.json. */
   readonly manifest: string;
+  /** The text of package-lock.json. */
   readonly lockfile: string;
   /** The names of the programs that the package installs. */
   readonly programs: readonly string[];
 }
 
 /**
- * The version that the registry has for a version or tag. @default the tag `latest`
- * @throws PipelineError when it has none, or is not reached
+ * The exact version that the registry has for a version or tag.
+ * @param version a version or tag. @default latest
+ * @throws PipelineError when the registry has no such version, or cannot be reached
  */
 export async function findVersion(
   name: string,
@@ -29,7 +32,7 @@ export async function findVersion(
   return await inTemporary(name.replace(/^.*\//, ""), async (directory) => {
     put(directory, "package.json", '{ "private": true }\n');
     const found = z.string().safeParse(parsed(await npm(directory, ["view", spec, "version"], spec, signal)));
-    // Older versions of npm print nothing where newer ones fail.
+    // For an unknown version, older releases of npm print nothing, and newer ones fail.
     if (!found.success)
       throw new PipelineError(`${spec}: the npm registry has no such version; nothing was changed`);
     return found.data;
@@ -41,11 +44,11 @@ const Locked = z.object({
 });
 
 /**
- * Locks a version of a package with all that it needs, in a directory of its own below the system's temporary one.
+ * Locks a version of a package with its dependencies, in a temporary directory.
  *
  * @param preset the name of the directory, which npm writes into the lockfile
- * @param before a lockfile: what it has locked stays as it is wherever it still fits
- * @throws PipelineError when npm cannot, or when synth would refuse the lockfile
+ * @param before an existing lockfile: its versions are kept if they still fit
+ * @throws PipelineError when npm fails, or when synth would refuse the lockfile
  */
 export async function lockPackage(
   preset: string,
@@ -54,7 +57,7 @@ export async function lockPackage(
   before: string | undefined,
   { progress, signal }: Run,
 ): Promise<LockedPackage> {
-  progress.step(`lock ${name} ${version} and what it needs`);
+  progress.step(`lock ${name} ${version} and its dependencies`);
   return await inTemporary(preset, async (directory) => {
     const manifest = `${JSON.stringify({ private: true, dependencies: { [name]: version } }, null, 2)}\n`;
     put(directory, "package.json", manifest);
@@ -69,7 +72,7 @@ export async function lockPackage(
     const errors = lockfileErrors((path) => files.get(path), "package-lock.json", name);
     if (errors.length > 0) {
       throw new PipelineError(
-        `${name} ${version} cannot be a preset, because npm's lockfile does not fix all that it installs; nothing was changed`,
+        `${name} ${version} cannot be a preset, because npm's lockfile does not fix everything that it installs; nothing was changed`,
         { details: errors.map((error) => `- ${error}`) },
       );
     }

@@ -2,9 +2,9 @@ import { execFile } from "node:child_process";
 import { PipelineError } from "../util/error.ts";
 
 /**
- * The settings of npm that decide what is written. Flags come before every file and variable, so that the result
- * is the same for every user. What a user says about the way to the registry (`registry`, `proxy`, `cafile`,
- * credentials) and about which versions are old enough (`before`, `min-release-age`) is left as it is.
+ * The npm settings that affect the written files. Flags override every configuration file and variable, so that the result
+ * is the same for every user. The user's settings for the connection to the registry (`registry`, `proxy`, `cafile`,
+ * credentials) and for the minimum age of versions (`before`, `min-release-age`) stay in effect.
  */
 const FLAGS = [
   "--json",
@@ -39,11 +39,11 @@ const FLAGS = [
   "--fetch-retry-maxtimeout=5000",
 ];
 
-/** Variables about the way to the registry, as in FLAGS' comment; every other `npm_config_*` is not handed on. */
-const HANDED_ON =
+/** The `npm_config_*` variables that npm gets: those for the user's settings that stay in effect (see FLAGS). */
+const ALLOWED_VARIABLES =
   /^npm_config_(\/\/.*|_.*|@.*|registry|userconfig|globalconfig|prefix|cache|ca|cafile|cert|key|proxy|https_proxy|noproxy|strict_ssl|local_address|maxsockets|fetch_(retries|timeout)|replace_registry_host|(prefer_)?offline|prefer_online|before|min_release_age(_exclude)?)$/i;
 
-/** What npm says on stdout when it fails. */
+/** npm's JSON output when it fails. */
 interface Failure {
   readonly error?: { readonly code?: string; readonly summary?: string; readonly detail?: string };
 }
@@ -51,9 +51,9 @@ interface Failure {
 /**
  * Runs npm in `directory`, which must have a package.json, with the same result for every user.
  *
- * @param what the package as asked for, for errors
- * @returns what npm prints, as JSON
- * @throws PipelineError in one line when npm is missing, does not find the package or reaches no registry
+ * @param what the requested package, for error messages
+ * @returns npm's output, JSON
+ * @throws PipelineError when npm is missing, does not find the package or cannot reach the registry
  */
 export function npm(
   directory: string,
@@ -71,10 +71,10 @@ export function npm(
   });
 }
 
-/** The environment without what npm would take as settings that decide what is written. */
+/** The environment without the npm settings that would affect the written files. */
 function environment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   return Object.fromEntries(
-    Object.entries(env).filter(([name]) => !/^npm_config_/i.test(name) || HANDED_ON.test(name)),
+    Object.entries(env).filter(([name]) => !/^npm_config_/i.test(name) || ALLOWED_VARIABLES.test(name)),
   );
 }
 
@@ -85,9 +85,9 @@ function failure(
   stderr: string,
 ): PipelineError {
   if ("code" in cause && cause.code === "ENOENT") {
-    return new PipelineError(
-      "npm is not on PATH: install it, on Debian or Ubuntu with `sudo apt-get install npm`",
-    );
+    return new PipelineError("npm is not on PATH", {
+      ...{ code: "program-missing", fix: "install it, on Debian or Ubuntu with `sudo apt-get install npm`" },
+    });
   }
   const { code, summary } = said(stdout);
   if (code === "E404" || code === "ENOVERSIONS") {
@@ -99,11 +99,10 @@ function failure(
     );
   }
   const reason = summary || code || stderr.trim().split("\n").at(-1) || cause.message;
-  return new PipelineError(
-    `${what}: npm fails (${reason.split("\n")[0]!.trim()}); nothing was changed. ` +
-      "`npm ping` tells whether the registry is reached",
-    { cause },
-  );
+  return new PipelineError(`${what}: npm failed (${reason.split("\n")[0]!.trim()}); nothing was changed`, {
+    fix: "check the connection to the registry with `npm ping`",
+    cause,
+  });
 }
 
 function said(stdout: string): NonNullable<Failure["error"]> {

@@ -17,7 +17,7 @@ import { findVersion, lockPackage } from "./locked-package.ts";
 import type { Spec } from "./spec.ts";
 import { type NewPreset, presetStatement, withoutStatement, withStatement } from "./statement.ts";
 
-/** What a verb makes of the project: files to write and remove, and lines for the reader. */
+/** The result of an edit that is not applied yet: files to write and remove, and lines for the reader. */
 export interface Edit {
   readonly pending: readonly Change[];
   readonly notes: readonly string[];
@@ -26,22 +26,21 @@ export interface Edit {
 export interface AddOptions {
   /** The command that proves the preset works. @default the package's one program with `--version` */
   readonly check?: readonly string[];
-  /** The program to ask for its version, where the package has several. */
+  /** The program that `check` runs, if the package has several. */
   readonly program?: string;
-  /** Why it is not offered, by flavor. @default offered everywhere */
+  /** The reason why it is not offered, by flavor. @default offered on every flavor */
   readonly refuses?: Readonly<Record<string, string>>;
 }
 
-/** The words that `smolvm` takes for a command where a preset's name can stand. */
+/** The commands of `smolvm`. A preset cannot have such a name. */
 const COMMANDS = ["create", "start", "ps", "ssh", "stop", "pull", "images", "prune", "help"];
 
 const manifestOf = (preset: string) => lockfileOf(preset).replace("package-lock.json", "package.json");
 
 /**
- * What is to be written so that an npm package becomes a preset: its lockfile, its statement in images.ts, and what
- * synth derives from them.
+ * The changes that add an npm package as a preset: its lockfile, its statement in images.ts, and the generated files.
  *
- * @param files the project's files, where they are not those on the disk
+ * @param files reads the project's files. @default from the disk
  * @throws PipelineError for a name that is taken, a package that the registry does not have, or a tree that synth refuses
  */
 export async function addPreset(
@@ -57,16 +56,20 @@ export async function addPreset(
   const wrongName = nameError("preset", name);
   if (wrongName) throw new PipelineError(wrongName);
   if (COMMANDS.includes(name)) {
-    throw new PipelineError(`preset "${name}": smolvm has a command of that name; take another`);
+    throw new PipelineError(`preset "${name}": smolvm has a command of that name`, {
+      fix: "choose another name",
+    });
   }
   if (before.release.presets.some(({ preset }) => preset === name)) {
-    throw new PipelineError(
-      `preset "${name}" is there already: \`npx smolvm-images preset bump ${name}\` makes it newer, \`remove\` removes it`,
-    );
+    throw new PipelineError(`preset "${name}" exists already`, {
+      fix: `update it with \`npx smolvm-images preset bump ${name}\`, or choose another name`,
+    });
   }
   const directory = `dockerfiles/${name}`;
   if ((entries(root, directory) ?? []).length > 0) {
-    throw new PipelineError(`${directory} exists, and is no preset's: remove it, or take another name`);
+    throw new PipelineError(`${directory} exists, but belongs to no preset`, {
+      fix: "remove it, or choose another name",
+    });
   }
 
   const version = await findVersion(pkg, wanted, run);
@@ -82,8 +85,9 @@ export async function addPreset(
   const added = withStatement(text, preset);
   if (added === undefined) {
     throw new PipelineError(
-      `${declaration} has no statement \`new PresetLayer(release, "…", {\` to put this one after; nothing was changed`,
-      { details: [presetStatement(preset)] },
+      `${declaration} has no statement \`new PresetLayer(release, "…", {\` or \`new BaseRootfs(release, "…", {\` after which ` +
+        "the preset can be added; nothing was changed",
+      { fix: "add this statement by hand", details: [presetStatement(preset)] },
     );
   }
   const own = [
@@ -110,7 +114,7 @@ export async function addPreset(
 }
 
 /**
- * What is to be written so that a preset has another version of its package; nothing where it has it.
+ * The changes that update a preset to another version of its package; none if it has that version.
  *
  * @throws PipelineError for an unknown preset, one without a lockfile, or a version that the registry does not have
  */
@@ -121,8 +125,8 @@ export async function bumpPreset(project: Project, { name, version: wanted }: Sp
   const preset = presetNamed(tree, name);
   if (preset.install.method !== "npm") {
     throw new PipelineError(
-      `preset "${name}" is not an npm package: its version is the commit that its statement in ${declaration} names; ` +
-        "change it there, then run `npx smolvm-images synth`",
+      `preset "${name}" is not an npm package: its version is the commit in its statement in ${declaration}`,
+      { fix: "change it there, then run `npx smolvm-images synth`" },
     );
   }
   const { package: pkg } = preset.install;
@@ -141,7 +145,7 @@ export async function bumpPreset(project: Project, { name, version: wanted }: Sp
 }
 
 /**
- * What is to be written and removed so that nothing is left of a preset.
+ * The changes that remove a preset and its files.
  *
  * @throws PipelineError for an unknown preset, or one whose statement is not found in images.ts
  */
@@ -155,8 +159,12 @@ export async function removePreset(project: Project, name: string): Promise<Edit
   if (without === undefined) {
     throw new PipelineError(
       `${declaration} does not declare "${name}" as \`new PresetLayer(release, "${name}", {\` … \`});\` at the start of ` +
-        `a line; nothing was changed. Delete by hand what declares it, dockerfiles/${name} and listings/${name}-*.json, ` +
-        "then run `npx smolvm-images synth`",
+        "a line; nothing was changed",
+      {
+        fix:
+          `delete by hand its statement, dockerfiles/${name} and listings/${name}-*.json, ` +
+          "then run `npx smolvm-images synth`",
+      },
     );
   }
   const listings = listingsOf(root, files, name);
@@ -184,17 +192,17 @@ export async function removePreset(project: Project, name: string): Promise<Edit
       `removed ${name}`,
       ...left.map(
         (path) =>
-          `${path} stays: it is not what this project writes there; delete it by hand if it is of no use`,
+          `${path} was kept, because it was not made by this project; delete it by hand if you do not need it`,
       ),
       ...pins.map(
         (pin) =>
-          `${dirname(declaration) === "." ? "" : `${dirname(declaration)}/`}pins.ts: ${pin} is used by nothing now: delete it there`,
+          `${dirname(declaration) === "." ? "" : `${dirname(declaration)}/`}pins.ts: ${pin} is no longer used: delete it there`,
       ),
     ],
   };
 }
 
-/** Own changes, and what synth makes of the tree that they lead to. @throws PipelineError where synth refuses it */
+/** The given changes, and those of the generated files that follow from them. @throws PipelineError when synth refuses the tree */
 function withDerived(
   project: Project,
   own: readonly Change[],
@@ -226,13 +234,13 @@ function refusalHints({ declaration }: Project, { release }: DeclaredImages, nam
     }));
   if (reasons.length === 0) return [];
   return [
-    `To leave it out there, in ${declaration}:`,
+    `To refuse these flavors, write in ${declaration}:`,
     `    refuses: { ${reasons.map(({ flavor, why }) => `${flavor}: ${JSON.stringify(why)}`).join(", ")} },`,
     `or with \`preset add\`: ${reasons.map(({ flavor, why }) => `--refuse "${flavor}=${why}"`).join(" ")}`,
   ];
 }
 
-/** Files as they will be. */
+/** Reads files as they will be after the changes. */
 export function over(files: ReadFile, pending: readonly Change[]): ReadFile {
   const texts = new Map(pending.map(({ path, after }) => [path, after]));
   return (path) => (texts.has(path) ? texts.get(path) : files(path));
@@ -240,7 +248,7 @@ export function over(files: ReadFile, pending: readonly Change[]): ReadFile {
 
 const hostArch = (): Arch => (process.arch === "arm64" ? "arm64" : "amd64");
 
-/** A flavor to try it on: one that is only built locally, where there is one. */
+/** The flavor on which a new preset is tried: preferably one that is only built locally. */
 const quickest = ({ bases }: PresetLayer): string =>
   (bases.find(({ published }) => !published) ?? bases[0]!).flavor.name;
 
@@ -252,7 +260,7 @@ function presetNamed(tree: DeclaredImages, name: string): PresetLayer {
   return preset;
 }
 
-/** That an edit of images.ts has changed what it should, and nothing else. @throws PipelineError otherwise */
+/** Checks that an edited images.ts declares exactly the expected presets. @throws PipelineError otherwise */
 function expectPresets(
   declaration: string,
   after: DeclaredImages,
@@ -261,9 +269,11 @@ function expectPresets(
 ): void {
   if (namesOf(after).join() === expected.join()) return;
   throw new PipelineError(
-    `${declaration} would declare ${namesOf(after).join(", ")} and not ${expected.join(", ")}; nothing was changed. ` +
-      "Edit it by hand, then run `npx smolvm-images synth`; the statement is",
-    { details: [statement] },
+    `${declaration} would declare ${namesOf(after).join(", ")} instead of ${expected.join(", ")}; nothing was changed`,
+    {
+      fix: "edit this statement by hand, then run `npx smolvm-images synth`",
+      details: [statement],
+    },
   );
 }
 
@@ -275,12 +285,12 @@ function programOf(pkg: string, programs: readonly string[], wanted: string | un
   if (programs.length === 1) return programs[0]!;
   const has =
     programs.length === 0 ? "installs no program" : `installs several programs (${programs.join(", ")})`;
-  throw new PipelineError(
-    `${pkg} ${has}: say with --check "PROGRAM --version" how to see that the preset works; nothing was changed`,
-  );
+  throw new PipelineError(`${pkg} ${has}; nothing was changed`, {
+    fix: 'give the command that checks the preset with --check "PROGRAM --version"',
+  });
 }
 
-/** What `cell --record` has written for a preset, and other files that are named like it. */
+/** The listings that `cell --record` wrote for a preset (`ours`), and other files with such names (`others`). */
 function listingsOf(root: string, files: ReadFile, name: string): { ours: string[]; others: string[] } {
   const ids = new RegExp(`^(${name}-(?:${ARCHS.join("|")})-[a-z0-9-]+)\\.json$`);
   const ours: string[] = [];
@@ -301,13 +311,13 @@ function isListing(text: string | undefined, id: string): boolean {
   }
 }
 
-/** The pins that only the removed text names. */
+/** The pins that the removed text uses and the rest does not. */
 function unusedPins(removed: string, rest: string): string[] {
   const pins = [...removed.matchAll(/\bpins\.(\w+)/g)].map(([, pin]) => pin!);
   return [...new Set(pins)].filter((pin) => !rest.includes(`pins.${pin}`));
 }
 
-/** What a directory holds; undefined where there is none. @throws PipelineError where something else is */
+/** The names in a directory; undefined if it does not exist. @throws PipelineError when it cannot be read as a directory */
 function entries(root: string, path: string): string[] | undefined {
   try {
     return readdirSync(join(root, path));

@@ -3,15 +3,15 @@ import { PipelineError } from "../util/error.ts";
 /** A name with a version: `codex`, `codex@1.2.3`, `@scope/package@next`. */
 export interface Spec {
   readonly name: string;
-  /** An exact version or a tag of the registry; undefined for the newest. */
+  /** An exact version or a tag of the registry; undefined for the tag `latest`. */
   readonly version: string | undefined;
 }
 
 const NAME = /^(@[a-z0-9][a-z0-9._~-]*\/)?[a-z0-9][a-z0-9._~-]*$/;
-/** No address, file or range: they would not be locked by name and version. */
+/** No address, file or range, because npm would not lock those by name and version. */
 const VERSION = /^(v?\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?|[a-z][a-z0-9-]*)$/;
 
-/** Splits at the `@` that is not a scope's. @throws PipelineError when it is no plain name and version */
+/** Parses `NAME` or `NAME@VERSION`; NAME can have a scope. @throws PipelineError when the text has another form */
 export function parseSpec(text: string, kind: "package" | "preset"): Spec {
   const at = text.indexOf("@", 1);
   const name = at < 0 ? text : text.slice(0, at);
@@ -19,8 +19,8 @@ export function parseSpec(text: string, kind: "package" | "preset"): Spec {
   if (!NAME.test(name) || (version !== undefined && !VERSION.test(version))) {
     const example = kind === "package" ? "@google/gemini-cli" : "codex";
     throw new PipelineError(
-      `"${text}" is not the name of a ${kind}, alone or with an exact version or a tag: ` +
-        `write it like ${example}, ${example}@1.2.3 or ${example}@latest`,
+      `"${text}" is not the name of a ${kind}, alone or with an exact version or a tag`,
+      { fix: `write it like ${example}, ${example}@1.2.3 or ${example}@latest` },
     );
   }
   return { name, version };

@@ -1,4 +1,4 @@
-/** The width of a line, as biome.json has it. */
+/** The maximum length of a line, as in biome.json. */
 const LINE = 110;
 
 export interface NewPreset {
@@ -10,16 +10,16 @@ export interface NewPreset {
   readonly refuses: Readonly<Record<string, string>>;
 }
 
-/** A statement of images.ts that declares a preset: where it is, in lines counted from 0. */
+/** The position of a statement in images.ts. Lines are counted from 0. */
 interface Statement {
   readonly name: string;
+  /** The variable that holds the release. */
   readonly release: string;
   readonly first: number;
-  /** Its last line. */
   readonly last: number;
 }
 
-/** The statement that declares a preset, as a formatter would write it. */
+/** The formatted statement that declares a preset. @param release the variable that holds the release */
 export function presetStatement(
   { name, package: pkg, check, refuses }: NewPreset,
   release = "release",
@@ -35,8 +35,8 @@ export function presetStatement(
 }
 
 /**
- * images.ts with a further preset after the last one, or after the last base where there is none; undefined where
- * that is not found by its statement.
+ * images.ts with a new preset after the last one, or after the last base if there is no preset. Undefined if neither
+ * statement is found.
  */
 export function withStatement(text: string, preset: NewPreset): string | undefined {
   const lines = text.split("\n");
@@ -47,7 +47,7 @@ export function withStatement(text: string, preset: NewPreset): string | undefin
   return withImports(lines.join("\n"), ["npm", "PresetLayer"]);
 }
 
-/** images.ts with names that it does not import yet, beside what it imports BaseRootfs with. */
+/** images.ts with the missing names added to the import that has BaseRootfs. */
 function withImports(text: string, names: readonly string[]): string {
   const imported = [...text.matchAll(IMPORT)].flatMap(([, listed = ""]) => listed.split(/,\s*/));
   const missing = names.filter((name) => !imported.includes(name));
@@ -62,8 +62,8 @@ function withImports(text: string, names: readonly string[]): string {
 const sortKey = (name: string) => name.replace(/^type /, "").toLowerCase();
 
 /**
- * images.ts without the statement of a preset, and without the imports that only it used; undefined where there
- * is not exactly one statement of that name in the form that `presetStatement` writes.
+ * images.ts without the statement of a preset, and without the imports that only this statement used. Undefined unless
+ * there is exactly one statement of that name in the form that `presetStatement` writes.
  */
 export function withoutStatement(text: string, name: string): { text: string; removed: string } | undefined {
   const lines = text.split("\n");
@@ -71,7 +71,7 @@ export function withoutStatement(text: string, name: string): { text: string; re
   const [statement] = found;
   if (statement === undefined || found.length > 1) return undefined;
   const { first, last } = statement;
-  // One of the two blank lines around it goes with it.
+  // Also removes one of the blank lines around it.
   const blank =
     lines[last + 1] === "" ? [first, last + 1] : lines[first - 1] === "" ? [first - 1, last] : [first, last];
   const removed = lines.slice(first, last + 1).join("\n");
@@ -79,7 +79,7 @@ export function withoutStatement(text: string, name: string): { text: string; re
   return { text: withoutUnusedImports(rest), removed };
 }
 
-/** `import { … } from …`, on one line or on several. */
+/** `import { … } from …`, on one or several lines. */
 const IMPORT = /^import \{\s*([\w,\s]+?),?\s*\} from (.*)\n/gm;
 
 function statements(lines: readonly string[], construct = "PresetLayer"): Statement[] {
@@ -92,7 +92,7 @@ function statements(lines: readonly string[], construct = "PresetLayer"): Statem
   });
 }
 
-/** Takes the names out of `import { … } from "…"` that the code uses nowhere else. */
+/** Removes names from `import { … } from "…"` that the code does not use. */
 function withoutUnusedImports(text: string): string {
   const code = text.replaceAll(/\/\*.*?\*\/|\/\/[^\n]*|"[^"\n]*"/gs, "");
   const uses = (name: string) => code.match(new RegExp(`\\b${name}\\b(?!:)`, "g"))!.length;
@@ -106,7 +106,7 @@ function withoutUnusedImports(text: string): string {
   });
 }
 
-/** A list on one line where it fits, else one item to a line. */
+/** A list on one line if it fits, otherwise with one item per line. */
 function fitting(open: string, items: readonly string[], close: string): string[] {
   const line = `${open}${items.join(", ")}${close}`;
   if (line.length <= LINE) return [line];

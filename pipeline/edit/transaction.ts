@@ -4,16 +4,18 @@ import { type Change, filesIn, write } from "../synth/project.ts";
 import { errorCode, PipelineError } from "../util/error.ts";
 
 /**
- * Applies changes to a project without a pause, so that no signal finds half of them: all of them, or none. A
- * directory that they empty is removed.
+ * Applies all changes to a project, or none. It is synchronous, so that no signal can interrupt it halfway. A directory
+ * that becomes empty is removed.
  *
- * @throws PipelineError when a file is not as the changes were made for, or cannot be written
+ * @throws PipelineError when a file has changed since the changes were computed, or cannot be written
  */
 export function apply(root: string, pending: readonly Change[]): void {
   const files = filesIn(root);
   const moved = pending.find(({ path, before }) => files(path) !== before);
   if (moved !== undefined) {
-    throw new PipelineError(`${moved.path} has changed while this ran; nothing was written: run it again`);
+    throw new PipelineError(`${moved.path} has changed while this ran; nothing was written`, {
+      fix: "run it again",
+    });
   }
   try {
     write(root, pending);

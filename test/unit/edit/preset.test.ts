@@ -212,8 +212,13 @@ describe("in a checkout", { timeout: 180_000 }, () => {
     });
 
     it.each([
-      ["several programs", "two-programs", {}, /installs several programs \(one, two\): say with --check/],
-      ["no program", "library", {}, /library installs no program: say with --check/],
+      [
+        "several programs",
+        "two-programs",
+        {},
+        /installs several programs \(one, two\); nothing was changed: give .* --check/,
+      ],
+      ["no program", "library", {}, /library installs no program; nothing was changed: give .* --check/],
       [
         "a program that it does not have",
         "two-programs",
@@ -242,11 +247,11 @@ describe("in a checkout", { timeout: 180_000 }, () => {
 
     it("refuses a name that is taken or cannot be one, before it asks the registry", async () => {
       const names: [string, RegExp][] = [
-        ["codex", /is there already: `npx smolvm-images preset bump codex`/],
+        ["codex", /exists already: update it with `npx smolvm-images preset bump codex`/],
         ["Agent", /lower-case words/],
         ["my-kernel", /none of them base, kernel/],
         ["pull", /smolvm has a command of that name/],
-        ["tools", /^dockerfiles\/tools exists, and is no preset's/],
+        ["tools", /^dockerfiles\/tools exists, but belongs to no preset/],
         ["../agent", /lower-case words/],
       ];
       for (const [name, expected] of names) {
@@ -269,7 +274,7 @@ describe("in a checkout", { timeout: 180_000 }, () => {
       writeFileSync(process.env.npm_config_userconfig!, "registry=http://127.0.0.1:9/\nfetch-retries=0\n");
       const { message } = await failure(() => add("agent", "@example/agent"));
       expect(message).toMatch(
-        /^@example\/agent@latest: npm fails \(.*ECONNREFUSED.*\); nothing was changed\. /,
+        /^@example\/agent@latest: npm failed \(.*ECONNREFUSED.*\); nothing was changed: /,
       );
     });
 
@@ -369,7 +374,7 @@ describe("in a checkout", { timeout: 180_000 }, () => {
       const { notes } = await remove("hermes");
       expect(notes).toEqual([
         "removed hermes",
-        "pipeline/pins.ts: HERMES_COMMIT is used by nothing now: delete it there",
+        "pipeline/pins.ts: HERMES_COMMIT is no longer used: delete it there",
       ]);
       expect(copy.read("pipeline/images.ts")).toContain(
         'import { type App, BaseRootfs, Flavor, Kernel, npm, PresetLayer, Release } from "smolvm-images/constructs";',
@@ -378,7 +383,7 @@ describe("in a checkout", { timeout: 180_000 }, () => {
 
     it.each([
       ["nobody", /^unknown preset "nobody"; one of: codex, /],
-      ["pi", /does not declare "pi" as .*nothing was changed\. Delete by hand/],
+      ["pi", /does not declare "pi" as .*nothing was changed: delete by hand/],
     ])("refuses %s", async (name, expected) => {
       const text = copy.read("pipeline/images.ts");
       copy.write(
