@@ -1,6 +1,6 @@
 /**
- * How soon a guest runs: the debian base booted with our kernel and with Debian's, in turns, on the same
- * machine. `npm run bench`, `npm run bench -- 9` for nine rounds. Prints a table for the README.
+ * Measures boot times: boots the debian base alternately with our kernel and with Debian's, on the same host.
+ * `npm run bench`, or `npm run bench -- 9` for nine rounds. Prints a table for the README.
  */
 import { mkdir } from "node:fs/promises";
 import { connect } from "node:net";
@@ -26,12 +26,12 @@ interface Contender {
   readonly bus: Bus;
 }
 
-/** Seconds. The first three are the guest's uptime. */
+/** Seconds. `init`, `ready` and `answers` are the guest's uptime. */
 interface Times {
   readonly init: number;
   readonly ready: number;
   readonly answers: number;
-  /** From the start of QEMU to sshd's first word. */
+  /** From the start of QEMU to sshd's banner. */
   readonly wall: number;
 }
 
@@ -63,7 +63,7 @@ const { image } = await handoverOf(workshop).ensure(base);
 await inWorkDirectory(workshop, base, async (directory) => {
   await makeRootfs(workshop, base, { image, order: [] }, directory);
   const disk = join(directory, IMAGE);
-  // A first boot that does not count shows what works here.
+  // The first boot is not counted. It finds out which accelerator works here.
   const accel = await withAccelerator({ arch: workshop.arch }, run, async (tried) => {
     await measure(contenders[0]!, disk, tried);
     return tried;
@@ -87,7 +87,7 @@ for (const [name, all] of times) {
   );
 }
 
-/** `1.05 s (1.01-1.20)`: the median, and the extremes. */
+/** `1.05 s (1.01-1.20)`: the median, the minimum and the maximum. */
 function spread(values: number[]): string {
   const sorted = values.toSorted((a, b) => a - b);
   const [low, median, high] = [0, (sorted.length - 1) / 2, sorted.length - 1].map((at) =>
@@ -104,8 +104,8 @@ async function measure({ kernel, initrd, bus }: Contender, disk: string, accel: 
   const { machine, watch } = await boot({ accel, start }, run);
   try {
     const marked = performance.now();
-    // Not before: QEMU's network accepts the connection at once, and retries the guest only after 6 s.
-    await firstWord(machine.address!.port, watch.signal);
+    // Connect only now: QEMU's network accepts an earlier connection at once, but retries the guest only after 6 s.
+    await firstData(machine.address!.port, watch.signal);
     watch.disarm();
     const banner = performance.now();
     const [init, ready] = [machine.console.stageUptime("init")!, machine.console.stageUptime("ready")!];
@@ -115,18 +115,18 @@ async function measure({ kernel, initrd, bus }: Contender, disk: string, accel: 
   }
 }
 
-/** Resolves when a server on a loopback port says something. */
-async function firstWord(port: number, patience: AbortSignal): Promise<void> {
+/** Resolves when a server on a loopback port sends data. Reconnects until then. */
+async function firstData(port: number, patience: AbortSignal): Promise<void> {
   for (;;) {
     patience.throwIfAborted();
     const socket = connect(port, "127.0.0.1");
-    const heard = await new Promise<boolean>((resolve) => {
+    const received = await new Promise<boolean>((resolve) => {
       socket.once("data", () => resolve(true));
       socket.once("error", () => resolve(false));
       socket.once("close", () => resolve(false));
     });
     socket.destroy();
-    if (heard) return;
+    if (received) return;
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }

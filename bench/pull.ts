@@ -1,6 +1,6 @@
 /**
- * How long a pull takes beside its download: `npm run bench:pull [rounds]`. An image of 500 MB on the wire, from a server on
- * loopback that sends as fast as a fast line (100 MB/s), so that what is left when the last byte has come is seen.
+ * Measures how long a pull takes in addition to its download: `npm run bench:pull [rounds]`. A loopback server sends an
+ * image of 500 MB at 100 MB/s. The output shows the time between the last byte and the finished file.
  */
 import { spawnSync } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
@@ -32,13 +32,13 @@ try {
   const started = performance.now();
   spawnSync(process.execPath, [fileURLToPath(new URL("../bin/smolvm.js", import.meta.url)), "images"]);
   console.log(
-    `the command itself, until it knows what there is: ${((performance.now() - started) / 1000).toFixed(2)} s`,
+    `start of the command, until it has listed the images: ${((performance.now() - started) / 1000).toFixed(2)} s`,
   );
 } finally {
   rmSync(directory, { recursive: true });
 }
 
-/** Bytes that nothing packs, followed by as many zeros: 500 MB on the wire, 1 GB unpacked. */
+/** 500 MB of random bytes (incompressible), followed by as many zeros: 500 MB compressed, 1 GB unpacked. */
 async function makeAsset(): Promise<{ path: string; sha256: string; size: number }> {
   const raw = join(directory, "rootfs");
   const file = openSync(raw, "w");
@@ -84,7 +84,7 @@ async function measure(
   rmSync(cacheDir, { recursive: true });
 }
 
-/** Lets bytes through no faster than the line is. */
+/** A stream that passes bytes on at LINE_BYTES_PER_S. */
 function line(): Transform {
   const started = performance.now();
   let sent = 0;

@@ -1,15 +1,15 @@
 import { type App, BaseRootfs, Flavor, Kernel, npm, PresetLayer, Release, uv } from "./constructs/index.ts";
 import * as pins from "./pins.ts";
 
-/** The one constant to bump: one tag, one release, all assets. */
+/** The tag of the release that has all assets. Raise it to publish new images. */
 export const IMAGES_RELEASE_TAG = "images-v0.0.15";
 /** The first tag that offers more than one flavor. */
 const FIRST_TAG = "images-v0.0.15";
 const REPOSITORY = "CelestoAI/SmolVM";
-/** The instant (UTC) of Ubuntu's and Debian's archives from which packages come; newer than their images. */
+/** The instant (UTC) of Ubuntu's and Debian's dated archives that packages come from. It must be newer than the images. */
 export const APT_SNAPSHOT = "20261120T000000Z";
 
-/** What is published. Everything else in this repository is derived from it: `npm run synth`. */
+/** Declares what is published. `npm run synth` generates workflows, Dockerfiles, cells and the manifest from it. */
 export function declareImages(app: App): void {
   const release = new Release(app, "published", {
     tag: IMAGES_RELEASE_TAG,
@@ -18,7 +18,7 @@ export function declareImages(app: App): void {
     vmms: ["firecracker", "qemu", "libkrun"],
     defaultFlavor: "ubuntu",
     newestFile: "2026-10-05T00:00:00Z",
-    // Until Alpine's bases have been built once with --record, nothing fixes the versions that apk resolves.
+    // Alpine's bases have not been built with --record yet. Until then, nothing fixes the versions that apk resolves.
     accepts: ["apk=unrecorded"],
   });
 
@@ -73,7 +73,7 @@ export function declareImages(app: App): void {
     published: false,
   });
 
-  // ── presets: each on every base, except where it refuses ───────────────────────────────────────
+  // ── presets: each on every base, except on flavors that it refuses ─────────────────────────────
   new PresetLayer(release, "codex", {
     install: npm("@openai/codex", { binary: "@openai/codex-linux-*/vendor/*/bin/codex" }),
     check: ["codex", "--version"],

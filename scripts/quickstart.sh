@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# From a fresh Debian or Ubuntu machine to a real image that has been booted and checked.
+# Builds, boots and checks a real image, starting from a fresh Debian or Ubuntu machine.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=scripts/node.sh
@@ -11,21 +11,21 @@ cell=codex-$arch-debian
 bash scripts/setup.sh
 npm ci --include=dev --include=optional --package-lock=true --no-audit --no-fund --loglevel=error
 npm run -s synth
-# Level 3 compresses in seconds; a release takes 19. The kernel is staged as well, so that the image can be started.
+# zstd level 3 compresses in seconds; a release uses 19. The kernel is staged too, so that the image can be started.
 bash scripts/with-docker.sh npm run -s cell -- "kernel-$arch" "$cell" --level 3
 
 case $PATH in
   "$PWD"/out/cache/node/*)
-    # What is typed next runs with the Node.js of the terminal.
-    printf '\nYour Node.js is too old for this project. Use the one that was fetched, in each terminal:\n%s\n' \
+    # The user's next commands run with the Node.js of the terminal.
+    printf '\nYour Node.js is too old for this project. Use the downloaded one in each terminal:\n%s\n' \
       "       export PATH=$PWD/out/cache/node/node_modules/.bin:\$PATH" >&2
     ;;
 esac
 cat >&2 <<END
 
 Built, booted and checked: out/release/$(node -p 'require("./out/cells.json").tag')/$cell-rootfs.ext4.zst
-What is known of it is in the .json beside it; the kernel that it boots with is there, too.
+The .json beside it has its facts (sizes, hashes, boot, packages). Its kernel is in the same directory.
 
-Next:  npx smolvm codex start --flavor debian            a shell in it; leaving it throws the machine away
-       npm run preset -- add gemini @google/gemini-cli   a further agent; CONTRIBUTING.md says more
+Next:  npx smolvm codex start --flavor debian            opens a shell in a machine, which is deleted when you leave the shell
+       npm run preset -- add gemini @google/gemini-cli   adds another agent; see CONTRIBUTING.md
 END

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what building and booting images needs, from the distribution's own packages (Debian, Ubuntu).
-# Leaves alone what is there. Runs as root, or with sudo.
+# Installs the programs that build and boot images, from the distribution's packages (Debian, Ubuntu).
+# Does not change programs that are installed. Runs as root, or with sudo.
 set -euo pipefail
 
 say() { printf '%s\n' "$*" >&2; }
@@ -18,15 +18,15 @@ as_root() {
 case $(uname -m) in
   x86_64 | aarch64) ;;
   *)
-    say "error: images are made on x86_64 or aarch64, not on $(uname -m)"
+    say "error: images can be built on x86_64 or aarch64, not on $(uname -m)"
     exit 2
     ;;
 esac
 
-# A program that must be on PATH, and the package that has it.
+# need PROGRAM PACKAGE: selects the package for installation if the program is not on PATH.
 packages=()
 need() { command -v "$1" >/dev/null || packages+=("$2"); }
-# Both: a kernel is also compiled, and then booted, on a machine of the other arch.
+# QEMU for both archs: a kernel can be compiled and booted on a host of the other arch.
 need qemu-system-x86_64 qemu-system-x86
 need qemu-system-aarch64 qemu-system-arm
 need mmdebstrap mmdebstrap
@@ -37,7 +37,7 @@ need zstd zstd
 need resize2fs e2fsprogs
 [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || packages+=(debian-archive-keyring)
 [ -e /etc/ssl/certs/ca-certificates.crt ] || packages+=(ca-certificates)
-# An Engine may be elsewhere (DOCKER_HOST) or be a machine's own: a socket that is there is used.
+# Docker Engine may run elsewhere (DOCKER_HOST), or outside of this container: an existing socket is used.
 if [ -z "${DOCKER_HOST:-}" ] && [ ! -S /var/run/docker.sock ]; then
   need dockerd docker.io
   need iptables iptables
@@ -45,7 +45,7 @@ fi
 
 if [ "${#packages[@]}" -gt 0 ]; then
   if ! command -v apt-get >/dev/null; then
-    say "error: missing here: ${packages[*]} (names of Debian's packages): install them and run this again"
+    say "error: missing: ${packages[*]} (names of Debian packages), and there is no apt-get: install them and run this again"
     exit 2
   fi
   say "installing ${packages[*]}"
@@ -53,7 +53,7 @@ if [ "${#packages[@]}" -gt 0 ]; then
   as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
 fi
 
-# GitHub's runners have KVM, for root alone.
+# On GitHub's runners only root can use KVM.
 if [ -n "${GITHUB_ACTIONS:-}" ] && [ -e /dev/kvm ] && [ ! -w /dev/kvm ]; then
   as_root chmod 666 /dev/kvm
 fi

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs a command with a Docker Engine: the one that is there, or one started for the command alone.
+# Runs a command with Docker Engine: the running one, or one that is started only for this command.
 set -euo pipefail
 
 say() { printf '%s\n' "$*" >&2; }
@@ -12,12 +12,12 @@ if answers; then
   exec "$@"
 fi
 if [ -n "${DOCKER_HOST:-}" ] || [ "$(id -u)" -ne 0 ] || ! command -v dockerd >/dev/null; then
-  # `doctor` says what is wrong, and how to fix it.
+  # `doctor` reports what is wrong and how to fix it.
   npm run -s doctor >&2 || true
   exit 2
 fi
 
-# Its pid file and sockets are its own: what a killed daemon left behind does not stop it.
+# It has its own pid file and sockets, so that files of a killed daemon do not prevent its start.
 state=$(mktemp -d)
 log=$state/log
 say "starting dockerd for this run (log: $log)"
@@ -26,7 +26,7 @@ dockerd=$!
 trap 'kill "$dockerd" 2>/dev/null; wait "$dockerd" 2>/dev/null' EXIT
 until answers; do
   if ! kill -0 "$dockerd" 2>/dev/null; then
-    say "error: dockerd ended at once; its last lines:"
+    say "error: dockerd ended during its start; the last lines of its log:"
     tail -n 15 "$log" >&2
     exit 2
   fi

@@ -1,13 +1,13 @@
 import { type App, BaseRootfs, Flavor, Kernel, Release } from "smolvm-images/constructs";
 import * as pins from "./pins.ts";
 
-/** The one constant to bump: one tag, one release, all assets. */
+/** The tag of the release that has all assets. Raise it to publish new images. */
 export const IMAGES_RELEASE_TAG = "images-v0.0.1";
 const REPOSITORY = "OWNER/NAME";
-/** The instant (UTC) of Debian's archive from which packages come; newer than the image. */
+/** The instant (UTC) of Debian's dated archive that packages come from. It must be newer than the image. */
 const APT_SNAPSHOT = "20261120T000000Z";
 
-/** What is published. Everything else in this repository is derived from it: `npm run synth`. */
+/** Declares what is published. `npm run synth` generates workflows, Dockerfiles and cells from it. */
 export function declareImages(app: App): void {
   const release = new Release(app, "published", {
     tag: IMAGES_RELEASE_TAG,
