@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, existsSync, openSync } from "node:fs";
+import { closeSync, openSync } from "node:fs";
+import { connect } from "node:net";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { errorCode, PipelineError } from "../../util/error.ts";
@@ -42,7 +43,7 @@ export class FirecrackerMachine implements Machine {
     });
     const machine = new FirecrackerMachine(child, new Console(follow(options.consoleLog, exited)), exited);
     try {
-      while (running && !existsSync(socket)) {
+      while (running && !(await accepts(socket))) {
         await Promise.race([exited, setTimeout(POLL_MS, undefined, { signal })]);
       }
       if (errorCode(failure) === "ENOENT") {
@@ -83,3 +84,13 @@ export class FirecrackerMachine implements Machine {
     this.console.close();
   }
 }
+
+/** Whether something accepts connections at a socket. It exists a moment before that. */
+const accepts = (path: string): Promise<boolean> =>
+  new Promise((resolve) => {
+    const socket = connect(path, () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once("error", () => resolve(false));
+  });

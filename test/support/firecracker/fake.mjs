@@ -1,12 +1,11 @@
 // A Firecracker of the tests' own: keeps what its API is told in the file FAKE_FIRECRACKER_LOG, prints FAKE_FIRECRACKER_SAYS as
 // the guest's console when it is told to start the machine, and ends.
-import { appendFileSync, renameSync, statSync } from "node:fs";
+import { appendFileSync, statSync } from "node:fs";
 import { createServer } from "node:http";
 
 const socket = process.argv[process.argv.indexOf("--api-sock") + 1];
 const { FAKE_FIRECRACKER_LOG: log, FAKE_FIRECRACKER_SAYS: says = "" } = process.env;
 
-// It has its name once it listens: between the two calls that make a socket, a client would be refused.
 createServer((request, response) => {
   let text = "";
   request.on("data", (chunk) => {
@@ -21,4 +20,4 @@ createServer((request, response) => {
     if (body.action_type !== "InstanceStart") return;
     response.once("close", () => process.stdout.write(says, () => process.exit(0)));
   });
-}).listen(`${socket}.new`, () => renameSync(`${socket}.new`, socket));
+}).listen(socket);
