@@ -18,7 +18,7 @@ export async function run(name, main) {
   try {
     process.cwd();
   } catch {
-    fail("the current directory is not there any more: change to another one");
+    fail("the current directory no longer exists: change to another one");
   }
   const source = new URL(`../pipeline/${main}.ts`, import.meta.url);
   try {

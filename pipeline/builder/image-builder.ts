@@ -32,42 +32,47 @@ import { BOOT_ARGS } from "../vm/firecracker/api.ts";
 import { failingAs, ImageError } from "./image-error.ts";
 import { alpineRecipe, debianRecipe, type Login } from "./recipes.ts";
 
-/** What a machine from such an image is booted with: Firecracker's own arguments, and `/init`. */
+/** The kernel parameters for these images: those of Firecracker's guide, and `init=/init`. */
 export const SSH_BOOT_ARGS = BOOT_ARGS;
 
 export interface ImageBuilderOptions {
   /** @default ~/.smolvm/images */
   readonly cacheDir?: string;
-  /** Mirrors and a CA, for the build alone. @default those of the environment */
+  /** Mirrors and a CA for the build; the image does not contain them. @default those of the environment variables */
   readonly network?: NetworkOptions;
-  /** Where Alpine's first files come from. @default what the release's Alpine is made from */
+  /**
+   * The sources of Alpine's root file system; the first that can be reached is used. @default those of the release's
+   * Alpine base
+   */
   readonly alpine?: readonly RootfsSource[];
   /** Progress and cancellation. @default none */
   readonly run?: Run;
 }
 
-/** An image that can be booted: see SSH_BOOT_ARGS. */
+/** The paths of an image that can be booted with SSH_BOOT_ARGS. */
 export interface BuiltImage {
   readonly kernelPath: string;
   readonly rootfsPath: string;
 }
 
 interface Common {
+  /** The image's name, and its directory in the cache. @default the distribution and the kind of login, such as alpine-ssh */
   readonly name?: string;
+  /** The size of the ext4 image, MiB. @default 512 for Alpine, 2048 for Debian */
   readonly rootfsSizeMb?: number;
-  /** An address or a path. @default qemuKernelUrlForHost() */
+  /** The kernel's address or path. @default qemuKernelUrlForHost() */
   readonly kernelUrl?: string;
 }
 interface WithKey extends Common {
-  /** A public key, or the path of one. */
+  /** A public key, or the path of a file with one. */
   readonly sshPublicKey: string;
 }
 
-/** What is known of an image that was made before, and what says that it was. */
+/** The record in an image's directory. A directory without it was not made by ImageBuilder. */
 const IMAGE_RECORD = "image.json";
 const Built = z.strictObject({ inputs: z.string() });
 
-/** Makes SSH images of one's own: a distribution, `/init`, sshd, and a key or a password. */
+/** Builds custom SSH images: a distribution with `/init`, sshd, and a key or a password for root. */
 export class ImageBuilder {
   readonly cacheDir: string;
   readonly #options: ImageBuilderOptions;
@@ -79,7 +84,7 @@ export class ImageBuilder {
     this.#run = options.run ?? unwatched();
   }
 
-  /** Whether images can be made here: a Docker Engine answers. */
+  /** Whether a Docker Engine answers, so that images can be built. */
   async checkDocker(): Promise<boolean> {
     return await connect().then(
       () => true,
@@ -87,7 +92,7 @@ export class ImageBuilder {
     );
   }
 
-  /** Alpine, into which root logs in with a password. @throws ImageError */
+  /** Builds an Alpine image in which root logs in with a password. @throws ImageError if that fails */
   async buildAlpineSsh(options: Common & { readonly sshPassword?: string } = {}): Promise<BuiltImage> {
     const { name = "alpine-ssh", sshPassword = "smolvm", rootfsSizeMb = 512, kernelUrl } = options;
     return await this.#build({ name, rootfsSizeMb, kernelUrl }, await this.#alpine(), {
@@ -96,7 +101,7 @@ export class ImageBuilder {
     });
   }
 
-  /** Alpine, into which root logs in with a key. @throws ImageError */
+  /** Builds an Alpine image in which root logs in with a key. @throws ImageError if that fails */
   async buildAlpineSshKey(options: WithKey): Promise<BuiltImage> {
     const { name = "alpine-ssh-key", sshPublicKey, rootfsSizeMb = 512, kernelUrl } = options;
     const key = await failingAs("key", () => readPublicKey(sshPublicKey));
@@ -107,7 +112,7 @@ export class ImageBuilder {
     });
   }
 
-  /** Debian, into which root logs in with a key. @throws ImageError */
+  /** Builds a Debian image in which root logs in with a key. @throws ImageError if that fails */
   async buildDebianSshKey(options: WithKey & { readonly baseImage?: string }): Promise<BuiltImage> {
     const { name = "debian-ssh-key", sshPublicKey, rootfsSizeMb = 2048, kernelUrl } = options;
     const { baseImage = "debian:bookworm-slim" } = options;
@@ -143,7 +148,7 @@ export class ImageBuilder {
       .update(JSON.stringify([dockerfile, what.login, sources, rootfsSizeMb, idOf(kernel), bootFiles, epoch]))
       .digest("hex");
     if (isBuiltHere(kernel)) {
-      this.#run.progress.step(`using the kernel that this checkout has built: ${storeOf(kernel)}`);
+      this.#run.progress.step(`using the kernel that was built in this checkout: ${storeOf(kernel)}`);
     }
     if (await isCurrent(directory, built, inputs, what.newerThan)) return built;
     await failingAs("filesystem", () => checkReplaceable(directory));
@@ -165,7 +170,7 @@ export class ImageBuilder {
     }
   }
 
-  /** container build -> tar, scrubbed and dated -> ext4, by what makes the published images. */
+  /** container build -> tar, normalised and audited -> ext4, with the same code as for published images. */
   async #makeRootfs(
     work: string,
     name: string,
@@ -205,26 +210,29 @@ export class ImageBuilder {
   }
 }
 
-/** Images lie beside what is pulled, and what is downloaded. @throws ImageError */
+/** Refuses names that are not valid, and those of the other directories in the cache. @throws ImageError */
 function checkName(name: string): void {
   if (/^[a-z0-9][a-z0-9._-]*$/.test(name) && !["sha256", "cache"].includes(name)) return;
   const rule = 'lower-case letters, digits, ".", "_", "-"; not "sha256" or "cache"';
-  throw new ImageError("build", new PipelineError(`image name "${name}": ${rule}`));
+  throw new ImageError(
+    "build",
+    new PipelineError(`image name "${name}" is not valid`, { fix: `use ${rule}` }),
+  );
 }
 
-/** An image that was made before is replaced, and nothing else that is there. @throws PipelineError */
+/** Checks that a directory does not exist or has an earlier image. Nothing else is replaced. @throws PipelineError */
 async function checkReplaceable(directory: string): Promise<void> {
   const there = await lstat(directory).catch(() => undefined);
   if (!there) return;
   if (there.isDirectory() && (await readRecord(join(directory, IMAGE_RECORD), Built))) return;
-  throw new PipelineError(`${directory} is not an image that was built here`, {
-    ...{ code: "not-ours", fix: "choose another name, or remove it yourself" },
+  throw new PipelineError(`${directory} was not made by ImageBuilder`, {
+    ...{ code: "not-ours", fix: "choose another name, or remove that path yourself" },
   });
 }
 
 const BOOT_PATHS = BOOT_FILES.map(({ from }) => from);
 
-/** Bytes that a shell would take for its own go as base64. */
+/** The password or key as a build argument, in base64 because it may have characters that are special to a shell. */
 const secretArgs = (login: Login): Record<string, string> =>
   "password" in login
     ? { PASSWORD_B64: Buffer.from(`root:${login.password}\n`).toString("base64") }
@@ -241,7 +249,7 @@ interface Ext4Settings extends Pick<Meant, "secrets"> {
   readonly login: Login;
 }
 
-/** The same recipe, and the same audit, as of a published image; but root may log in as was asked for. */
+/** Makes the ext4 image as for a published image, with the same audit, except that it allows the requested login of root. */
 async function ext4Of(docker: Docker, image: string, settings: Ext4Settings, run: Run): Promise<void> {
   const { title, work: directory, arch, tools, sizeMib, epoch, secrets } = settings;
   const login = "password" in settings.login ? "password" : "key";
@@ -257,7 +265,7 @@ async function ext4Of(docker: Docker, image: string, settings: Ext4Settings, run
   );
 }
 
-/** Whether an image of these inputs is there, and no key is newer than it. */
+/** Whether there is an image of these inputs that is not older than the key's file. */
 async function isCurrent(
   directory: string,
   built: BuiltImage,
@@ -273,15 +281,15 @@ async function isCurrent(
   return !key || key.mtimeMs <= rootfs.mtimeMs;
 }
 
-/** A named image first, and where no registry answers, the suite that it is named after. */
+/** The container image, and then mmdebstrap with the image's suite, in case no registry can be reached. */
 function debianSources(image: string): RootfsSource[] {
   const suite = /(?:^|\/)debian:([a-z]+)/.exec(image)?.[1];
   return [{ from: "image", image }, ...(suite ? [{ from: "mmdebstrap" as const, suite }] : [])];
 }
 
 /**
- * Where the kernel is that QEMU starts on this machine: in a checkout the one that it has built (a file: address), else
- * the release's. @throws PipelineError where there is none
+ * The address of the kernel that QEMU boots on this machine: in a checkout the one that was built there (a file:
+ * address), otherwise the release's. @throws PipelineError if there is none
  */
 export async function qemuKernelUrlForHost(): Promise<string> {
   return (await hostKernel(unwatched())).url;
@@ -290,10 +298,10 @@ export async function qemuKernelUrlForHost(): Promise<string> {
 const hostKernel = async (run: Run): Promise<Remote> =>
   await lookUp((manifest) => findKernel(manifest, hostArch(), "image"), run);
 
-/** A kernel; without a hash it is taken as it comes. */
+/** The address of a kernel. Without a hash its bytes are not verified. */
 type KernelSource = DownloadOptions["remote"];
 
-/** The kernel that the user names, of which the manifest may know the hash; else the one for this machine. */
+/** The kernel that the user names, with its hash if the manifest has it; otherwise the kernel for this machine. */
 async function kernelFrom(address: string | undefined, run: Run): Promise<KernelSource> {
   if (address === undefined) return await hostKernel(run);
   const known = await lookUp(({ kernels }) => kernels.find((each) => each.url === address), run);
@@ -301,7 +309,7 @@ async function kernelFrom(address: string | undefined, run: Run): Promise<Kernel
   return { url, sha256: known?.sha256, size: known?.size };
 }
 
-/** What says whether a kernel is the same one: what is built here keeps its address when it becomes another. */
+/** An id that changes when the kernel changes. The address of a locally built kernel stays the same, so its hash is used. */
 const idOf = ({ url, sha256 }: KernelSource) => (url.startsWith("file:") && sha256 ? sha256 : url);
 
 async function fetchKernel(kernel: KernelSource, target: string, run: Run): Promise<void> {

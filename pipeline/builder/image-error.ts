@@ -1,10 +1,10 @@
 import { errorCode, PipelineError } from "../util/error.ts";
 import type { ErrorCode } from "../util/error-codes.ts";
 
-/** Which part of making an image has failed. */
+/** The part of the build that failed. */
 export type ImageFailure = "docker" | "build" | "key" | "filesystem" | "kernel";
 
-/** What an error has for a code that brings none of its own. */
+/** The code of an error that is not a PipelineError. */
 const CODES: Readonly<Record<ImageFailure, ErrorCode>> = {
   docker: "docker-unreachable",
   build: "docker-build-failed",
@@ -13,7 +13,7 @@ const CODES: Readonly<Record<ImageFailure, ErrorCode>> = {
   kernel: "not-fetched",
 };
 
-/** An image of one's own could not be made; `cause` is why. */
+/** ImageBuilder could not build an image. `cause` is the reason. */
 export class ImageError extends PipelineError {
   override readonly name = "ImageError";
   readonly failure: ImageFailure;
@@ -29,7 +29,7 @@ export class ImageError extends PipelineError {
   }
 }
 
-/** Does one part of the work; what fails in it is an ImageError. */
+/** Runs one part of the build. @throws ImageError if it fails */
 export async function failingAs<T>(failure: ImageFailure, work: () => Promise<T>): Promise<T> {
   try {
     return await work();

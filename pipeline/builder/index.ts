@@ -1,4 +1,4 @@
-// The library of those who build an image of their own, outside the matrix.
+// The entry point `smolvm-images/builder`: builds custom images that are not cells of a project.
 export type { NetworkOptions } from "../image/docker/network.ts";
 export type { RootfsSource } from "../schema/cells.ts";
 export { PipelineError } from "../util/error.ts";

@@ -1,13 +1,13 @@
 import { COPY_BOOT_FILES, COPY_NETWORK } from "../schema/boot-files.ts";
 
-/** How root logs in: with a password, or with a key. */
+/** The credential of root: a password or a public key. */
 export type Login = { readonly password: string } | { readonly key: string };
 
-/** Alpine with sshd. */
+/** The Dockerfile of Alpine with sshd. */
 export const alpineRecipe = (login: Login): string =>
   recipe(login, ["apk add --no-cache ${APK_FLAGS:-} ca-certificates-bundle openssh-keygen openssh-server"]);
 
-/** Debian with sshd, which its package would start by itself. */
+/** The Dockerfile of Debian with sshd. */
 export const debianRecipe = (login: Login): string =>
   recipe(login, [
     "export DEBIAN_FRONTEND=noninteractive",
@@ -16,7 +16,7 @@ export const debianRecipe = (login: Login): string =>
     "apt-get clean",
   ]);
 
-/** A distribution, its packages, `/init`, and the way in. */
+/** A Dockerfile: a distribution, its packages, `/init` and root's credential. */
 function recipe(login: Login, install: readonly string[]): string {
   return [
     "ARG ROOTFS",
@@ -24,13 +24,13 @@ function recipe(login: Login, install: readonly string[]): string {
     COPY_NETWORK,
     `RUN set -eu; . /tmp/network/env; ${install.join("; ")}`,
     ...COPY_BOOT_FILES,
-    ...letIn(login),
+    ...credential(login),
     "",
   ].join("\n");
 }
 
-/** The value itself comes as an argument of the build. */
-function letIn(login: Login): string[] {
+/** The lines that set root's credential. Its value is a build argument. */
+function credential(login: Login): string[] {
   if ("password" in login) {
     return [
       "ARG PASSWORD_B64",

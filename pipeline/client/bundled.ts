@@ -5,17 +5,20 @@ import { PipelineError } from "../util/error.ts";
 import { PACKAGE } from "../util/package.ts";
 import { reasonOf } from "../util/reason.ts";
 
-/** Whether cells are built in a directory: in a checkout of this package or another project, and not in a package that was installed. */
+/**
+ * Whether cells can be built in a directory: in a checkout of this package or in another project, but not in an
+ * installed package.
+ */
 export const buildsCells = (root: string): boolean =>
   !root.split(sep).includes("node_modules") && DECLARATIONS.some((path) => existsSync(join(root, path)));
 
-/** Where a project says which images it has, from its root. */
+/** The paths at which a project may declare its images, relative to its root. */
 const DECLARATIONS = ["images.ts", "pipeline/images.ts"];
 
 /**
- * Whose images are offered: those of this package in a checkout of it; else of the project around a directory that
- * depends on this package and has cells; else those that this package was released with.
- * @param from @default the present directory
+ * The root of the project whose images are offered. In a checkout of this package, that is the checkout. Otherwise it is
+ * the nearest project at or above `from` that has cells and depends on this package, or else the installed package.
+ * @param from @default the current directory
  */
 export function offeringRoot(from = process.cwd()): string {
   if (buildsCells(PACKAGE)) return PACKAGE;
@@ -24,7 +27,7 @@ export function offeringRoot(from = process.cwd()): string {
   return above === from ? PACKAGE : offeringRoot(above);
 }
 
-/** Whether a directory's package.json names this package, so that its files are not read because they lie there. */
+/** Whether a directory's package.json depends on this package. Files of other directories are never read. */
 function dependsOnUs(root: string): boolean {
   try {
     const { dependencies, devDependencies } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
@@ -34,15 +37,15 @@ function dependsOnUs(root: string): boolean {
   }
 }
 
-/** The cells that a package or project declares. @throws PipelineError when its file is damaged */
+/** The cells of a package or project. @throws PipelineError if out/cells.json is missing or not valid */
 export function bundledCells(root = PACKAGE): Cells {
   const path = join(root, CELLS_PATH);
   try {
     return Cells.parse(JSON.parse(readFileSync(path, "utf8")));
   } catch (cause) {
-    throw new PipelineError(`${path} is not as this version has it (${reasonOf(cause)})`, {
+    throw new PipelineError(`${path} is not valid for this version of the program (${reasonOf(cause)})`, {
       code: "stale-cells",
-      fix: "in a checkout run `npx smolvm-images synth`, else install the package again",
+      fix: "in a checkout or project run `npx smolvm-images synth`, otherwise reinstall the package",
       cause,
     });
   }

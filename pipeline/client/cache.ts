@@ -12,47 +12,49 @@ import { readRecord } from "../util/record.ts";
 import { writeWhole } from "../util/whole-file.ts";
 
 const entry = {
-  /** Of the bytes on the wire: the entry's name. */
+  /** The digest of the file as downloaded; also the file's name in the cache. */
   sha256: z.string(),
-  /** The asset that it came as. */
+  /** The name of the asset. */
   asset: z.string(),
+  /** Null for a kernel. */
   flavor: z.string().nullable(),
-  /** Length on the wire, bytes. */
+  /** The size of the file as downloaded, bytes. */
   wire_size: z.int().nonnegative(),
-  /** Size and times, as the system had them: whoever writes to the file changes one of them. */
+  /** Size, mtime and ctime of the file. Any write to the file changes one of them. */
   stamp: z.string(),
 };
 
-/** Beside each file of the cache: what it is, and how it was when it was right. */
+/** The entry of a file in the cache, `<sha256>.json`: what the file is, and its state when it was verified. */
 const Entry = z.discriminatedUnion("schema_version", [
-  // Of what lay unpacked, the first version did not know the hash.
+  // Version 1 has no hash of unpacked files.
   z.strictObject({ schema_version: z.literal(1), ...entry }),
   z.strictObject({
     schema_version: z.literal(2),
     ...entry,
-    /** Of the file as it lies here: what was compressed lies here unpacked. */
+    /** The digest of the file in the cache. Compressed assets are stored unpacked. */
     file_sha256: z.string(),
   }),
 ]);
 type Entry = z.infer<typeof Entry>;
 
-/** A file of the cache, as a listing has it. */
+/** A file of the cache. */
 export interface Cached extends Pick<Entry, "sha256" | "asset" | "flavor" | "wire_size"> {
   readonly path: string;
-  /** Apparent size, and what it takes on disk, bytes. */
+  /** The apparent size, bytes. */
   readonly size: number;
+  /** The space that it takes on disk, bytes. */
   readonly onDisk: number;
-  /** When it was last asked for. */
+  /** The time of its last use. */
   readonly usedAt: Date;
 }
 
 export const defaultCacheDirectory = (): string =>
   process.env.SMOLVM_CACHE || join(homedir(), ".smolvm", "images");
 
-const ADVICE = "choose another place with --cache or SMOLVM_CACHE";
-const LOCK = { advice: ADVICE, waiting: "another process fetches the same file: waiting for it" };
+const ADVICE = "choose another directory with --cache or SMOLVM_CACHE";
+const LOCK = { advice: ADVICE, waiting: "another process is downloading the same file: waiting for it" };
 
-/** Files by the sha256 of their bytes on the wire, ready to use: what was compressed lies here unpacked. */
+/** A cache of downloaded files, by the sha256 of the asset. Compressed assets are stored unpacked. */
 export class Cache {
   readonly directory: string;
 
@@ -61,21 +63,21 @@ export class Cache {
   }
 
   /**
-   * Where a file is; undefined where it is not, or not as it was. A copy of a cache has other times: such a file is
-   * hashed again. @throws PipelineError when the cache cannot be read
+   * The path of a file; undefined if it is not in the cache or has changed. If only its times have changed (as in a copy
+   * of a cache), it is hashed again. @throws PipelineError if the cache cannot be read
    */
   async find(sha256: string, run: Run = unwatched()): Promise<string | undefined> {
     const path = join(this.directory, sha256);
     if (!(await entryOf(path, run))) return undefined;
-    // The entry's own time says when it was last asked for. Nobody needs to write to a cache to use it.
+    // The mtime of the entry is the time of the last use. A read-only cache can be used, so a failure is ignored.
     const now = new Date();
     await utimes(`${path}.json`, now, now).catch(() => {});
     return path;
   }
 
   /**
-   * Where a file is, after `make` has written it to the path that it is given, if it was not there. Of several
-   * processes that want it, one makes it. @throws PipelineError when the cache cannot be written to
+   * The path of a file. If it is not in the cache, `make` must write it to the given path. A file lock ensures that only
+   * one process makes it. @throws PipelineError if the cache cannot be written
    */
   async ensure(
     about: Pick<Entry, "sha256" | "asset" | "flavor">,
@@ -99,13 +101,14 @@ export class Cache {
             ...{ schema_version: 2 as const, ...about, wire_size: wireSize },
             file_sha256: await sha256File(partial, run.signal),
           } as const;
-          // First what it is, then the file: when this process is killed in between, the file is known by its hash.
+          // The entry is written before the file is renamed: if this process is killed in between, the hash in the entry
+          // still verifies the file.
           await writeEntry(path, { ...known, stamp: (await stampOf(partial))! });
           await rename(partial, path);
           await writeEntry(path, { ...known, stamp: (await stampOf(path))! });
           return path;
         } catch (error) {
-          throw cannotWrite(this.directory, error, `make room, or ${ADVICE}`);
+          throw cannotWrite(this.directory, error, `free some space, or ${ADVICE}`);
         } finally {
           await rm(partial, { force: true });
         }
@@ -114,21 +117,24 @@ export class Cache {
     );
   }
 
-  /** @throws PipelineError when there is less room than `bytes`, or none can be had */
+  /**
+   * Makes the cache's directory and checks its free space. @throws PipelineError if less than `bytes` is free, or it
+   * cannot be made
+   */
   async checkRoom(bytes: number): Promise<void> {
     await makeDirectory(this.directory, ADVICE);
     const { bavail, bsize } = await statfs(this.directory);
     if (bavail * bsize >= bytes) return;
     throw new PipelineError(
-      `${this.directory} has ${mb(bavail * bsize)} free, and about ${mb(bytes)} are needed`,
+      `the disk of ${this.directory} has ${mb(bavail * bsize)} free, but about ${mb(bytes)} are needed`,
       {
         code: "disk-full",
-        fix: "make room (`smolvm prune`), or choose another place with --cache",
+        fix: "free some space (`smolvm prune`), or choose another directory with --cache",
       },
     );
   }
 
-  /** Everything that is there and right, newest use first. @throws PipelineError when the cache cannot be read */
+  /** All valid files, most recently used first. @throws PipelineError if the cache cannot be read */
   async list(run: Run = unwatched()): Promise<Cached[]> {
     const cached: Cached[] = [];
     for (const name of (await this.#names()).filter((each) => SHA256.test(each))) {
@@ -143,7 +149,7 @@ export class Cache {
     return cached.sort((a, b) => b.usedAt.getTime() - a.usedAt.getTime());
   }
 
-  /** Files of ours that are of no use: half-made by a process that is gone, or not as they were. */
+  /** Paths of this cache's files that are useless: left by ended processes, or changed since they were verified. */
   async leftovers(run: Run = unwatched()): Promise<string[]> {
     const found: string[] = [];
     for (const name of await this.#names()) {
@@ -153,7 +159,7 @@ export class Cache {
     return found;
   }
 
-  /** Removes a file with its entry. @throws PipelineError when it may not be removed */
+  /** Removes a file and its entry. @throws PipelineError if they cannot be removed */
   async remove({ path }: Pick<Cached, "path">): Promise<void> {
     try {
       await rm(`${path}.json`, { force: true });
@@ -163,7 +169,7 @@ export class Cache {
     }
   }
 
-  /** Removes what `leftovers` has found, where that is still so. @throws PipelineError when it may not be removed */
+  /** Removes a path that `leftovers` returned, if it is still useless. @throws PipelineError if it cannot be removed */
   async removeLeftover(path: string, run: Run = unwatched()): Promise<void> {
     const file = path.replace(/\.json$/, "");
     if (path.endsWith(".lock")) return await removeStale(path, ADVICE);
@@ -182,13 +188,13 @@ export class Cache {
 
 const lockOf = (path: string) => `${path}.lock`;
 
-/** What a process makes on its way to a file, an entry or a lock: its number is in the name. */
+/** Names of temporary files: the process that makes a file, an entry or a file lock puts its pid into the name. */
 const PARTIAL = /^([^.]+)(?:\.json|\.lock)?(?:\.\d+)?\.(\d+)\.(?:partial|stale)$/;
 const BREAK = /^([^.]+)\.lock\.break\.\d+\.(\d+)_(\d+|-)$/;
-/** A file of the cache, its entry, its lock. */
+/** Names of a file, its entry and its file lock. */
 const FILE = /^([^.]+)(\.json|\.lock)?$/;
 
-/** Whether a file is ours and of no use. What is not named as we name things, or has no entry of ours, is not. */
+/** Whether a path is a useless file of this cache. Files with other names, and files without an entry, are never touched. */
 async function isLeftover(path: string, name: string, run: Run): Promise<boolean> {
   const [partial, breaking, own] = [PARTIAL, BREAK, FILE].map((pattern) => pattern.exec(name));
   const sha256 = (partial ?? breaking ?? own)?.[1];
@@ -197,10 +203,10 @@ async function isLeftover(path: string, name: string, run: Run): Promise<boolean
   if (breaking) return !isRunning(`${breaking[2]} ${breaking[3]}`);
   const end = own?.[2];
   const file = join(path, "..", sha256);
-  // What is being made right now has a lock.
+  // A file that is being made has a file lock.
   if (await isLocked(lockOf(file))) return false;
   if (end === ".lock") return true;
-  // An entry goes with its file.
+  // The entry is judged together with its file.
   if (end === ".json" && (await existing(file))) return false;
   return (await readEntry(file)) !== undefined && (await entryOf(file, run)) === undefined;
 }
@@ -213,23 +219,23 @@ async function readEntry(path: string): Promise<Entry | undefined> {
 const writeEntry = (path: string, known: Entry) =>
   writeWhole(`${path}.json`, (partial) => writeFile(partial, JSON.stringify(known)));
 
-/** What is known of a file; undefined where nothing is, or the file is not as it was. */
+/** The entry of a file; undefined if there is none, or the file has changed. */
 async function entryOf(path: string, run: Run): Promise<Entry | undefined> {
   const known = await readEntry(path);
   const stamp = await stampOf(path);
   if (!known || stamp === undefined) return undefined;
   if (known.stamp === stamp) return known;
-  // Whoever copies a cache changes the times of its files, and no byte of them.
+  // Copying a cache changes the times of its files, but not their bytes, so compare the hash.
   const expected = known.schema_version === 2 ? known.file_sha256 : known.flavor === null && known.sha256;
   if (!expected) return undefined;
-  run.progress.step(`verify ${known.asset}, which has another time than before`);
+  run.progress.step(`verify ${known.asset} again, because its times have changed`);
   if ((await sha256File(path, run.signal)) !== expected || (await stampOf(path)) !== stamp) return undefined;
   const again = { ...known, stamp };
   await restamp(path, again);
   return again;
 }
 
-/** Keeps the time of the entry, which says when the file was last asked for; a cache that is not ours stays as it is. */
+/** Updates the entry, but keeps its mtime (the time of the last use). Does nothing if the cache cannot be written. */
 async function restamp(path: string, known: Entry): Promise<void> {
   try {
     const { atime, mtime } = await stat(`${path}.json`);

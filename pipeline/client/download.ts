@@ -11,24 +11,27 @@ import { unpackTo } from "./unpack.ts";
 
 export type { Downloaded };
 
-/** The waits of all attempts at a file fit into it: a mirror that has a moment's trouble is not given up. */
+/**
+ * The default of `nextMs`, ms. It is longer than all retries of one file take, so that a short failure does not exclude
+ * a mirror.
+ */
 const NEXT_MS = 9_000;
 
 export interface DownloadOptions {
-  /** A file; without a hash it is taken as it comes. */
+  /** The file. Without a hash its bytes are not verified. */
   readonly remote: Omit<Remote, "sha256"> & { readonly sha256: string | undefined };
-  /** Tried in their order before the manifest's own address. One that does not answer is marked as given up. */
+  /** Tried in order, before the manifest's address. A mirror that does not answer is marked as given up. */
   readonly mirrors: readonly Mirror[];
-  /** Whether what comes is zstd, and is to be unpacked. */
+  /** Whether the file is zstd and must be unpacked. */
   readonly unpack: boolean;
   readonly patience?: Partial<PullPatience> | undefined;
 }
 
 /**
- * Brings a file to `target`: what it must hash to is known beforehand, so any server will do. The bytes are hashed and
- * unpacked while they come, and nothing but the result is written, with holes where it is empty.
- * @throws NotFetched when no source has the right bytes
- * @throws PipelineError when they cannot be written
+ * Downloads a file to `target` from the first source that has the right bytes. The bytes are hashed and unpacked while
+ * they arrive; only the result is written, with holes for blocks of zeros.
+ * @throws NotFetched if no source has the right bytes
+ * @throws PipelineError if the file cannot be written
  */
 export async function download(options: DownloadOptions, target: string, run: Run): Promise<Downloaded> {
   const { remote, mirrors, unpack, patience } = options;
@@ -41,7 +44,7 @@ export async function download(options: DownloadOptions, target: string, run: Ru
     const { mirror, place: from } = source;
     const where = from.kind === "path" ? from.path : from.url;
     if (mirror?.givenUp !== undefined) {
-      failures.push(`${where}: not asked again (${mirror.givenUp})`);
+      failures.push(`${where}: not tried again (${mirror.givenUp})`);
       continue;
     }
     const giveUpMs = mirror && (patience?.nextMs ?? NEXT_MS);
@@ -67,7 +70,7 @@ export async function download(options: DownloadOptions, target: string, run: Ru
 /** No source has the right bytes. */
 export class NotFetched extends PipelineError {}
 
-/** Where a file may be had; the release's own address is no mirror, and comes last. */
+/** A source of a file: a mirror, or the manifest's address (without `mirror`), which comes last. */
 interface Source {
   readonly place: Place;
   readonly mirror?: Mirror;

@@ -1,4 +1,4 @@
-// The library of users: what `smolvm` does, for programs.
+// The entry point `smolvm-images`: pulls images and starts machines, as the program `smolvm` does.
 
 export type { Manifest } from "../schema/manifest.ts";
 export type { Arch, Vmm } from "../schema/names.ts";

@@ -12,13 +12,14 @@ import { hostArch } from "../vm/accel.ts";
 import { buildsCells, bundledCells, offeringRoot } from "./bundled.ts";
 import { loadManifest, NotOffered, type Remote } from "./manifest.ts";
 
-/** Where a file is had from, and what it must be. */
+/** The address of a file, its digest and its size. */
 type Digest = Pick<Remote, "url" | "sha256"> & { readonly size: number };
 
 /**
- * Looks something up in what is offered here: what was published and, where cells are built, what was built, which
- * wins. @param root the package, or a project
- * @throws NotOffered when it is not there; in a checkout it says how to build it
+ * Looks something up in a manifest of all images that are offered: the published ones and, in a project where cells
+ * are built, the staged ones, which take precedence.
+ * @param root the root of the package or project
+ * @throws NotOffered if `find` finds nothing; where cells can be built, it says how to build it
  */
 export async function lookUp<T>(
   find: (manifest: Manifest) => T,
@@ -35,10 +36,10 @@ export async function lookUp<T>(
   }
 }
 
-/** Whether a file is one that this checkout has built. */
+/** Whether a file was built in this checkout. */
 export const isBuiltHere = ({ url }: Pick<Remote, "url">): boolean => url.startsWith("file:");
 
-/** The directory that a built file is in, as one writes it here. */
+/** The directory of a locally built file, relative to the current directory if it is below it. */
 export function storeOf({ url }: Pick<Remote, "url">): string {
   return shown(fileURLToPath(new URL(".", url)).replace(/\/$/, ""));
 }
@@ -48,13 +49,13 @@ function cellsOf(root: string, run: Run): Cells | undefined {
     return bundledCells(root);
   } catch {
     run.progress.warn(
-      "what this checkout has built is not offered: out/cells.json is damaged (`npx smolvm-images synth`)",
+      "locally built images are not offered, because out/cells.json is damaged: run `npx smolvm-images synth`",
     );
     return undefined;
   }
 }
 
-/** The manifest of all files that can be had: the published ones, and in their place those of the directory store. */
+/** The published manifest, in which files of the staging directory replace the published ones of the same name. */
 async function withBuilt(published: Manifest, cells: Cells, root: string, run: Run): Promise<Manifest> {
   const built = await builtIn(join(root, "out/release", cells.tag), cells, run);
   if (built.size === 0) return published;
@@ -63,7 +64,7 @@ async function withBuilt(published: Manifest, cells: Cells, root: string, run: R
   return manifestOf(cells, digests, true, (asset) => all.get(asset)!.url);
 }
 
-/** The files that a manifest names, by their names. */
+/** The files that a manifest names, by asset name. */
 const digestsOf = ({ kernels, bases, images }: Manifest): [string, Digest][] =>
   [
     ...kernels,
@@ -72,7 +73,7 @@ const digestsOf = ({ kernels, bases, images }: Manifest): [string, Digest][] =>
     })),
   ].map(({ url, sha256, size }) => [basename(new URL(url).pathname), { url, sha256, size }]);
 
-/** The files of a directory store, by their names; what is not whole is left out, with one warning. */
+/** The assets of a staging directory, by name. Damaged ones are left out, with one warning for all. */
 async function builtIn(directory: string, cells: Cells, run: Run): Promise<Map<string, Digest>> {
   const built = new Map<string, Digest>();
   const damaged: string[] = [];
@@ -91,13 +92,13 @@ async function builtIn(directory: string, cells: Cells, run: Run): Promise<Map<s
   }
   if (damaged.length > 0) {
     run.progress.warn(
-      `${shown(directory)}: not whole, and not offered: ${damaged.join(", ")} (\`npx smolvm-images cell\` builds it again)`,
+      `${shown(directory)}: damaged, so not offered: ${damaged.join(", ")}; rebuild with \`npx smolvm-images cell\``,
     );
   }
   return built;
 }
 
-/** A file, as the facts beside it say; undefined where it is not as they say, or they say nothing. */
+/** The digest of a staged asset, from its facts; undefined if the file and its facts do not match. */
 async function digestOf(path: string): Promise<Digest | undefined> {
   try {
     const facts = await readRecord(`${path}.json`, Facts);
@@ -109,7 +110,7 @@ async function digestOf(path: string): Promise<Digest | undefined> {
   }
 }
 
-/** In a checkout, what is missing can be built, as far as this machine can. */
+/** Adds the command that builds what is missing, if this machine can build it. */
 function withAdvice(error: NotOffered, { cells }: Cells): NotOffered {
   const buildable = error.cells.every((id) =>
     cells.some((cell) => cell.id === id && buildsOn(hostArch(), cell)),
@@ -121,7 +122,7 @@ function withAdvice(error: NotOffered, { cells }: Cells): NotOffered {
   );
 }
 
-/** A path as one writes it here. */
+/** A path, relative to the current directory if it is below it. */
 function shown(path: string): string {
   const below = relative(process.cwd(), path);
   return below.startsWith("..") || isAbsolute(below) ? path : below;

@@ -13,17 +13,17 @@ import { unique } from "../util/unique.ts";
 import { hostArch } from "../vm/accel.ts";
 import { bundledCells, offeringRoot } from "./bundled.ts";
 
-/** How long a server may be silent that has a manifest, ms. */
+/** How long a server may send nothing while a manifest is downloaded, ms. */
 const SILENCE_MS = 20_000;
 
-/** An image that a user can ask for. */
+/** Identifies the image of a preset. */
 export interface ImageQuery extends BaseQuery {
   readonly preset: string;
 }
 
-/** A bare base, and how it is to be started. */
+/** Identifies the image of a base. The kernel depends on `vmm`. */
 export interface BaseQuery {
-  /** @default this machine's */
+  /** @default the host's */
   readonly arch?: Arch;
   /** @default DEFAULT_VMM */
   readonly vmm?: Vmm;
@@ -39,7 +39,7 @@ const withDefaults = <T extends BaseQuery>(manifest: Manifest, query: T) => ({
 });
 type Image = ReturnType<typeof withDefaults<ImageQuery>>;
 
-/** The flavor whose base has no flavor in its name; where the manifest has no such base, the one that is declared. */
+/** The default flavor: the one whose base has no flavor in its asset's name. If there is no such base, the declared one. */
 export function defaultFlavor({ bases }: Manifest): string {
   const found = bases.find(({ flavor, arch, rootfs_url: url }) =>
     assetNames({ kind: "base", arch, flavor }, flavor).includes(url.split("/").at(-1)!),
@@ -47,20 +47,20 @@ export function defaultFlavor({ bases }: Manifest): string {
   return found?.flavor ?? bundledCells(offeringRoot()).default_flavor;
 }
 
-/** A file that a manifest names: where it is, and what its bytes on the wire hash to. */
+/** A file that a manifest names: its address, and the digest and size of the asset (not unpacked). */
 export interface Remote {
   readonly url: string;
   readonly sha256: string;
-  /** Undefined where the manifest does not say. */
+  /** Bytes; undefined if the manifest does not have it. */
   readonly size: number | undefined;
 }
 
-/** No manifest is larger, bytes: one of 48 rows has 30 kB. */
+/** The largest manifest that is read, bytes. One with 48 rows has 30 kB. */
 const MOST = 16 << 20;
 
 /**
- * Reads a manifest: a file, a file: or http(s): address, or the one that this package was released with.
- * @throws PipelineError when it cannot be read, or is none: it names the field that is wrong
+ * Reads a manifest from a path, or a file: or http(s): address. @default the manifest of `offeringRoot()`
+ * @throws PipelineError if it cannot be read, or is not valid; it names the wrong field
  */
 export async function loadManifest(from?: string, signal?: AbortSignal): Promise<Manifest> {
   const source = from ?? join(offeringRoot(), MANIFEST_PATH);
@@ -70,16 +70,15 @@ export async function loadManifest(from?: string, signal?: AbortSignal): Promise
   } catch (cause) {
     signal?.throwIfAborted();
     if (cause instanceof PipelineError) throw cause;
-    throw new PipelineError(
-      `cannot read the manifest ${source}: ${reasonOf(cause)}; give another with --manifest`,
-      { code: "not-fetched", cause },
-    );
+    throw new PipelineError(`cannot read the manifest ${source} (${reasonOf(cause)})`, {
+      ...{ code: "not-fetched", fix: "give another with --manifest", cause },
+    });
   }
   try {
     return Manifest.parse(JSON.parse(text));
   } catch (cause) {
-    throw new PipelineError(`${source} is no manifest (${reasonOf(cause)}): give another with --manifest`, {
-      cause,
+    throw new PipelineError(`${source} is not a valid manifest (${reasonOf(cause)})`, {
+      ...{ fix: "give another with --manifest", cause },
     });
   }
 }
@@ -93,10 +92,10 @@ async function fetchText(source: string, signal: AbortSignal | undefined): Promi
   return await textOf(response.body, MOST);
 }
 
-/** Something that a manifest does not have. */
+/** The manifest does not have what was requested. */
 export class NotOffered extends PipelineError {
   override readonly name = "NotOffered";
-  /** The cells that make what is missing. */
+  /** The ids of the cells that make it. */
   readonly cells: readonly string[];
 
   constructor(message: string, cells: readonly string[]) {
@@ -105,14 +104,14 @@ export class NotOffered extends PipelineError {
   }
 }
 
-/** What a machine is made from. */
+/** The files that a machine is started from. */
 interface Found {
   readonly kernel: Remote;
   readonly rootfs: Remote;
   readonly flavor: string;
 }
 
-/** An image: its kernel and its root file system. @throws NotOffered that says which there are */
+/** The kernel and the root file system of a preset. @throws NotOffered that lists what the manifest has */
 export function findImage(manifest: Manifest, asked: ImageQuery): Found {
   const query = withDefaults(manifest, asked);
   const { preset, arch, vmm, flavor } = query;
@@ -125,7 +124,7 @@ export function findImage(manifest: Manifest, asked: ImageQuery): Found {
   return { kernel: { url: row.kernel_url, sha256: row.kernel_sha256, size }, rootfs, flavor };
 }
 
-/** A bare base, and the kernel that the VMM starts. @throws NotOffered that says which there are */
+/** The kernel and the root file system of a base. @throws NotOffered that lists what the manifest has */
 export function findBase(manifest: Manifest, asked: BaseQuery): Found {
   const query = withDefaults(manifest, asked);
   const { arch, vmm, flavor } = query;
@@ -134,7 +133,7 @@ export function findBase(manifest: Manifest, asked: BaseQuery): Found {
   if (!row) {
     const offered = bases.map((each) => `${each.flavor} for ${each.arch}`);
     throw new NotOffered(
-      `${tag} has no ${flavor} base for ${arch}; ${offered.length > 0 ? `it has: ${offered.join(", ")}` : NOTHING}`,
+      `${tag} has no ${flavor} base for ${arch}; ${offered.length > 0 ? `it has: ${offered.join(", ")}` : OTHER_MANIFEST}`,
       cellsFor(manifest, { kind: "base", arch, flavor }),
     );
   }
@@ -146,19 +145,19 @@ export function findBase(manifest: Manifest, asked: BaseQuery): Found {
   };
 }
 
-/** The kernel of an arch in a format. @throws NotOffered where there is none */
+/** The kernel of an arch in a format. @throws NotOffered if there is none */
 export function findKernel({ kernels, tag }: Manifest, arch: Arch, format: string): Remote {
   const row = kernels.find((each) => each.arch === arch && each.format === format);
   if (!row) {
     const cells = [cellId({ kind: "kernel", arch })];
-    throw new NotOffered(`${tag} has no kernel for ${arch} (${format}); ${NOTHING}`, cells);
+    throw new NotOffered(`${tag} has no kernel for ${arch} (${format}); ${OTHER_MANIFEST}`, cells);
   }
   return { url: row.url, sha256: row.sha256, size: row.size };
 }
 
-const NOTHING = "nothing of that kind is published at this tag: give another manifest with --manifest";
+const OTHER_MANIFEST = "give another manifest with --manifest";
 
-/** The cells that make an image or a base: its own, and the kernel where there is none. */
+/** The ids of the cells that make an image: its own and, if the manifest has no kernel for its arch, the kernel's. */
 const cellsFor = ({ kernels }: Manifest, cell: Coordinates): string[] => [
   ...(kernels.some(({ arch }) => arch === cell.arch) ? [] : [cellId({ kind: "kernel", arch: cell.arch })]),
   cellId(cell),
@@ -174,7 +173,7 @@ function noImage(manifest: Manifest, query: Image): NotOffered {
 
 function whyNoImage({ images, tag }: Manifest, { preset, arch, vmm, flavor }: Image): string {
   const presets = unique(images.map((each) => each.preset));
-  if (presets.length === 0) return `${tag} has no images; ${NOTHING}`;
+  if (presets.length === 0) return `${tag} has no images; ${OTHER_MANIFEST}`;
   if (!presets.includes(preset)) {
     return `${tag} has no preset "${preset}"; it has: ${presets.join(", ")}`;
   }
@@ -182,13 +181,13 @@ function whyNoImage({ images, tag }: Manifest, { preset, arch, vmm, flavor }: Im
   const flavors = unique(rows.map((each) => each.flavor));
   if (!flavors.includes(flavor)) {
     const reason = bundledRefusals()[preset]?.[flavor];
-    return `${preset} is not offered on ${flavor}${reason ? `: ${reason}` : ` at ${tag}`}; it is on ${flavors.join(", ")}`;
+    return `${preset} is not offered on ${flavor}${reason ? `: ${reason}` : ` at ${tag}`}; it is offered on ${flavors.join(", ")}`;
   }
   const there = rows.filter((each) => each.flavor === flavor).map((each) => `${each.arch} for ${each.vmm}`);
   return `${tag} has no ${preset} on ${flavor} for ${arch} and ${vmm}; it has: ${unique(there).join(", ")}`;
 }
 
-/** Why presets are refused on flavors, as this package declares them; nothing where that cannot be read. */
+/** By preset and flavor: why a preset is refused, as declared. Empty if out/cells.json cannot be read. */
 function bundledRefusals(): Cells["refused"] {
   try {
     return bundledCells(offeringRoot()).refused;

@@ -16,15 +16,15 @@ import {
 import { mirrorsOf } from "./mirrors.ts";
 import type { PullPatience } from "./patience.ts";
 
-/** Where images come from and go to. */
+/** The sources of images, and the cache that they are stored in. */
 export interface PullOptions {
   /** @default ~/.smolvm/images, or SMOLVM_CACHE */
   readonly cacheDir?: string | undefined;
-  /** Directories and addresses that have the release's files, tried in order before GitHub. */
+  /** Directories and http(s) addresses with the release's files, tried in order before GitHub. @default none */
   readonly mirrors?: readonly string[] | undefined;
   /**
-   * A manifest, or where one is. @default the one that this package was released with; in a checkout, and without
-   * mirrors, also what it has built (`npx smolvm-images cell`)
+   * A manifest, or its path or address. @default the manifest of this package or project; in a checkout, and without
+   * `mirrors`, also the images that were built there with `npx smolvm-images cell`
    */
   readonly manifest?: Manifest | string | undefined;
   readonly patience?: Partial<PullPatience> | undefined;
@@ -32,7 +32,7 @@ export interface PullOptions {
   readonly run?: Run | undefined;
 }
 
-/** Files on this machine that a machine can be started from; they are shared, and not to be written to. */
+/** The local files of an image. They are in a shared cache: do not write to them. */
 export interface LocalImage {
   readonly kernelPath: string;
   readonly rootfsPath: string;
@@ -40,29 +40,32 @@ export interface LocalImage {
   readonly timings: Timings;
 }
 
-/** How long each part took, ms; nothing was downloaded where that is 0. */
+/** How long each part took, ms. `downloadMs` is 0 if nothing was downloaded. */
 export interface Timings {
   readonly lookupMs: number;
   readonly downloadMs: number;
-  /** What was left to do when the last byte had come: unpacking, and comparing the hash. */
+  /** From the last downloaded byte until the file was unpacked and its hash compared, ms. */
   readonly finishMs: number;
 }
 
-/** How much more a root file system takes unpacked than packed, at most: measured, 4.5 for codex. */
+/** The estimated ratio of a root file system's unpacked size to its packed size. (Measured for codex: 4.5.) */
 const UNPACKED = 6;
 
 /**
- * The kernel and root file system of an image, from the cache or from the release.
- * @throws PipelineError when there is no such image, or no source has the right bytes
+ * The local kernel and root file system of a preset. Downloads what is not in the cache.
+ * @throws PipelineError if there is no such image, or no source has the right bytes
  */
 export const ensureImage = (query: ImageQuery, options: PullOptions = {}): Promise<LocalImage> =>
   ensure(options, (manifest) => findImage(manifest, query));
 
-/** The same for a bare base. */
+/**
+ * The local kernel and root file system of a base. Downloads what is not in the cache. @throws PipelineError as
+ * `ensureImage` does
+ */
 export const ensureBase = (query: BaseQuery = {}, options: PullOptions = {}): Promise<LocalImage> =>
   ensure(options, (manifest) => findBase(manifest, query));
 
-/** Looks something up in the manifest that the options mean. */
+/** Looks something up in the manifest that the options select. */
 async function find<T>(
   { manifest, mirrors = [], run = unwatched() }: PullOptions,
   look: (manifest: Manifest) => T,
@@ -79,7 +82,7 @@ async function ensure(
   const mirrors = await mirrorsOf(options.mirrors ?? []);
   const { kernel, rootfs, flavor } = await find(options, look);
   const { run = unwatched() } = options;
-  if (isBuiltHere(kernel) || isBuiltHere(rootfs)) run.progress.step(saysBuilt(kernel, rootfs));
+  if (isBuiltHere(kernel) || isBuiltHere(rootfs)) run.progress.step(builtHereTitle(kernel, rootfs));
   const cache = new Cache(options.cacheDir);
   const [kernelThere, rootfsThere] = [
     await cache.find(kernel.sha256, run),
@@ -98,7 +101,7 @@ async function ensure(
   await cache.checkRoom(needed);
   const took: Downloaded[] = [];
   const ensureFile = (remote: Remote, unpack: boolean, of: string | null) =>
-    builtAgain(remote, () =>
+    withRebuildAdvice(remote, () =>
       cache.ensure({ sha256: remote.sha256, asset: assetOf(remote), flavor: of }, run, async (partial) => {
         run.progress.step(`fetch ${assetOf(remote)}`);
         const { patience } = options;
@@ -118,22 +121,30 @@ async function ensure(
   };
 }
 
-/** What is wrong with a file that this checkout has built, building it again mends. */
-async function builtAgain<T>(remote: Remote, work: () => Promise<T>): Promise<T> {
+/** If a locally built file is not valid, the error says how to rebuild it. */
+async function withRebuildAdvice<T>(remote: Remote, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
     if (!(error instanceof NotFetched && isBuiltHere(remote))) throw error;
     throw new PipelineError(error.problem, {
-      ...{ code: error.code, fix: "build its cell again with --no-cache", cause: error },
+      ...{
+        code: error.code,
+        fix: "rebuild its cell with `npx smolvm-images cell ID --no-cache`",
+        cause: error,
+      },
     });
   }
 }
 
-function saysBuilt(kernel: Remote, rootfs: Remote): string {
+function builtHereTitle(kernel: Remote, rootfs: Remote): string {
   const [ours] = [kernel, rootfs].filter(isBuiltHere);
-  const what = !isBuiltHere(rootfs) ? "the kernel that" : isBuiltHere(kernel) ? "what" : "the image that";
-  return `using ${what} this checkout has built: ${storeOf(ours!)}`;
+  const what = !isBuiltHere(rootfs)
+    ? "the kernel"
+    : isBuiltHere(kernel)
+      ? "the kernel and the image"
+      : "the image";
+  return `using ${what} built in this checkout: ${storeOf(ours!)}`;
 }
 
 const assetOf = ({ url }: Remote) => basename(new URL(url).pathname);

@@ -267,7 +267,7 @@ describe.runIf(hasAlpine)("alpine, on real musl and busybox", () => {
     writeFileSync(dockerfile, `${text}RUN cat /proc/uptime > /etc/when\n`);
     const differs = await repro();
     writeFileSync(dockerfile, text);
-    expect(differs.stderr).toMatch(/^base-amd64-alpine: two builds differ$/m);
+    expect(differs.stderr).toMatch(/^base-amd64-alpine: the two builds differ$/m);
     expect(differs.stderr).toMatch(
       /^ {2}- etc\/when: content [0-9a-f]{16} in the first, [0-9a-f]{16} in the second$/m,
     );

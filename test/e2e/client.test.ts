@@ -139,7 +139,7 @@ describe.runIf(hasAlpine)("smolvm, with images that `cell` and `release publish`
     expect(spawnSync("ssh", [...ssh, "root@127.0.0.1", "id -u"], { encoding: "utf8" }).stdout).toBe("0\n");
     const taken = await run("create", ...from(), "--name", "mine", "--", "true");
     expect(taken.stderr).toContain(
-      "error: a machine named mine runs: `smolvm stop mine`, or choose another --name\n",
+      "error: a machine named mine is running: stop it with `smolvm stop mine`, or choose another --name\n",
     );
     const stopped = await run("stop", "mine");
     expect(stopped.exitCode, stopped.stderr).toBe(0);
@@ -211,13 +211,13 @@ describe.runIf(hasAlpine)("smolvm, with images that `cell` and `release publish`
 
   it("says why a machine cannot be as it is asked", async () => {
     expect((await run("create", ...from(), "--disk", "100M", "--", "true")).stderr).toContain(
-      "error: --disk 100M is less than the image has: 1024M\n",
+      "error: --disk 100M is smaller than the image (1024M): give at least 1024M, or omit --disk\n",
     );
     expect((await run("create", ...from(), "--vmm", "firecracker", "--", "true")).stderr).toMatch(
       /^error: Firecracker needs (KVM, and .*: use --vmm qemu|a network: give a tap device with --tap)$/m,
     );
     expect((await run("create", ...from(), "--key", join(store, "manifest.json"))).stderr).toContain(
-      "is no SSH public key",
+      "is not an SSH public key",
     );
     expect(readFileSync(join(store, "SHA256SUMS"), "utf8")).toContain("manifest.json");
   });

@@ -136,7 +136,7 @@ describe("debian, from the archive to a staged image", () => {
 
   it("keeps what is staged from the same inputs", async () => {
     const again = await cell(CODEX, ...QUICK);
-    expect(again.stderr).toContain("staged before, from the same inputs");
+    expect(again.stderr).toContain("already staged, from the same inputs");
     expect(again.exitCode).toBe(0);
   });
 

@@ -105,7 +105,7 @@ describe("the kernel of amd64", () => {
 
   it("is not compiled or booted again for the same inputs", async () => {
     const kept = await cell(project, "amd64");
-    expect(kept.stderr).toContain("kernel-amd64: staged before, from the same inputs");
+    expect(kept.stderr).toContain("kernel-amd64: already staged, from the same inputs");
     const elsewhere = temporary("amd64");
     const again = await cell(elsewhere, "amd64");
     expect(again.exitCode, again.stderr).toBe(0);

@@ -2,10 +2,10 @@ import { accessSync, constants, statSync } from "node:fs";
 import { PipelineError } from "../../util/error.ts";
 import { reasonOf } from "../../util/reason.ts";
 
-/** Where Actions has a step write what it puts out, and what its page shows. */
+/** The variables with the paths of the files to which a step of GitHub Actions writes its outputs and its summary. */
 const FILES = ["GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"] as const;
 
-/** Looks, before any work, whether what it puts out can be written. @throws PipelineError that names the variable */
+/** Checks that these files can be written; called before any work. @throws PipelineError that names the variable */
 export function checkActionsFiles(): void {
   for (const name of FILES) {
     const path = process.env[name];
@@ -16,11 +16,11 @@ export function checkActionsFiles(): void {
     } catch (cause) {
       throw unusable(name, path, reasonOf(cause), cause);
     }
-    throw unusable(name, path, "it is no file");
+    throw unusable(name, path, "it is not a file");
   }
 }
 
 const unusable = (name: string, path: string, why: string, cause?: unknown) =>
-  new PipelineError(`${name} names ${path}, which cannot be written (${why}): unset it, or make the file`, {
-    cause,
+  new PipelineError(`${name} is ${path}, which cannot be written (${why})`, {
+    ...{ code: "not-writable", fix: "unset it, or create the file", cause },
   });

@@ -1,20 +1,20 @@
 import { context } from "@actions/github";
 import { PipelineError } from "../../util/error.ts";
 
-/** What GitHub says of the run of a workflow; undefined is what it does not say, as outside of Actions. */
+/** The current run of a workflow in GitHub Actions. Outside of Actions, most fields are undefined. */
 export interface ActionsRun {
-  /** `owner/name`, of the repository whose workflow runs. */
+  /** The repository whose workflow runs: `owner/name`. */
   readonly repository: string | undefined;
   readonly commit: string | undefined;
-  /** The branch that it runs on; a tag is none. */
+  /** The branch that it runs on; undefined for a tag. */
   readonly branch: string | undefined;
   readonly id: number | undefined;
-  /** What has started it: `workflow_dispatch`, `pull_request`. */
+  /** The event that started it, such as `workflow_dispatch` or `pull_request`. */
   readonly event: string | undefined;
   readonly apiUrl: string;
 }
 
-/** @throws PipelineError when GITHUB_REPOSITORY is not `owner/name` */
+/** @throws PipelineError if GITHUB_REPOSITORY is not `owner/name` */
 export function actionsRun(): ActionsRun {
   const { sha, ref, runId, eventName, apiUrl } = context;
   return {

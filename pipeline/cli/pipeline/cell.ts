@@ -32,34 +32,37 @@ interface Flags extends Omit<BuildFlags, "store">, StoreFlags {
 
 export const cellCommand = withBuildOptions(
   new Command("cell")
-    .argument("<id...>", "cells, as `npx smolvm-images list` shows them: codex-amd64-debian")
-    .addOption(new Option("--stage <stage>", "run one stage alone").choices([...STAGES, "upload"]))
+    .argument("<id...>", "ids of cells, from `npx smolvm-images list`, such as codex-amd64-debian")
+    .addOption(new Option("--stage <stage>", "run only one stage").choices([...STAGES, "upload"]))
     .option(...STORE)
     .option(...RELEASE_ID)
     .option(
       `--level <${range(BOUNDS.level)}>`,
-      "zstd level: a low one for quick work",
+      "zstd level; a low level is faster",
       wholeNumber(BOUNDS.level),
       DEFAULT_LEVEL,
     )
-    .option("--no-cache", "build every step anew, also what is staged already")
-    .option("--as-declared", "refuse what could not be had as declared, instead of saying so in its facts")
-    .option("--record", "write what is in each image to listings/, for later ones to be compared with")
-    .option("--kernel <path>", "boot with this kernel")
-    .option("--initrd <path>", "and this initial ramdisk")
+    .option("--no-cache", "rebuild everything, even if it is cached or staged")
+    .option(
+      "--as-declared",
+      "fail if something differs from its declaration (default: record it in the facts)",
+    )
+    .option("--record", "record the contents of each image in listings/, to compare later builds with")
+    .option("--kernel <path>", "boot with this kernel instead of the pipeline's")
+    .option("--initrd <path>", "initial ramdisk for --kernel")
     .addOption(accelOption())
     .option(
       "--boot-timeout <s>",
-      `how long a machine has until its SSH login (${range(BOUNDS.bootTimeoutS)} s)`,
+      `time limit for the SSH login of a booted machine, seconds (${range(BOUNDS.bootTimeoutS)})`,
       wholeNumber(BOUNDS.bootTimeoutS),
     )
-    .option("--bases <dir>", "take bases' container images from here, and put them here when they are built"),
+    .option("--bases <dir>", "load container images of bases from this directory, and save new ones there"),
 ).action(async (ids: string[], flags: Flags, command: Command) => {
   const cells = readCells(root());
   const selected = selectCells(cells, ids);
   const { stage, store } = flags;
   checkStageFlags(flags, (name) => command.getOptionValueSource(name) === "cli");
-  // What keeps from uploading is said before anything is built.
+  // Problems with the upload are reported before anything is built.
   if (store?.kind === "github") await openReleases(cells, store, unwatched());
   if (stage !== "upload") {
     const directory = store?.kind === "dir" ? store.path : undefined;
@@ -76,7 +79,7 @@ export const cellCommand = withBuildOptions(
   }
 });
 
-/** Sends what is staged to the chosen store; the name of each asset that is there then is data. */
+/** Uploads staged assets to the release. Prints the name of each asset that is on the release afterwards to stdout. */
 async function uploadCells(cells: Cells, selected: readonly Cell[], flags: Flags): Promise<void> {
   await inRun(async (run) => {
     const store = await openReleases(cells, flags.store, run);
@@ -88,7 +91,7 @@ async function uploadCells(cells: Cells, selected: readonly Cell[], flags: Flags
     for (const cell of selected) {
       for (const { facts, sent } of await uploadCell({ cells, staged, store, release }, cell, run)) {
         run.progress.end();
-        const how = sent === "sent" ? "sent" : "there already, with the same bytes";
+        const how = sent === "sent" ? "uploaded" : "already on the release, with the same bytes";
         process.stderr.write(`${facts.asset}: ${how} (${humanBytes(facts.size)}, sha256 ${facts.sha256})\n`);
         process.stdout.write(`${facts.asset}\n`);
       }
@@ -96,13 +99,13 @@ async function uploadCells(cells: Cells, selected: readonly Cell[], flags: Flags
   });
 }
 
-/** The path of each asset is data; what it is goes to the reader. */
+/** Prints the path of each asset to stdout, and a summary to stderr. */
 function report({ id, result, facts }: Outcome, store: string): void {
   if (result === "built") {
     process.stderr.write(`${id}: built, not verified yet\n`);
     return;
   }
-  const how = result === "kept" ? "staged before, from the same inputs" : "verified and staged";
+  const how = result === "kept" ? "already staged, from the same inputs" : "verified and staged";
   process.stderr.write(`${id}: ${how}\n`);
   for (const each of facts) {
     for (const line of summaryOf(each)) process.stderr.write(`  ${line}\n`);

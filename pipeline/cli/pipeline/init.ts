@@ -14,11 +14,11 @@ const FIRST = { name: "codex", package: "@openai/codex" };
 export const initCommand = new Command("init")
   .option(
     "--repository <owner/name>",
-    "where on GitHub the images will be published; it stands in images.ts",
+    "the GitHub repository of the releases; written to images.ts",
     parseRepository,
     "OWNER/NAME",
   )
-  .option("--preset <name=package>", "the first agent, an npm package", `${FIRST.name}=${FIRST.package}`)
+  .option("--preset <name=package>", "the first preset and its npm package", `${FIRST.name}=${FIRST.package}`)
   .addHelpText("after", "\nExample: npm install --save-dev smolvm-images && npx smolvm-images init")
   .action(async ({ repository, preset }: Flags) => {
     const [name = "", spec = ""] = preset.split(/=(.*)/s);
@@ -31,6 +31,6 @@ export const initCommand = new Command("init")
   });
 
 function parseRepository(text: string): string {
-  if (!/^[\w.-]+\/[\w.-]+$/.test(text)) throw new InvalidArgumentError('It is "owner/name".');
+  if (!/^[\w.-]+\/[\w.-]+$/.test(text)) throw new InvalidArgumentError('Expected "owner/name".');
   return text;
 }

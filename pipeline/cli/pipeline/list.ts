@@ -6,7 +6,7 @@ import { table } from "../shared/table.ts";
 import { root } from "./tree.ts";
 
 export const listCommand = new Command("list")
-  .option("--json", "as data")
+  .option("--json", "print JSON")
   .action((options: { json?: true }) => {
     const { cells } = readCells(root());
     if (options.json) {

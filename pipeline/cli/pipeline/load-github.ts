@@ -1,8 +1,8 @@
 import { checkApiUrl } from "../../stores/github/api-url.ts";
 
 /**
- * What talks to GitHub, which takes half a second to load and fails to load where the address is none.
- * @throws PipelineError at a GITHUB_API_URL that is no address
+ * Loads the code that uses GitHub. It is loaded only when needed, because that takes half a second, and fails if
+ * GITHUB_API_URL is not an address. @throws PipelineError if GITHUB_API_URL is not an address
  */
 export async function loadGitHub() {
   const { GITHUB_API_URL: url } = process.env;

@@ -6,7 +6,7 @@ import { useApp } from "./tree.ts";
 import { VERBS } from "./verbs.ts";
 
 const program = new Command("smolvm-images").description(
-  "Build the root file systems that SmolVM runs coding agents in",
+  "Build and publish the root file systems in which SmolVM runs coding agents",
 );
 watchOutput();
 const words = process.argv.slice(2);
@@ -14,7 +14,7 @@ await runProgram(program, await commandsOf(VERBS, words), words, {
   options: [
     new Option(
       "--app <file>",
-      "what declares the images (default: images.ts, or pipeline/images.ts, here or above)",
+      "the file that declares the images (default: images.ts or pipeline/images.ts, here or in a directory above)",
     ),
   ],
   use: ({ app }) => useApp(app as string | undefined),

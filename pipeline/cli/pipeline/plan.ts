@@ -11,10 +11,10 @@ import { stagingDirectory } from "./store.ts";
 import { root } from "./tree.ts";
 
 export const planCommand = new Command("plan")
-  .option("--presets <names>", "these alone, with what they lean on: codex,pi (default: all)")
-  .option("--flavors <names>", "on these flavors alone")
-  .option("--archs <names>", "for these archs alone")
-  .option("--json", "as data")
+  .option("--presets <names>", "only these presets and what they depend on, such as codex,pi (default: all)")
+  .option("--flavors <names>", "only these flavors, separated by commas")
+  .option("--archs <names>", "only these archs, separated by commas")
+  .option("--json", "print JSON")
   .action(async (options: Selection & { json?: true }) => {
     checkActionsFiles();
     const cells = readCells(root());
@@ -32,7 +32,10 @@ export const planCommand = new Command("plan")
     );
     const build = planned.filter((cell) => cell.action === "build").length;
     process.stderr.write(`${planned.length} cells for ${cells.tag}, ${build} to build\n`);
-    if (!isComplete(planned)) process.stderr.write("a selection is built and uploaded, and not published\n");
+    if (!isComplete(planned))
+      process.stderr.write(
+        "this is a selection of the cells: it can be built and uploaded, but not published\n",
+      );
   });
 
 const columns = ({ id, action, why }: PlannedCell) => [id, action, why];

@@ -15,12 +15,14 @@ interface AddFlags {
 }
 
 const addCommand = new Command("add")
-  .description("make an npm package a preset: its lockfile, its statement in images.ts, and synth")
-  .argument("<name>", "what users will type: `smolvm <name> start`")
-  .argument("<package[@version]>", "the npm package, in its newest version unless one is named")
-  .option("--check <command>", "what proves that it works (default: its program with --version)", parseWords)
-  .option("--program <name>", "the program to ask for its version, where the package has several")
-  .option("--refuse <flavor=reason>", "do not offer it on a flavor; can be given again", parseRefusal)
+  .description(
+    "add a preset for an npm package: write its lockfile and its statement in images.ts, and run synth",
+  )
+  .argument("<name>", "the preset's name: users type `smolvm <name> start`")
+  .argument("<package[@version]>", "the npm package (default version: the newest)")
+  .option("--check <command>", "the command that checks it (default: its program with --version)", parseWords)
+  .option("--program <name>", "the program that the check runs, if the package has several")
+  .option("--refuse <flavor=reason>", "do not offer it on this flavor; can be repeated", parseRefusal)
   .addHelpText("after", "\nExample: npx smolvm-images preset add gemini @google/gemini-cli")
   .action(async (name: string, spec: string, { check, program, refuse }: AddFlags) => {
     const options: AddOptions = {
@@ -33,8 +35,8 @@ const addCommand = new Command("add")
   });
 
 const bumpCommand = new Command("bump")
-  .description("bring a preset to the newest version of its npm package, or to the one named")
-  .argument("<name[@version]>", "a preset, as `npx smolvm-images list` shows them")
+  .description("change a preset to the newest version of its npm package, or to the given version")
+  .argument("<name[@version]>", "a preset, from `npx smolvm-images list`")
   .addHelpText(
     "after",
     "\nExamples: npx smolvm-images preset bump codex\n          npx smolvm-images preset bump codex@0.168.0",
@@ -45,8 +47,10 @@ const bumpCommand = new Command("bump")
   });
 
 const removeCommand = new Command("remove")
-  .description("remove a preset: its statement in images.ts, lockfile, listings and what synth made of it")
-  .argument("<name>", "a preset, as `npx smolvm-images list` shows them")
+  .description(
+    "remove a preset: its statement in images.ts, its lockfile, its listings and its generated files",
+  )
+  .argument("<name>", "a preset, from `npx smolvm-images list`")
   .addHelpText("after", "\nExample: npx smolvm-images preset remove gemini")
   .action(async (name: string) => {
     await edit(() => removePreset(project(), name));
@@ -57,10 +61,10 @@ export const presetCommand = new Command("preset")
   .addCommand(bumpCommand)
   .addCommand(removeCommand);
 
-/** Works out an edit, which changes nothing, and then makes it. */
+/** Computes an edit, which changes nothing, and then applies it. */
 async function edit(work: (run: Run) => Promise<Edit>): Promise<void> {
   const { pending, notes } = await inRun(async (run) => {
-    // What synth would refuse now is no ground to build on.
+    // An edit is refused if the declaration already has type errors.
     await typecheck(root(), project().declaration);
     const made = await work(run);
     run.signal.throwIfAborted();
@@ -77,7 +81,9 @@ const verb = ({ before, after }: Change) =>
 function parseWords(value: string): readonly string[] {
   const words = value.trim().split(/\s+/);
   if (words.some((word) => !/^[\w./:=@+-]+$/.test(word))) {
-    throw new InvalidArgumentError("A command of plain words, such as `gemini --version`.");
+    throw new InvalidArgumentError(
+      "Expected a command without special characters, such as `gemini --version`.",
+    );
   }
   return words;
 }
@@ -88,7 +94,9 @@ function parseRefusal(
 ): Readonly<Record<string, string>> {
   const [, flavor, reason] = /^([a-z][a-z0-9-]*)=(\S.*)$/.exec(value) ?? [];
   if (flavor === undefined || reason === undefined) {
-    throw new InvalidArgumentError("A flavor and a reason, such as `alpine=its native parts need glibc`.");
+    throw new InvalidArgumentError(
+      "Expected a flavor and a reason, such as `alpine=its native parts need glibc`.",
+    );
   }
   return { ...before, [flavor]: reason };
 }

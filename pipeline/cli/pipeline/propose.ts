@@ -11,7 +11,7 @@ import { loadGitHub } from "./load-github.ts";
 import { summariseCommands } from "./summary.ts";
 import { root } from "./tree.ts";
 
-/** Opens a pull request with the digests that were recorded here; says how to do it by hand where that is refused. */
+/** Opens a pull request with the recorded digests. If GitHub refuses that, prints the commands to do it by hand. */
 export async function proposeDigests(): Promise<void> {
   checkActionsFiles();
   const cells = readCells(root());
@@ -19,9 +19,9 @@ export async function proposeDigests(): Promise<void> {
   await inRun(async (run) => {
     const lock = await readCommitted(join(root(), DIGESTS_PATH), RecordedDigests);
     if (lock?.tag !== cells.tag) {
-      throw new PipelineError(
-        `${DIGESTS_PATH} has no digests of ${cells.tag}: run \`npx smolvm-images release publish\` first`,
-      );
+      throw new PipelineError(`${DIGESTS_PATH} has no digests of ${cells.tag}`, {
+        fix: "run `npx smolvm-images release publish` first",
+      });
     }
     const files = Object.fromEntries(
       await Promise.all(
@@ -33,7 +33,7 @@ export async function proposeDigests(): Promise<void> {
     const branch = `recorded/${cells.tag}`;
     const title = `Record the digests of ${cells.tag}`;
     const body =
-      `Every asset of ${cells.tag} is on the release with these digests. Merge this once the release is public: ` +
+      `Every asset of ${cells.tag} is on the release with these digests. Merge this when the release is public: ` +
       "clients then find the images.";
     run.progress.step("open a pull request with the new digests");
     try {
@@ -46,13 +46,13 @@ export async function proposeDigests(): Promise<void> {
       });
       run.progress.end();
       process.stdout.write(url ? `${url}\n` : "");
-      if (!url) process.stderr.write("nothing to propose: the branch has these digests\n");
+      if (!url) process.stderr.write("nothing to propose: the branch already has these digests\n");
     } catch (error) {
       if (!(error instanceof PipelineError)) throw error;
       run.progress.end();
       const commands = byHand(branch, title, actionsRun().id);
       await summariseCommands(error.message, commands);
-      run.progress.warn(`${error.message}; by hand: ${commands.join(" && ")}`);
+      run.progress.warn(`${error.message}; to do it by hand: ${commands.join(" && ")}`);
     }
   });
 }

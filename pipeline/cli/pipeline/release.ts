@@ -29,47 +29,49 @@ export const releaseCommand = new Command("release")
     new Command("prepare")
       .description("find or create the one draft for the tag, and print its id")
       .option(...STORE)
-      .option("--empty", "remove what earlier runs have left on the draft")
+      .option("--empty", "remove the assets that earlier runs left on the draft")
       .action(prepareRelease),
   )
   .addCommand(
     new Command("publish")
-      .description("check that every expected asset is there, add the manifest, and record the digests")
+      .description(
+        "check that every expected asset is on the release, add the manifest, and record the digests",
+      )
       .option(...STORE)
       .option(...RELEASE_ID)
       .addOption(
         new Option(
           "--partial",
-          "publish what is staged, also where that is not all: for a directory of one's own",
+          "publish what is staged, even if assets are missing; only for directories",
         ).conflicts("final"),
       )
-      .option("--withhold <reason>", "refuse for this reason, and say what there is (empty: do not)")
-      .option("--final", "make the release public, instead of leaving the draft to a human")
+      .option("--withhold <reason>", "do not publish, for this reason, and report the state (empty: publish)")
+      .option("--final", "make the release public (default: it stays a draft, which a person publishes)")
       .action(publishRelease),
   )
   .addCommand(
     new Command("propose")
-      .description("open a pull request with the digests that `publish` has recorded here")
+      .description("open a pull request with the digests that `publish` recorded")
       .action(async () => await (await import("./propose.ts")).proposeDigests()),
   )
   .addCommand(
     new Command("verify")
-      .description("compare a release with the committed manifest, asset by asset")
+      .description("compare each asset of a release with the committed manifest")
       .argument("[tag]", "the release's tag (default: the declared one)")
       .option(...STORE)
-      .option("--download", "hash the bytes, instead of believing the digests that GitHub tells")
+      .option("--download", "download and hash the assets (default: use the digests that GitHub reports)")
       .action(verify),
   )
   .addCommand(
     new Command("prune")
-      .description("remove old drafts and superseded releases, never one that the committed manifest names")
+      .description("remove old drafts and superseded releases, but never the one in the committed manifest")
       .option(...STORE)
       .requiredOption(
         "--keep <n>",
-        `how many published releases stay (${range(BOUNDS.keep)})`,
+        `how many published releases to keep (${range(BOUNDS.keep)})`,
         wholeNumber(BOUNDS.keep),
       )
-      .option("--dry-run", "say what would be removed, and remove nothing")
+      .option("--dry-run", "only print what would be removed")
       .action(pruneReleases),
   );
 
@@ -92,7 +94,7 @@ async function empty(store: ReleaseStore, release: StoredRelease, run: CliRun): 
   const assets = await store.assets(release);
   for (const asset of assets) {
     if (asset.foreign) {
-      run.progress.warn(`${asset.name} stays: it was not made by the pipeline`);
+      run.progress.warn(`${asset.name} is not removed, because the pipeline did not make it`);
       continue;
     }
     run.progress.step(`remove ${asset.name}`);
@@ -117,7 +119,7 @@ async function publishRelease(
         ...{ cells, staged, store, release, final: flags.final === true },
         partial: flags.partial === true,
         withheld: flags.withhold,
-        // What is in a directory is not at the addresses that the manifest has.
+        // The manifest has GitHub's addresses, so nothing is recorded for a directory.
         record: async (lock) => (store.isPublic ? await record(cells, lock) : undefined),
       },
       run,
@@ -131,26 +133,28 @@ async function publishRelease(
       return;
     }
     process.stdout.write(`${url}\n`);
-    const next = !store.isPublic || state === "published" ? "" : "; look at the draft, and publish it";
+    const next = !store.isPublic || state === "published" ? "" : "; review the draft, then publish it";
     process.stderr.write(
       `${release.tag}: ${facts.length} assets with their manifest on ${store.name}${next}\n`,
     );
   });
 }
 
-/** @throws PipelineError when what is in the manifest's place was not written by us: digests are recorded over it */
+/** Checks that `record` may replace the manifest's file. @throws PipelineError if this project did not write it */
 async function checkRecordable(): Promise<void> {
   const text = await readFile(join(root(), MANIFEST_PATH), "utf8").catch(() => undefined);
   if (text === undefined || isManifest(text)) return;
-  throw new PipelineError(
-    `the pipeline did not write ${MANIFEST_PATH}, where it records digests: restore it from git, or move it away`,
-  );
+  throw new PipelineError(`${MANIFEST_PATH} was not written by this program, which would replace it`, {
+    ...{ code: "not-ours", fix: "restore it from git, or move it away" },
+  });
 }
 
 const partialInPublic = () =>
-  new PipelineError("--partial is for directories, and a public release is whole: give --store dir:PATH");
+  new PipelineError("--partial is only for directories, because a public release must be complete", {
+    fix: "use --store dir:PATH",
+  });
 
-/** Writes the digests and the manifest that is made of them, as synth would. */
+/** Writes the recorded digests, and the manifest that synth generates from them. */
 async function record(cells: Cells, lock: RecordedDigests): Promise<void> {
   const texts = {
     [DIGESTS_PATH]: `${JSON.stringify(lock, null, 2)}\n`,
@@ -163,31 +167,30 @@ async function record(cells: Cells, lock: RecordedDigests): Promise<void> {
 
 async function verify(tag: string | undefined, flags: StoreFlags & { download?: true }): Promise<void> {
   if (tag !== undefined && !/^[A-Za-z0-9][\w.-]*$/.test(tag)) {
-    throw new PipelineError(`"${tag}" is no release's tag: letters, digits, ".", "_" and "-"`);
+    throw new PipelineError(`"${tag}" is not a valid tag`, { fix: 'use letters, digits, ".", "_" and "-"' });
   }
   const cells = readCells(root());
   await inRun(async (run) => {
     const store = await openReleases(cells, flags.store, run, true);
     const wanted = tag ?? cells.tag;
-    // A directory has its own: what is in it was never recorded as public.
+    // A release in a directory has its own manifest, because the committed one has only public releases.
     const release = store.isPublic ? undefined : await store.find(wanted);
     if (!store.isPublic && !release) {
-      throw new PipelineError(
-        `${store.name} has no release ${wanted}: run \`npx smolvm-images release publish\` first`,
-      );
+      throw new PipelineError(`${store.name} has no release ${wanted}`, {
+        ...{ code: "not-offered", fix: "run `npx smolvm-images release publish` first" },
+      });
     }
     const path = release ? join(release.id, MANIFEST_ASSET) : MANIFEST_PATH;
     const text = await readFile(resolve(root(), path), "utf8").catch((cause) => {
-      throw new PipelineError(
-        `cannot read ${path} (${reasonOf(cause)}): run \`npx smolvm-images release publish\` first`,
-        { cause },
-      );
+      throw new PipelineError(`cannot read ${path} (${reasonOf(cause)})`, {
+        ...{ code: "not-readable", fix: "run `npx smolvm-images release publish` first", cause },
+      });
     });
     const options = { store, tag: wanted, manifest: { text, path }, download: flags.download === true };
     const { assets, problems } = await verifyRelease(options, run);
     run.progress.end();
-    if (problems.length > 0) refuse(`${wanted} on ${store.name} is not as ${path} says`, problems);
-    else process.stderr.write(`${wanted}: ${assets} assets on ${store.name} are as ${path} says\n`);
+    if (problems.length > 0) refuse(`${wanted} on ${store.name} does not match ${path}`, problems);
+    else process.stderr.write(`${wanted}: ${assets} assets on ${store.name} match ${path}\n`);
   });
 }
 
@@ -196,7 +199,9 @@ async function pruneReleases(flags: StoreFlags & { keep: number; dryRun?: true }
   await inRun(async (run) => {
     const store = await openReleases(cells, flags.store, run);
     const committed = await readCommitted(join(root(), MANIFEST_PATH), Manifest);
-    if (!committed) throw new PipelineError(`${MANIFEST_PATH} is missing: run \`npx smolvm-images synth\``);
+    if (!committed) {
+      throw new PipelineError(`${MANIFEST_PATH} is missing`, { fix: "run `npx smolvm-images synth`" });
+    }
     const dryRun = flags.dryRun === true;
     const removed = await prune(
       { store, keep: flags.keep, tag: cells.tag, inUse: committed.tag, dryRun },
@@ -210,7 +215,7 @@ async function pruneReleases(flags: StoreFlags & { keep: number; dryRun?: true }
   });
 }
 
-/** The answer is no: the reasons are data. */
+/** Prints the problems to stdout and the verdict to stderr, and sets exit code 1. */
 function refuse(verdict: string, problems: readonly string[]): void {
   for (const problem of problems) process.stdout.write(`${problem}\n`);
   process.stderr.write(`${verdict}: ${problems.length} problems\n`);

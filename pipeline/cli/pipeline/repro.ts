@@ -9,7 +9,7 @@ import { type BuildFlags, inWorkshop, toOptions, withBuildOptions } from "./work
 export const reproCommand = withBuildOptions(
   new Command("repro").argument(
     "<id...>",
-    "cells, as `npx smolvm-images list` shows them: codex-amd64-debian",
+    "ids of cells, from `npx smolvm-images list`, such as codex-amd64-debian",
   ),
 ).action(async (ids: string[], flags: BuildFlags) => {
   const cells = readCells(root());
@@ -25,13 +25,15 @@ export const reproCommand = withBuildOptions(
   if (done.some(({ same }) => !same)) process.exitCode = 1;
 });
 
-/** A reader who sees these knows where to look; stdout has all of them. */
+/** How many differences are shown on stderr. stdout has all of them. */
 const SHOWN = 10;
 
 function report({ id, same, files, differences, diffoscope }: Reproduction): void {
-  process.stderr.write(`${id}: ${same ? "the same bytes twice" : "two builds differ"}\n`);
+  process.stderr.write(`${id}: ${same ? "both builds have the same bytes" : "the two builds differ"}\n`);
   for (const [name, [first, second]] of Object.entries(files)) {
-    process.stderr.write(`  ${name} ${first === second ? first : `${first} and then ${second}`}\n`);
+    process.stderr.write(
+      `  ${name} ${first === second ? first : `${first} in the first build, ${second} in the second`}\n`,
+    );
   }
   for (const each of differences.slice(0, SHOWN)) process.stderr.write(`  - ${each}\n`);
   if (differences.length > SHOWN) process.stderr.write(`  - and ${differences.length - SHOWN} more\n`);

@@ -6,6 +6,9 @@ import { PACKAGE } from "../../util/package.ts";
 
 export const setupCommand = new Command("setup").action(() => {
   const { status, error } = spawnSync("bash", [join(PACKAGE, "scripts/setup.sh")], { stdio: "inherit" });
-  if (error) throw new PipelineError(`bash cannot be run (${error.message}): install it`, { cause: error });
+  if (error)
+    throw new PipelineError(`bash cannot be run (${error.message})`, {
+      ...{ code: "program-missing", fix: "install it", cause: error },
+    });
   process.exitCode = status ?? 2;
 });

@@ -1,9 +1,9 @@
 import { PipelineError } from "../../util/error.ts";
 import type { StoreFlags } from "./store.ts";
 
-/** What has no meaning where nothing is built: the option's name, and how it is typed. */
+/** Options that are only for building: the option's name, and its flag. */
 const FOR_BUILDING = { cache: "--no-cache", record: "--record" } as const;
-/** And where nothing is booted either. */
+/** Options that are only for building or booting. */
 const FOR_MAKING = {
   ...FOR_BUILDING,
   ...{ level: "--level", asDeclared: "--as-declared", bases: "--bases", bootTimeout: "--boot-timeout" },
@@ -13,9 +13,9 @@ const FOR_MAKING = {
 } as const;
 
 /**
- * A flag that the asked stage would ignore is refused: whoever gives it expects something of it. `isGiven` tells which
- * options stand on the command line.
- * @throws PipelineError that names both
+ * Refuses flags that the selected stage would ignore.
+ * @param isGiven whether an option was given on the command line
+ * @throws PipelineError that names the flag and the stage
  */
 export function checkStageFlags(
   { stage, store, releaseId }: StoreFlags & { readonly stage?: "build" | "verify" | "upload" },
@@ -24,14 +24,18 @@ export function checkStageFlags(
   const ignored = stage === "upload" ? FOR_MAKING : stage === "verify" ? FOR_BUILDING : {};
   for (const [option, flag] of Object.entries(ignored)) {
     if (isGiven(option))
-      throw new PipelineError(`${flag} is for building, and --stage ${stage} builds nothing`);
+      throw new PipelineError(`${flag} has no effect with --stage ${stage}`, { fix: "omit one of the two" });
   }
   const uploads = stage === "upload" || (stage === undefined && store?.kind === "github");
   if (uploads) return;
   if (releaseId !== undefined) {
-    throw new PipelineError("--release-id is for uploading: add --store github, or --stage upload");
+    throw new PipelineError("--release-id is only for uploads", {
+      fix: "add --store github or --stage upload",
+    });
   }
   if (store?.kind === "github") {
-    throw new PipelineError(`--store github is for uploading, and --stage ${stage} uploads nothing`);
+    throw new PipelineError(`--store github is only for uploads, and --stage ${stage} uploads nothing`, {
+      fix: "omit one of the two",
+    });
   }
 }

@@ -10,44 +10,47 @@ import type { Run } from "../../util/progress.ts";
 import { loadGitHub } from "./load-github.ts";
 import { root } from "./tree.ts";
 
-/** What `--store` says: GitHub's releases, or a directory. */
+/** The value of `--store`: GitHub's releases, or a directory. */
 export type StoreChoice = { readonly kind: "github" } | { readonly kind: "dir"; readonly path: string };
 
 function parseStore(value: string): StoreChoice {
   if (value === "github") return { kind: "github" };
   const path = /^dir:(.+)$/.exec(value)?.[1];
-  if (!path) throw new InvalidArgumentError('Stores: "dir:PATH", "github".');
+  if (!path) throw new InvalidArgumentError('Expected "dir:PATH" or "github".');
   return { kind: "dir", path: resolve(path) };
 }
 
-/** What the commands that know releases are given. */
+/** The flags of commands that use a release. */
 export interface StoreFlags {
   readonly store?: StoreChoice;
   readonly releaseId?: string;
 }
 
-/** The options for it. */
+/** The option `--store`. */
 export const STORE = [
   "--store <dir:PATH|github>",
-  "where the release is (default: github inside Actions, else dir:out/release/<tag>)",
+  "the release store (default: github in GitHub Actions, otherwise dir:out/release/<tag>)",
   parseStore,
 ] as const;
 export const RELEASE_ID = [
   "--release-id <id>",
-  "the release that `prepare` printed the id of (default: the tag's)",
+  "the id of the release, as printed by `release prepare` (default: the release of the tag)",
 ] as const;
 
-/** Where finished cells are: the directory that `--store` names, or the default one. */
+/** The path of the staging directory: the one that `--store` names, or the default one. */
 export const stagingDirectory = ({ tag }: Cells, choice?: StoreChoice): string =>
   choice?.kind === "dir" ? choice.path : join(root(), "out/release", tag);
 
-/** Makes sure that cells can be staged in a directory before any is built, and changes nothing. @throws PipelineError */
+/**
+ * Checks, before anything is built, that cells can be staged in a directory. Changes nothing. @throws PipelineError if
+ * they cannot
+ */
 export async function checkStaging(directory: string): Promise<void> {
   await checkOwnership(directory);
   await checkDirectory(directory, "choose another directory with --store dir:PATH");
 }
 
-/** The store of the declared release. Inside Actions it is GitHub's, unless `choice` says otherwise. */
+/** The release store. In GitHub Actions it is GitHub, unless `choice` selects a directory. */
 export async function openReleases(
   cells: Cells,
   choice: StoreChoice | undefined,
@@ -62,13 +65,13 @@ export async function openReleases(
   return new DirectoryReleases(shown(stagingDirectory(cells, choice)), cells.tag, run);
 }
 
-/** As a reader in the project's root would call it. */
+/** A path, relative to the project's root if it is below it. */
 function shown(path: string): string {
   const short = relative(root(), path) || ".";
   return short.startsWith("..") || isAbsolute(short) ? path : short;
 }
 
-/** The release that the flags mean. @throws PipelineError when there is none, or it is of another tag */
+/** The release that the flags select. @throws PipelineError if there is none, or it has another tag */
 export async function theRelease(
   store: ReleaseStore,
   cells: Cells,
@@ -81,7 +84,10 @@ export async function theRelease(
     });
   }
   if (release.tag !== cells.tag) {
-    throw new PipelineError(`release ${release.id} is of ${release.tag}, and the tree declares ${cells.tag}`);
+    throw new PipelineError(
+      `release ${release.id} has the tag ${release.tag}, but images.ts declares ${cells.tag}`,
+      { fix: "give the id of the declared release, or omit --release-id" },
+    );
   }
   return release;
 }

@@ -4,12 +4,12 @@ import { loginMsOf } from "../../schema/kinds/index.ts";
 import type { RecordedDigests } from "../../schema/recorded-digests.ts";
 import { humanBytes } from "../../util/human-bytes.ts";
 
-/** Whether this run of a workflow shows a summary. */
+/** Whether this is a step of GitHub Actions, which has a summary. */
 const shown = () => Boolean(process.env.GITHUB_STEP_SUMMARY);
 
 /**
- * The one table at the end of a run: what is on the release, or why it is not published. `before` is what was
- * recorded last: assets with the same bytes were carried over from it.
+ * Writes the summary of a run: a table of the release's assets, and the reasons if it is not published.
+ * @param before the digests of the previous release. Assets with the same bytes are shown as carried over from it.
  */
 export async function summarisePublication(
   { release, problems, facts }: Publication,
@@ -34,11 +34,11 @@ export async function summarisePublication(
   await summary.write();
 }
 
-/** What a person does by hand where the workflow may not. */
+/** Writes the commands that a person must run, because the workflow may not. */
 export async function summariseCommands(why: string, commands: readonly string[]): Promise<void> {
   if (!shown()) return;
   await actions.summary
-    .addHeading("To be done by hand", 2)
+    .addHeading("Commands to run by hand", 2)
     .addRaw(why)
     .addEOL()
     .addCodeBlock(commands.join("\n"), "sh")
@@ -50,4 +50,4 @@ const verdict = (state: "draft" | "published", problems: readonly string[]) =>
     ? "not published, and nothing was changed"
     : state === "published"
       ? "published"
-      : "complete, and a draft until a human publishes it";
+      : "complete, and a draft until a person publishes it";

@@ -7,10 +7,10 @@ export const synthCommand = new Command("synth")
   .addOption(
     new Option(
       "--check",
-      "write nothing; exit 1 when a committed file is stale, with the difference",
+      "write nothing; print the difference and exit 1 if a committed file is stale",
     ).conflicts("stdout"),
   )
-  .option("--stdout", "write nothing; print the files as JSON, path to text")
+  .option("--stdout", "write nothing; print the files as JSON: an object from path to text")
   .action(async (options: { check?: true; stdout?: true }) => {
     const output = await synthProject();
     if (options.stdout) {
@@ -20,7 +20,7 @@ export const synthCommand = new Command("synth")
     const pending = changes(root(), output);
     if (options.check) {
       if (pending.length > 0) refuse(pending);
-      else process.stderr.write(`${output.size} generated files are as the tree says\n`);
+      else process.stderr.write(`${output.size} generated files are up to date\n`);
       return;
     }
     write(root(), pending);
@@ -32,11 +32,11 @@ const verb = ({ before, after }: Change) =>
   before === undefined ? "wrote  " : after === undefined ? "removed" : "changed";
 
 function refuse(pending: readonly Change[]): void {
-  const mend = "run `npx smolvm-images synth` and commit what it changes";
+  const fix = "run `npx smolvm-images synth` and commit what it changes";
   process.stdout.write(unifiedDiff(pending));
   if (process.env.GITHUB_ACTIONS) {
-    for (const { path } of pending) actions.error(`stale: ${mend}`, { file: path, title: "synth --check" });
+    for (const { path } of pending) actions.error(`stale: ${fix}`, { file: path, title: "synth --check" });
   }
-  process.stderr.write(`${pending.length} generated files are stale: ${mend}\n`);
+  process.stderr.write(`${pending.length} generated files are stale: ${fix}\n`);
   process.exitCode = 1;
 }

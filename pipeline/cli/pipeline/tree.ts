@@ -3,21 +3,21 @@ import type { Output } from "../../synth/synth.ts";
 
 let asked: string | undefined;
 
-/** Takes the declaration that the user names (`--app`), for whatever command follows. */
+/** Sets the declaration file that the user gives with `--app`. */
 export function useApp(app: string | undefined): void {
   asked = app;
 }
 
-/** The project that the command is about: that of `--app`, or of the present directory. @throws PipelineError */
+/** The project of `--app`, or else of the current directory. @throws PipelineError if there is none */
 export const project = (): Project => findProject(process.cwd(), asked);
 
-/** Its root, absolute. */
+/** The absolute path of the project's root. */
 export const root = (): string => project().root;
 
-/** The files that the project's own tree synthesises to. @throws PipelineError that says what is wrong with the tree */
+/** The generated files of the project. @throws PipelineError that says what is wrong with the declaration */
 export async function synthProject(): Promise<Output> {
   const { loadDeclaration } = await import("../../synth/declaration.ts");
-  // While TypeScript checks the declaration in a process of its own, what runs it afterwards is loaded.
+  // TypeScript checks the declaration in another process; the modules that run it are loaded at the same time.
   const [declare, { App }, { filesIn }, { synth }] = await Promise.all([
     loadDeclaration(project()),
     import("../../constructs/app.ts"),

@@ -3,11 +3,11 @@ import type { Verb } from "../shared/verbs.ts";
 /** The commands of `smolvm-images`, in the order in which help lists them. */
 export const VERBS: Readonly<Record<string, Verb>> = {
   init: {
-    description: "make a project of one's own here: a base, an agent, and what follows from them",
+    description: "create a project here: images.ts with one base and one preset, and the generated files",
     load: async () => (await import("./init.ts")).initCommand,
   },
   synth: {
-    description: "write the workflows, Dockerfiles, cells and manifest that the tree says",
+    description: "generate the workflows, Dockerfiles, cells and manifest from images.ts",
     load: async () => (await import("./synth.ts")).synthCommand,
   },
   diff: {
@@ -19,31 +19,33 @@ export const VERBS: Readonly<Record<string, Verb>> = {
     load: async () => (await import("./list.ts")).listCommand,
   },
   plan: {
-    description: "say which published cells must be built, and hand them to a workflow's matrices",
+    description: "list which published cells must be built, and pass them to the workflow's matrices",
     load: async () => (await import("./plan.ts")).planCommand,
   },
   cell: {
-    description: "build cells, boot them, and stage what has proven to work",
+    description: "build cells, boot them, and stage the verified assets",
     load: async () => (await import("./cell.ts")).cellCommand,
   },
   release: {
-    description: "bring finished cells to a release, and look after releases",
+    description: "publish finished cells on a release, and maintain releases",
     load: async () => (await import("./release.ts")).releaseCommand,
   },
   repro: {
-    description: "build cells twice, from nothing, and compare the bytes",
+    description: "build cells twice without caches, and compare the bytes",
     load: async () => (await import("./repro.ts")).reproCommand,
   },
   preset: {
-    description: "add a preset, bring it to another version, or remove it",
+    description: "add a preset, change its version, or remove it",
     load: async () => (await import("./preset.ts")).presetCommand,
   },
   setup: {
-    description: "install what building and booting images needs: QEMU, zstd, mmdebstrap, … (Debian, Ubuntu)",
+    description:
+      "install the programs that building and booting need: QEMU, zstd, mmdebstrap, … (Debian, Ubuntu)",
     load: async () => (await import("./setup.ts")).setupCommand,
   },
   doctor: {
-    description: "look at what building and booting images needs on this machine, and say what to do",
+    description:
+      "check this machine for everything that building and booting need, and say how to fix problems",
     load: async () => (await import("./doctor.ts")).doctorCommand,
   },
 };

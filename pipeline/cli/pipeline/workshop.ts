@@ -17,9 +17,9 @@ import type { CliProgress } from "../shared/progress.ts";
 import { inRun } from "../shared/run.ts";
 import { root } from "./tree.ts";
 
-/** What the commands that build are given on the command line; each declares those that it has. */
+/** The flags of commands that build. Each command declares some of them. */
 export interface BuildFlags {
-  /** A directory. */
+  /** The staging directory. */
   readonly store?: string | undefined;
   readonly level?: number;
   readonly cache?: boolean;
@@ -38,31 +38,34 @@ export interface BuildFlags {
   readonly extraCa?: string;
 }
 
-/** A value of one flavor, or of all that have none of their own (undefined). */
+/** A value for one flavor or, if `flavor` is undefined, for all flavors without their own value. */
 interface ForFlavor {
   readonly flavor: string | undefined;
   readonly value: string;
 }
 
-/** Adds what every command that builds can be told: where its inputs come from. */
+/** Adds the options that every command that builds has: the sources of its inputs. */
 export const withBuildOptions = (command: Command): Command =>
   command
     .option(
       "--rootfs <[flavor=]path|url>",
-      "make the base from this root file system tarball, or that of one flavor (alpine=PATH); may be given again",
+      "root file system tarball for the base, or for the base of one flavor (alpine=PATH); can be repeated",
       parseForFlavor,
     )
     .option(
       "--rootfs-sha256 <[flavor=]hex>",
-      "what the tarball must hash to (default: the flavor's own)",
+      "sha256 of the tarball (default: the declared one)",
       parseSha256,
     )
-    .option("--apt-mirror <url>", "an archive mirror for the build alone (SMOLVM_APT_MIRROR)")
-    .option("--apk-mirror <url>", "the address above v3.x/main, for the build alone (SMOLVM_APK_MIRROR)")
-    .option("--npm-registry <url>", "an npm registry for the build alone (SMOLVM_NPM_REGISTRY)")
-    .option("--extra-ca <pem>", "a CA to trust during the build (NODE_EXTRA_CA_CERTS)");
+    .option("--apt-mirror <url>", "apt mirror, used only during the build (SMOLVM_APT_MIRROR)")
+    .option(
+      "--apk-mirror <url>",
+      "apk mirror: the address before v3.x/main, used only during the build (SMOLVM_APK_MIRROR)",
+    )
+    .option("--npm-registry <url>", "npm registry, used only during the build (SMOLVM_NPM_REGISTRY)")
+    .option("--extra-ca <pem>", "CA to trust, used only during the build (NODE_EXTRA_CA_CERTS)");
 
-/** Opens a workshop for `work`, which can be interrupted and says how far it is. */
+/** Opens a workshop and runs `work` in it, with progress and cancellation. */
 export async function inWorkshop(
   cells: Cells,
   options: CellOptions,
@@ -71,17 +74,19 @@ export async function inWorkshop(
   await inRun(async (run) => await work(await openWorkshop(cells, options, run), run.progress));
 }
 
-/** @throws PipelineError at flags that do not go together */
+/** @throws PipelineError if flags are not valid, or contradict each other */
 export function toOptions(cells: Cells, flags: BuildFlags): CellOptions {
   if (flags.initrd !== undefined && flags.kernel === undefined)
-    throw new PipelineError("--initrd needs --kernel");
+    throw new PipelineError("--initrd is given without --kernel", { fix: "add --kernel PATH" });
   for (const file of [flags.kernel, flags.initrd]) {
     if (file !== undefined && !isFile(file)) {
-      throw new PipelineError(`there is no file "${file}" to boot with: give a kernel's or a ramdisk's path`);
+      throw new PipelineError(`there is no file "${file}"`, {
+        fix: "give the path of a kernel to --kernel, and of a ramdisk to --initrd",
+      });
     }
   }
   if (flags.bases !== undefined && existsSync(flags.bases) && !statSync(flags.bases).isDirectory()) {
-    throw new PipelineError(`--bases ${flags.bases} is a file: give a directory`);
+    throw new PipelineError(`--bases ${flags.bases} is a file`, { fix: "give a directory" });
   }
   const network = buildNetwork(networkFromEnvironment(process.env, flags), process.env);
   return {
@@ -113,11 +118,12 @@ function epochFromEnvironment(): number | undefined {
   const epoch = /^\d{1,15}$/.test(value) ? Number(value) : Number.NaN;
   if (epoch >= least && epoch <= most) return epoch;
   throw new PipelineError(
-    `SOURCE_DATE_EPOCH "${value}" is not a number of seconds since 1970, from ${least} to ${most}`,
+    `SOURCE_DATE_EPOCH is "${value}", which is not a number of seconds since 1970 from ${least} to ${most}`,
+    { fix: "set it to such a number, or unset it" },
   );
 }
 
-/** The root file systems of the user's own. @throws PipelineError at flavors, files and hashes that are not right */
+/** The root file systems of --rootfs. @throws PipelineError if a flavor or file does not exist, or a hash has no file */
 function rootfsOverrides(cells: Cells, { rootfs = [], rootfsSha256 = [] }: BuildFlags): RootfsOverride[] {
   const known = flavorsOf(cells.cells);
   for (const { flavor } of [...rootfs, ...rootfsSha256]) {
@@ -126,29 +132,34 @@ function rootfsOverrides(cells: Cells, { rootfs = [], rootfsSha256 = [] }: Build
   for (const { flavor } of rootfsSha256) {
     if (rootfs.some((each) => each.flavor === flavor)) continue;
     const prefix = flavor === undefined ? "" : `${flavor}=`;
-    throw new PipelineError(`--rootfs-sha256 ${prefix}HEX needs --rootfs ${prefix}PATH|URL`);
+    throw new PipelineError(`--rootfs-sha256 ${prefix}HEX is given without its tarball`, {
+      fix: `add --rootfs ${prefix}PATH|URL`,
+    });
   }
   return rootfs.map(({ flavor, value: given }) => {
     const place = placeOf("--rootfs", given);
     const from = place.kind === "path" ? place.path : place.url;
     if (place.kind === "path" && !isFile(from)) {
-      throw new PipelineError(`--rootfs ${from}: there is no such file; give a path, or an http(s) address`);
+      throw new PipelineError(`--rootfs ${from}: there is no such file`, {
+        fix: "give the path of a tarball, or an http(s) address",
+      });
     }
     return { flavor, from, sha256: rootfsSha256.find((each) => each.flavor === flavor)?.value };
   });
 }
 
-/** `PATH`, or `alpine=PATH`; a path with "=" in it begins with "./". */
+/** Parses `PATH` or `alpine=PATH`. A path that has "=" must begin with "./". */
 function parseForFlavor(text: string, all: readonly ForFlavor[] = []): ForFlavor[] {
   const [, flavor, value = text] = /^([a-z][a-z0-9-]*)=(.+)$/.exec(text) ?? [];
   if (all.some((each) => each.flavor === flavor)) {
-    throw new InvalidArgumentError(`There is one ${flavor ? `for ${flavor}` : "without a flavor"} already.`);
+    throw new InvalidArgumentError(`It was already given ${flavor ? `for ${flavor}` : "without a flavor"}.`);
   }
   return [...all, { flavor, value }];
 }
 
 function parseSha256(text: string, all?: readonly ForFlavor[]): ForFlavor[] {
   const parsed = parseForFlavor(text, all);
-  if (!SHA256.test(parsed.at(-1)!.value)) throw new InvalidArgumentError("64 lower-case hex digits.");
+  if (!SHA256.test(parsed.at(-1)!.value))
+    throw new InvalidArgumentError("Expected 64 lower-case hex digits.");
   return parsed;
 }

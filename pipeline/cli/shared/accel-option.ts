@@ -1,9 +1,9 @@
 import { Option } from "commander";
 import { ACCELS } from "../../vm/accel.ts";
 
-/** Decides by hand what runs a guest's instructions. */
+/** The option `--accel`. */
 export const accelOption = () =>
   new Option(
     "--accel <accel>",
-    "what runs guests (SMOLVM_ACCEL; default: KVM, or emulation where it fails)",
+    "the accelerator of guests (SMOLVM_ACCEL; default: kvm, or tcg if KVM does not work)",
   ).choices(ACCELS);

@@ -1,23 +1,23 @@
 import { PipelineError } from "../../util/error.ts";
 
-/** Ctrl-C, `kill` and a terminal that is closed. */
+/** The signals of Ctrl-C, `kill` and a closed terminal. */
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
-/** A terminal, a shell and npm may each pass the same Ctrl-C on: two signals so close together are one, ms. */
+/** Signals within this time count as one, ms: a terminal, a shell and npm may each send one for the same Ctrl-C. */
 const SAME_MS = 500;
-/** Cleaning up that takes longer is explained, ms. */
+/** If cleaning up takes longer than this, a line on stderr says so, ms. */
 const EXPLAINED_MS = 2000;
 
-const underWay = new Set<AbortController>();
+const running = new Set<AbortController>();
 
-/** Stops the work that is under way, which then cleans up; false where there is none. */
+/** Aborts all running work, which then cleans up. Returns false if no work is running. */
 export function stopWork(reason: Error): boolean {
-  for (const controller of underWay) controller.abort(reason);
-  return underWay.size > 0;
+  for (const controller of running) controller.abort(reason);
+  return running.size > 0;
 }
 
 /**
- * Runs work that SIGINT, SIGTERM or SIGHUP aborts; the work then cleans up and ends with the signal's reason. Another
- * signal while it cleans up ends the process at once: the next run takes over what is left.
+ * Runs work that SIGINT, SIGTERM or SIGHUP aborts. The work then cleans up, and this function rejects with an error that
+ * names the signal. A second signal during the clean-up ends the process at once; the next run cleans up the rest.
  */
 export async function interruptible<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const controller = new AbortController();
@@ -27,34 +27,32 @@ export async function interruptible<T>(work: (signal: AbortSignal) => Promise<T>
     if (first === undefined) {
       first = performance.now();
       explain = setTimeout(() => {
-        process.stderr.write("cleaning up; Ctrl-C again ends at once\n");
+        process.stderr.write("cleaning up; press Ctrl-C again to end at once\n");
       }, EXPLAINED_MS);
       explain.unref();
       controller.abort(
-        new PipelineError(
-          `interrupted by ${signal}; nothing is half-written, the same command starts again`,
-          {
-            code: "interrupted",
-          },
-        ),
+        new PipelineError(`interrupted by ${signal}; no file is incomplete`, {
+          code: "interrupted",
+          fix: "run the same command again to continue",
+        }),
       );
     } else if (performance.now() - first > SAME_MS) {
       process.stderr.write(
-        `error: interrupted again by ${signal}, before everything was cleaned up; the same command takes over what is left\n`,
+        `error: interrupted again by ${signal}, before everything was cleaned up: run the same command again to clean up the rest\n`,
       );
       process.exit(2);
     }
   };
   for (const signal of SIGNALS) process.on(signal, interrupt);
-  underWay.add(controller);
+  running.add(controller);
   try {
     return await work(controller.signal);
   } catch (error) {
-    // Whatever broke when the work was cut off, the reader is told that it was.
+    // Errors that follow from the interruption are replaced by the interruption itself.
     if (controller.signal.aborted) throw controller.signal.reason;
     throw error;
   } finally {
-    underWay.delete(controller);
+    running.delete(controller);
     clearTimeout(explain);
     for (const signal of SIGNALS) process.off(signal, interrupt);
   }

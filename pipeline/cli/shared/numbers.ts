@@ -3,23 +3,23 @@ import { BOUNDS, type Bounds } from "../../schema/bounds.ts";
 
 export { BOUNDS };
 
-/** An option's value as a whole number within its bounds, in plain digits. */
+/** A parser for options: a whole number within bounds, in decimal digits. */
 export const wholeNumber =
   ({ least, most }: Bounds) =>
   (value: string): number => {
     const number = /^\d{1,15}$/.test(value) ? Number(value) : Number.NaN;
     if (number >= least && number <= most) return number;
-    throw new InvalidArgumentError(`A whole number from ${least} to ${most}.`);
+    throw new InvalidArgumentError(`Expected a whole number from ${least} to ${most}.`);
   };
 
-/** A size in MiB within its bounds: `512M`, `2G`, or a number of MiB. */
+/** A parser for options: a size within bounds, as `512M`, `2G` or a number of MiB. Returns MiB. */
 export const sizeInMib =
   (bounds: Bounds) =>
   (value: string): number => {
     const [, number = "", unit = "M"] = /^(\d{1,9})([MG])?$/i.exec(value) ?? [];
     const mib = Number(number) * (unit.toUpperCase() === "G" ? 1024 : 1);
     if (number !== "" && mib >= bounds.least && mib <= bounds.most) return mib;
-    throw new InvalidArgumentError(`A size from ${sizes(bounds, " to ")}, such as 512M or 2G.`);
+    throw new InvalidArgumentError(`Expected a size from ${sizes(bounds, " to ")}, such as 512M or 2G.`);
   };
 
 /** For help: `1-19`. */

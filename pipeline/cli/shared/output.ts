@@ -5,27 +5,27 @@ import { errorCode } from "../../util/error.ts";
 import { reasonOf } from "../../util/reason.ts";
 import { stopWork } from "./interrupt.ts";
 
-/** What a shell reports of a program that wrote to a pipe which nobody reads any more: 128 and SIGPIPE's number. */
+/** The exit code after a write to a closed pipe, as shells report it: 128 plus the number of SIGPIPE. */
 const CLOSED = 141;
 
-/** Stdout takes no more; the reader has been told what there is to tell. */
+/** stdout cannot be written. The message for the user has already been printed. */
 export class OutputError extends Error {
   readonly exitCode: number;
 
   constructor(cause: Error) {
-    super("stdout takes no more", { cause });
+    super("stdout cannot be written", { cause });
     this.exitCode = errorCode(cause) === "EPIPE" ? CLOSED : 2;
   }
 }
 
 /**
- * Ends the program when stdout takes no more: quietly where its reader has gone (`| head -1`), with an error where the
- * disk is full. Work that is under way is stopped, and cleans up first.
+ * Ends the program when stdout cannot be written: silently if the pipe is closed (`| head -1`), otherwise with an error,
+ * for example if the disk is full. Running work is aborted and cleans up first.
  */
 export function watchOutput(): void {
-  // There is nobody who could be told.
+  // An error of stderr itself cannot be reported.
   process.stderr.on("error", () => {});
-  if (!(process.stdout instanceof Socket)) takeAll(process.stdout);
+  if (!(process.stdout instanceof Socket)) writeCompletely(process.stdout);
   let failed = false;
   process.stdout.on("error", (cause: Error) => {
     if (failed) return;
@@ -35,15 +35,15 @@ export function watchOutput(): void {
     process.on("exit", () => {
       process.exitCode = exitCode;
     });
-    const said = exitCode === CLOSED ? "" : `error: cannot write to stdout: ${reasonOf(cause)}\n`;
-    process.stderr.write(said, () => {
+    const message = exitCode === CLOSED ? "" : `error: cannot write to stdout: ${reasonOf(cause)}\n`;
+    process.stderr.write(message, () => {
       if (!stopWork(reason)) process.exit(exitCode);
     });
   });
 }
 
-/** Node hands a text to a file once, and does not look how much of it the disk has taken. */
-function takeAll(file: Writable): void {
+/** Makes writes to a file complete. Node calls write(2) once and ignores how many bytes were written. */
+function writeCompletely(file: Writable): void {
   file._write = (chunk: Buffer, _, done) => {
     try {
       for (let at = 0; at < chunk.length; ) at += writeSync(process.stdout.fd, chunk, at);

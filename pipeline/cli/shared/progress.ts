@@ -2,18 +2,21 @@ import { clearLine, cursorTo } from "node:readline";
 import { humanBytes } from "../../util/human-bytes.ts";
 import type { Progress } from "../../util/progress.ts";
 
-/** How often a bar is drawn anew, ms. */
+/** The shortest time between two updates of the live line, ms. */
 const REDRAW_MS = 100;
-/** How often a long step says how far it is where there is no live line, ms. */
+/** How often the progress of a long step is printed if there is no live line, ms. */
 const REPORT_MS = 60_000;
 const BAR_WIDTH = 20;
 
-/** Progress that is told when the last step has ended. */
-export type CliProgress = Progress & { end(): void };
+/** Progress on the command line. */
+export type CliProgress = Progress & {
+  /** Ends the last step. */
+  end(): void;
+};
 
 /**
- * Progress on stderr: a live line on a terminal that can move its cursor; a group per step inside Actions, else a line
- * per step, and of a long step a line a minute. Nothing has a colour, so NO_COLOR changes nothing.
+ * Progress on stderr. A terminal that can move its cursor shows a live line. GitHub Actions shows a group per step.
+ * Otherwise it is one line per step, and one line per minute in long steps. There are no colours, so NO_COLOR has no effect.
  */
 export function createProgress(env: NodeJS.ProcessEnv, stream: NodeJS.WriteStream): CliProgress {
   if (env.GITHUB_ACTIONS) return groups(stream);
@@ -45,10 +48,10 @@ function lines(stream: NodeJS.WriteStream): CliProgress {
   };
 }
 
-/** Says once a minute that a step goes on, and how far it is. */
+/** Prints one line per minute with the progress of the current step. */
 function minutes(stream: NodeJS.WriteStream) {
   let timer: NodeJS.Timeout | undefined;
-  /** In words; empty where nobody knows. */
+  /** The progress as text, with `, ` at its end; empty if it is not known. */
   let far = "";
   const finish = () => clearInterval(timer);
   return {
@@ -92,7 +95,7 @@ function groups(stream: NodeJS.WriteStream): CliProgress {
   };
 }
 
-/** What Actions shows on the page of the run. */
+/** Prints an annotation, which GitHub Actions shows on the page of the run. */
 export function annotate(
   level: "warning" | "error",
   line: string,
@@ -108,7 +111,7 @@ function liveLine(stream: NodeJS.WriteStream): CliProgress {
   let title: string | undefined;
   let started = 0;
   let drawn = 0;
-  /** How far the step is: a share, and in words (see `tails`); undefined where nobody knows. */
+  /** The progress of the step: a share from 0 to 1, and its texts; undefined if it is not known. */
   let far: { readonly share: number; readonly words: Words } | undefined;
   const draw = () => {
     if (title === undefined) return;
@@ -167,14 +170,14 @@ function liveLine(stream: NodeJS.WriteStream): CliProgress {
   };
 }
 
-/** As wide as there is room; none where that is too little to see anything. */
+/** A progress bar of at most `room` columns; empty if there is too little room. */
 function bar(share: number, room: number): string {
   const width = Math.min(BAR_WIDTH, room);
   const full = Math.round(share * width);
   return width < 5 ? "" : `${"█".repeat(full)}${"░".repeat(width - full)} `;
 }
 
-/** How fast it goes, for what `amount` can say, and how long it will take at that rate; nothing while that is a guess. */
+/** The rate, if `amount` formats it, and the remaining time; empty in the first second, when both are unreliable. */
 function pace(
   done: number,
   total: number,
@@ -188,18 +191,19 @@ function pace(
   return amount ? { rate: `${amount(rate)}/s`, left } : { left };
 }
 
-/** How far a step is, in words. */
+/** The texts of a step's progress. */
 interface Words {
-  /** `50 %`, `620 of about 2000 objects`; and where that is too long. */
+  /** `50 %`, `620 of about 2000 objects`. */
   readonly full: string;
+  /** Used if `full` is too long. */
   readonly short: string;
-  /** What stands after `full`, where more follows. */
+  /** Between `full` and the rate. */
   readonly separator: string;
   readonly rate?: string;
   readonly left?: string;
 }
 
-/** What stands at the end of a line, the longest first: how far the step is outlasts how fast it goes, and for how long. */
+/** The possible ends of a line, the longest first. On a narrow terminal the remaining time is omitted first, then the rate. */
 function tails(words: Words | undefined, since: number): string[] {
   const now = `${since} s`;
   if (!words) return [now];
@@ -211,12 +215,12 @@ function tails(words: Words | undefined, since: number): string[] {
   ];
 }
 
-/** A title is worth so many columns before the rate is, and is cut to no less. */
+/** A title keeps at least this many columns; the end of the line is shortened first. */
 const TITLE_LEAST = 12;
 
-/** A line that is narrower than the terminal, however long its title is, and how many columns are left of it. */
+/** Fits a line into the terminal's width by shortening its end and its title. `room` is the number of free columns. */
 function fitted(mark: string, title: string, ends: readonly string[], columns: number) {
-  // Some terminals wrap when the last column is filled.
+  // Some terminals wrap when the last column is used.
   const width = columns - 1 - `${mark}   `.length;
   const wanted = Math.min(title.length, TITLE_LEAST);
   const tail = ends.find((each) => width - each.length >= wanted) ?? ends.at(-1)!;
@@ -225,10 +229,10 @@ function fitted(mark: string, title: string, ends: readonly string[], columns: n
   return { head: cut ? `${mark} ${cut}  ` : `${mark} `, tail, room: most - cut.length };
 }
 
-/** Of a terminal; one that does not say is as wide as most. */
+/** The width of a terminal, columns. @default 80 if it is not known */
 const widthOf = ({ columns }: NodeJS.WriteStream): number => (columns > 0 ? columns : 80);
 
-/** `620 of about 2000 objects`: the total is that of another build, and may be passed. */
+/** `620 of about 2000 objects`. The total is an estimate from another build; `done` may be larger. */
 const counted = (done: number, total: number, unit: string) =>
   `${done} of about ${Math.max(done, total)} ${unit}`;
 

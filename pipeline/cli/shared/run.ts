@@ -2,10 +2,10 @@ import type { Run } from "../../util/progress.ts";
 import { interruptible } from "./interrupt.ts";
 import { type CliProgress, createProgress } from "./progress.ts";
 
-/** A run whose progress the reader sees, and which can be told that the last step has ended. */
+/** A run with progress on the command line. */
 export type CliRun = Run & { readonly progress: CliProgress };
 
-/** Does `work` in a run that says how far it is, and that Ctrl-C ends. */
+/** Runs `work` with progress on stderr and cancellation by Ctrl-C. */
 export async function inRun<T>(work: (run: CliRun) => Promise<T>): Promise<T> {
   const progress = createProgress(process.env, process.stderr);
   try {

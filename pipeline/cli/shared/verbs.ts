@@ -1,14 +1,14 @@
 import { Command } from "commander";
 
-/** A command of a program: what its help says in one line, and how it is loaded. */
+/** A command of a program: its description in one line, and a function that loads it. */
 export interface Verb {
   readonly description: string;
   readonly load: () => Promise<Command>;
 }
 
 /**
- * The commands of a program, of which only the one that was asked for is loaded: GitHub's client and Docker's alone
- * take most of a second. Of the others, help needs the name and the description.
+ * The commands of a program. Only the command on the command line is loaded, because GitHub's and Docker's clients take
+ * most of a second to load. The help needs only the names and descriptions of the others.
  */
 export async function commandsOf(
   verbs: Readonly<Record<string, Verb>>,

@@ -12,7 +12,10 @@ import { table } from "../shared/table.ts";
 import { CACHE, type ImageFlags, MANIFEST, pullOptions, withImageOptions } from "./pull-options.ts";
 
 export const pullCommand = withImageOptions(
-  new Command("pull").argument("<preset>", "codex, claude-code, pi, …; `base` for the bare base"),
+  new Command("pull").argument(
+    "<preset>",
+    "codex, claude-code, pi, …, or `base` for an image without an agent",
+  ),
 ).action(async (preset: string, flags: ImageFlags) => {
   await inRun(async (run) => {
     const { arch, flavor, vmm } = flags;
@@ -22,7 +25,7 @@ export const pullCommand = withImageOptions(
         : await ensureImage({ preset, arch, flavor, vmm }, pullOptions(flags, run));
     run.progress.end();
     process.stdout.write(`${kernelPath}\n${rootfsPath}\n`);
-    process.stderr.write(timings.downloadMs > 0 ? "fetched\n" : "there already\n");
+    process.stderr.write(timings.downloadMs > 0 ? "downloaded\n" : "already in the cache\n");
   });
 });
 
@@ -35,7 +38,7 @@ interface ListFlags {
 export const imagesCommand = new Command("images")
   .option(...MANIFEST)
   .option(...CACHE)
-  .option("--json", "as data")
+  .option("--json", "print JSON")
   .action(async ({ manifest: from, cache: directory, json }: ListFlags) => {
     const manifest = await manifestFor(from);
     const cached = await inRun(async (run) => await new Cache(directory).list(run));
@@ -66,16 +69,16 @@ export const imagesCommand = new Command("images")
     );
     const total = cached.reduce((sum, { onDisk }) => sum + onDisk, 0);
     process.stderr.write(
-      `${rows.length} images at ${manifest.tag}; ${cached.length} files here take ${humanBytes(total)}` +
-        `${others.length > 0 ? `, ${others.length} of them of other releases (\`smolvm prune --orphans\`)` : ""}\n`,
+      `${rows.length} images at ${manifest.tag}; ${cached.length} cached files take ${humanBytes(total)}` +
+        `${others.length > 0 ? `, ${others.length} of them from other releases (remove them with \`smolvm prune --orphans\`)` : ""}\n`,
     );
   });
 
-/** What a manifest offers; without one, what this package does. */
+/** The manifest at `from`, or else the default one with the locally built images. */
 const manifestFor = async (from: string | undefined): Promise<Manifest> =>
   from === undefined ? await inRun((run) => lookUp((manifest) => manifest, run)) : await loadManifest(from);
 
-/** A row for each root file system; those of one image for several VMMs are the same file. */
+/** One row per root file system. An image has the same one for all VMMs. */
 function offered({ bases, images }: Manifest) {
   const rows = [
     ...bases.map((row) => ({ name: "base", ...row })),
@@ -103,14 +106,14 @@ interface PruneFlags {
 }
 
 export const pruneCommand = new Command("prune")
-  .option("--flavor <name>", "those of this flavor")
+  .option("--flavor <name>", "remove images of this flavor")
   .option(
     "--older-than <days>",
-    `those that nobody has asked for in so many days (${range(BOUNDS.olderThanDays)})`,
+    `remove images that were not used for this many days (${range(BOUNDS.olderThanDays)})`,
     wholeNumber(BOUNDS.olderThanDays),
   )
-  .option("--orphans", "those that the manifest does not name")
-  .option("--dry-run", "say what would be removed, and remove nothing")
+  .option("--orphans", "remove images that are not in the manifest")
+  .option("--dry-run", "only print what would be removed")
   .option(...MANIFEST)
   .option(...CACHE)
   .action(async (flags: PruneFlags) => {

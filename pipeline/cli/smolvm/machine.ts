@@ -24,30 +24,33 @@ interface Flags extends ImageFlags {
 
 const withMachineOptions = (command: Command): Command =>
   withImageOptions(command)
-    .option("--name <name>", "what the machine is called (default: made up)")
+    .option("--name <name>", "the machine's name (default: generated)")
     .option(
       "--memory <size>",
-      `its memory: 512M, 2G (${sizes(BOUNDS.memoryMib)}; default: ${DEFAULT_MEMORY_MIB / 1024}G)`,
+      `memory, such as 512M or 2G (${sizes(BOUNDS.memoryMib)}; default: ${DEFAULT_MEMORY_MIB / 1024}G)`,
       sizeInMib(BOUNDS.memoryMib),
     )
     .option(
       "--cpus <n>",
-      `its processors (${range(BOUNDS.cpus)}; default: ${DEFAULT_CPUS})`,
+      `number of processors (${range(BOUNDS.cpus)}; default: ${DEFAULT_CPUS})`,
       wholeNumber(BOUNDS.cpus),
     )
     .option(
       "--disk <size>",
-      `make its disk larger: 8G (at most ${BOUNDS.diskMib.most / 1024}G; default: the image's)`,
+      `size of the disk, such as 8G (at most ${BOUNDS.diskMib.most / 1024}G; default: the image's)`,
       sizeInMib(BOUNDS.diskMib),
     )
-    .option("--key <file>", "a public key that is let in as well: ~/.ssh/id_ed25519.pub")
-    .option("--tap <device>", "Firecracker's network: a device that is up, with the address 172.16.0.1/30")
+    .option("--key <file>", "a public key that may log in as root, such as ~/.ssh/id_ed25519.pub")
+    .option(
+      "--tap <device>",
+      "tap device for Firecracker's network; it must be up, with the address 172.16.0.1/30",
+    )
     .addOption(accelOption())
-    .option("--keep", "keep it running when the command has ended; see ps, ssh, stop")
-    .option("--timings", "say how long each part took");
+    .option("--keep", "keep the machine running when the command ends; see ps, ssh, stop")
+    .option("--timings", "print how long each part took");
 
 export const createCommand = withMachineOptions(
-  new Command("create").argument("[command...]", "after `--`: what to run (default: a shell)"),
+  new Command("create").argument("[command...]", "after `--`: the command to run (default: a shell)"),
 ).action(async (command: string[], flags: Flags) => {
   const { arch, flavor, vmm } = flags;
   await machineOf("base", command, flags, (run) =>
@@ -58,7 +61,7 @@ export const createCommand = withMachineOptions(
 export const startCommand = withMachineOptions(
   new Command("start")
     .argument("<preset>", "codex, claude-code, pi, …")
-    .argument("[command...]", "after `--`: what to run (default: a shell)"),
+    .argument("[command...]", "after `--`: the command to run (default: a shell)"),
 ).action(async (preset: string, command: string[], flags: Flags) => {
   const { arch, flavor, vmm } = flags;
   await machineOf(preset, command, flags, (run) =>
@@ -87,14 +90,17 @@ async function machineOf(
   });
 }
 
-/** A machine that stays is named on stdout; one that does not is powered off when its command has ended. */
+/**
+ * Runs the command or a shell, and then powers the machine off. With `keep` the machine keeps running; without a
+ * command, its name is printed to stdout.
+ */
 async function use(started: Started, command: readonly string[], keep: boolean, run: CliRun): Promise<void> {
   const { machine } = started;
   if (keep && command.length === 0) {
     started.release();
     process.stdout.write(`${machine.name}\n`);
     process.stderr.write(
-      `it keeps running: \`smolvm ssh ${machine.name}\`, \`smolvm stop ${machine.name}\`\n`,
+      `the machine keeps running: \`smolvm ssh ${machine.name}\`, \`smolvm stop ${machine.name}\`\n`,
     );
     return;
   }

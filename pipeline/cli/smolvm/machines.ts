@@ -6,7 +6,7 @@ import { table } from "../shared/table.ts";
 import { connectTo } from "./ssh.ts";
 
 export const psCommand = new Command("ps")
-  .option("--json", "as data")
+  .option("--json", "print JSON")
   .action(async ({ json }: { json?: true }) => {
     const all = await machines();
     if (json) {
@@ -17,22 +17,22 @@ export const psCommand = new Command("ps")
       ...[name, image, flavor, vmm, `${host}:${port}`, since.slice(0, 19).replace("T", " ")],
     ]);
     process.stdout.write(table(["name", "image", "flavor", "vmm", "ssh", "since (UTC)"], rows));
-    process.stderr.write(`${all.length} machines run\n`);
+    process.stderr.write(`${all.length} running machines\n`);
   });
 
 export const sshCommand = new Command("ssh")
-  .argument("<name>", "the machine, as `smolvm ps` shows it")
-  .argument("[command...]", "after `--`: what to run (default: a shell)")
+  .argument("<name>", "the machine's name, from `smolvm ps`")
+  .argument("[command...]", "after `--`: the command to run (default: a shell)")
   .action(async (name: string, command: string[]) => {
     process.exitCode = await connectTo(await machineNamed(name), command);
   });
 
 export const stopCommand = new Command("stop")
-  .argument("<name...>", "the machines, as `smolvm ps` shows them")
+  .argument("<name...>", "the machines' names, from `smolvm ps`")
   .action(async (names: string[]) => {
     await inRun(async (run) => {
       for (const name of names) {
-        run.progress.step(`power ${name} off`);
+        run.progress.step(`power off ${name}`);
         await stopMachine(await machineNamed(name), run);
       }
     });

@@ -6,7 +6,7 @@ import { VERBS } from "./verbs.ts";
 
 const program = new Command("smolvm").description("Start microVMs for coding agents from ready-made images");
 
-/** `smolvm codex start …` is `smolvm start codex …`: the words are in the order in which one says them. */
+/** Rewrites `smolvm codex start …`, the form that users type, to `smolvm start codex …`. */
 function inOrder(words: readonly string[]): readonly string[] {
   const [preset, verb, ...rest] = words;
   if (verb !== "start" || preset === undefined || preset.startsWith("-") || preset === "start") return words;

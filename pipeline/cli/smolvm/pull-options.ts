@@ -7,7 +7,7 @@ import { ARCHS, type Arch, VMMS, type Vmm } from "../../schema/names.ts";
 import type { Run } from "../../util/progress.ts";
 import { hostArch } from "../../vm/accel.ts";
 
-/** What says which image is meant, and where it may come from. */
+/** The flags that select an image and its sources. */
 export interface ImageFlags {
   readonly flavor?: string;
   readonly arch: Arch;
@@ -19,34 +19,31 @@ export interface ImageFlags {
 
 export const MANIFEST = [
   "--manifest <file|url>",
-  "what is offered (default: the release that this version knows, and what this checkout has built)",
+  "manifest of the images (default: that of this version, and locally built images)",
 ] as const;
-export const CACHE = [
-  "--cache <dir>",
-  "where images are kept (default: ~/.smolvm/images, SMOLVM_CACHE)",
-] as const;
+export const CACHE = ["--cache <dir>", "cache of images (SMOLVM_CACHE; default: ~/.smolvm/images)"] as const;
 
 export const withImageOptions = (command: Command): Command =>
   command
-    .option("--flavor <name>", "the distribution it is made from (default: the release's default flavor)")
-    .addOption(new Option("--arch <arch>", "of the guest").choices(ARCHS).default(hostArch()))
-    .addOption(new Option("--vmm <vmm>", "what it is started with").choices(VMMS).default(DEFAULT_VMM))
+    .option("--flavor <name>", "distribution of the image (default: the release's default flavor)")
+    .addOption(new Option("--arch <arch>", "architecture of the guest").choices(ARCHS).default(hostArch()))
+    .addOption(new Option("--vmm <vmm>", "VMM that runs the machine").choices(VMMS).default(DEFAULT_VMM))
     .option(
       "--mirror <url|dir>",
-      "a place that has the release's files, tried first; may be given again",
+      "directory or address with the release's files, tried before GitHub; can be repeated",
       collect,
     )
     .option(...MANIFEST)
     .option(...CACHE)
     .addHelpText("after", offeredFlavors);
 
-/** Which flavors this version knows of; nothing where it cannot be read. */
+/** A line with the flavors of this version; empty if out/cells.json cannot be read. */
 function offeredFlavors(): string {
   try {
     const { tag, cells, default_flavor: byDefault } = bundledCells();
     const names = flavorsOf(ofKind(cells, "base").filter((cell) => cell.published));
     const list = names.map((name) => (name === byDefault ? `${name} (default)` : name)).join(", ");
-    return `\nFlavors of ${tag}: ${list}; \`smolvm images\` lists what is offered.`;
+    return `\nFlavors of ${tag}: ${list}; \`smolvm images\` lists all images.`;
   } catch {
     return "";
   }

@@ -3,10 +3,10 @@ import { keyOf, type Machine } from "../../client/machines/registry.ts";
 import { errorCode, PipelineError } from "../../util/error.ts";
 import { quote } from "../../vm/ssh.ts";
 
-/** Runs a command in a machine, or a shell, with this terminal as its own. Returns its exit code. */
+/** Runs a command, or a shell, in a machine, connected to this terminal. Returns its exit code. */
 export async function connectTo({ name, host, port }: Machine, command: readonly string[]): Promise<number> {
   const options = {
-    // Its host key was made at its first boot, and it is on this machine.
+    // The host key is not known, because the guest made it at its first boot. The connection stays on this host.
     StrictHostKeyChecking: "no",
     UserKnownHostsFile: "/dev/null",
     IdentitiesOnly: "yes",
@@ -24,7 +24,7 @@ export async function connectTo({ name, host, port }: Machine, command: readonly
     child.once("error", (cause) =>
       reject(
         errorCode(cause) === "ENOENT"
-          ? new PipelineError("ssh is missing", {
+          ? new PipelineError("ssh is not installed", {
               ...{ code: "program-missing", fix: "install openssh-client", cause },
             })
           : cause,

@@ -3,7 +3,7 @@ import type { Verb } from "../shared/verbs.ts";
 /** The commands of `smolvm`, in the order in which help lists them. */
 export const VERBS: Readonly<Record<string, Verb>> = {
   create: {
-    description: "start a machine from the bare base, run a command in it or a shell, and throw it away",
+    description: "start a machine without an agent, run a command or a shell in it, and remove the machine",
     load: async () => (await import("./machine.ts")).createCommand,
   },
   start: {
@@ -11,28 +11,27 @@ export const VERBS: Readonly<Record<string, Verb>> = {
     load: async () => (await import("./machine.ts")).startCommand,
   },
   ps: {
-    description: "list the machines that run",
+    description: "list the running machines",
     load: async () => (await import("./machines.ts")).psCommand,
   },
   ssh: {
-    description: "run a command in a machine that stays, or a shell",
+    description: "run a command or a shell in a running machine",
     load: async () => (await import("./machines.ts")).sshCommand,
   },
   stop: {
-    description: "power machines off that stay, and throw away what they wrote",
+    description: "power off running machines, and remove their disks",
     load: async () => (await import("./machines.ts")).stopCommand,
   },
   pull: {
-    description: "fetch an image, and print where its kernel and root file system are",
+    description: "download an image, and print the paths of its kernel and root file system",
     load: async () => (await import("./images.ts")).pullCommand,
   },
   images: {
-    description: "list what is offered, and what is here",
+    description: "list the images that are offered, and which are in the cache",
     load: async () => (await import("./images.ts")).imagesCommand,
   },
   prune: {
-    description:
-      "remove cached images: of a flavor, long unused, or of other releases; always what is of no use",
+    description: "remove cached images by flavor, age or release, and always incomplete or damaged files",
     load: async () => (await import("./images.ts")).pruneCommand,
   },
 };

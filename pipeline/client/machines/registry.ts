@@ -11,16 +11,16 @@ import { reasonOf } from "../../util/reason.ts";
 import { readRecord } from "../../util/record.ts";
 import { writeWhole } from "../../util/whole-file.ts";
 
-/** `machine.json` in a machine's directory. */
+/** `machine.json` in a machine's directory: the record of a running machine. */
 const Machine = z.strictObject({
   schema_version: z.literal(1),
   name: z.string(),
-  /** The VMM's process, as `identityOf` gives it. */
+  /** The VMM's process, from `identityOf`. */
   process: z.string(),
   vmm: z.string(),
   image: z.string(),
   flavor: z.string(),
-  /** Where its SSH is: an address, and a port. */
+  /** The address and the port of its SSH server, from the host. */
   host: z.string(),
   port: z.int().positive(),
   rootfs: z.string(),
@@ -28,48 +28,50 @@ const Machine = z.strictObject({
 });
 export type Machine = z.infer<typeof Machine>;
 
-/** Where machines have their directories: SMOLVM_MACHINES, or ~/.smolvm/machines. */
+/** The directory of all machines: SMOLVM_MACHINES, or ~/.smolvm/machines. */
 const machinesDirectory = (): string => process.env.SMOLVM_MACHINES || join(homedir(), ".smolvm", "machines");
 
 export const directoryOf = (name: string): string => join(machinesDirectory(), name);
-/** The private key for root's login in a machine; the public one is beside it. */
+/** The path of the private key for root's login in a machine. The public key is at `<path>.pub`. */
 export const keyOf = (name: string): string => join(directoryOf(name), "key");
 
-/** `claim.json` in a machine's directory, from its beginning: a directory without one is not ours. */
+/** `claim.json`, which every machine's directory has from the beginning. A directory without it is never touched. */
 const Claim = z.strictObject({
   schema_version: z.literal(1),
   name: z.string(),
-  /** The process that starts the machine, as `identityOf` gives it. */
+  /** The process that starts the machine, from `identityOf`. */
   owner: z.string(),
 });
 type Claim = z.infer<typeof Claim>;
 
 const NAME = /^[a-z0-9][a-z0-9-]{0,40}$/;
-const ADVICE = "choose another place with SMOLVM_MACHINES";
+const ADVICE = "choose another directory with SMOLVM_MACHINES";
 
 function checkForm(name: string): void {
   if (NAME.test(name)) return;
-  throw new PipelineError(`machine name "${name}": lower-case letters, digits and "-", at most 41 of them`);
+  throw new PipelineError(`machine name "${name}" is not valid`, {
+    fix: 'use at most 41 lower-case letters, digits and "-", and begin with a letter or digit',
+  });
 }
 
-/** Whether a machine may be called so, and none is now; `claim` decides. @throws PipelineError where not */
+/** Checks that a name is valid and free. (`claim` checks again under a file lock.) @throws PipelineError if it is not */
 export async function checkMachineName(name: string): Promise<void> {
   checkForm(name);
-  const { state } = await look(name);
+  const { state } = await stateOf(name);
   if (state !== "free" && state !== "ended") throw taken(name, state);
 }
 
 /**
- * Makes the directory of a new machine. It appears with the record of who makes it, or not at all; what a machine or a
- * start has left that has ended is removed before. Nothing else is.
- * @throws PipelineError when the name is taken, or the directory cannot be made
+ * Makes the directory of a new machine, with its claim, in one step. The directory of an ended machine of this name is
+ * removed first; nothing else is removed.
+ * @throws PipelineError if the name is taken, or the directory cannot be made
  */
 export async function claim(name: string, run: Run = unwatched()): Promise<string> {
   checkForm(name);
   await makeDirectory(machinesDirectory(), ADVICE);
-  return await alone(name, run, async () => {
+  return await withNameLock(name, run, async () => {
     const directory = directoryOf(name);
-    const there = await look(name);
+    const there = await stateOf(name);
     if (there.state === "ended") await removeDirectory(name);
     else if (there.state !== "free") throw taken(name, there.state);
     const made = temporary(name, "claim");
@@ -90,31 +92,31 @@ export async function claim(name: string, run: Run = unwatched()): Promise<strin
   });
 }
 
-/** Records a machine that runs in the directory that was claimed for it. */
+/** Records a running machine in its claimed directory. */
 export async function register(machine: Machine): Promise<void> {
   const path = join(directoryOf(machine.name), "machine.json");
   await writeWhole(path, (partial) => writeFile(partial, JSON.stringify(machine, null, 2)));
 }
 
 /**
- * Removes the directory of a machine that has ended; without `machine`, of one that this process has claimed and not
- * started. Where another has taken the name in the meantime, nothing is removed.
+ * Removes the directory of an ended machine or, without `machine`, one that this process has claimed. Does nothing if
+ * the directory now belongs to another machine.
  */
 export async function unregister(name: string, machine?: Machine): Promise<void> {
-  await alone(name, unwatched(), async () => {
-    const is = machine
+  await withNameLock(name, unwatched(), async () => {
+    const ours = machine
       ? (await read(name))?.process === machine.process
       : (await readClaim(name))?.owner === identityOf(process.pid);
-    if (is) await removeDirectory(name);
+    if (ours) await removeDirectory(name);
   });
 }
 
-/** What the directory of a name is. */
-type Look =
+/** The state of the directory of a name. */
+type DirectoryState =
   | { readonly state: "free" | "foreign" | "unreadable" | "starting" | "ended" }
   | { readonly state: "running"; readonly machine: Machine };
 
-async function look(name: string): Promise<Look> {
+async function stateOf(name: string): Promise<DirectoryState> {
   const directory = directoryOf(name);
   const there = await lstat(directory).catch((error) => {
     if (errorCode(error) === "ENOENT") return undefined;
@@ -128,11 +130,11 @@ async function look(name: string): Promise<Look> {
     const claimed = await readClaim(name);
     if (machine?.name === name) {
       if (isRunning(machine.process)) return { state: "running", machine };
-      // Who has started it cleans up, or is about to start it again without KVM.
+      // If the process that started it still runs, it cleans up, or starts the machine again without KVM.
       return { state: ownedByAnother(claimed) ? "starting" : "ended" };
     }
     if (claimed?.name !== name) return { state: "foreign" };
-    // Another version wrote it, which alone knows whether the machine runs.
+    // Another version wrote the record, so this one cannot tell whether the machine runs.
     if (files.includes("machine.json")) return { state: "unreadable" };
     return { state: isRunning(claimed.owner) ? "starting" : "ended" };
   } catch (error) {
@@ -146,10 +148,10 @@ const ownedByAnother = (claimed: Claim | undefined) =>
 
 function taken(name: string, state: "foreign" | "unreadable" | "starting" | "running"): PipelineError {
   const why = {
-    running: `a machine named ${name} runs: \`smolvm stop ${name}\`, or choose another --name`,
-    starting: `a machine named ${name} is being started: choose another --name`,
-    foreign: `${directoryOf(name)} is not a machine's directory: choose another --name, or remove it yourself`,
-    unreadable: `${directoryOf(name)} cannot be read by this version and user: choose another --name, or remove it yourself`,
+    running: `a machine named ${name} is running: stop it with \`smolvm stop ${name}\`, or choose another --name`,
+    starting: `a machine named ${name} is starting: choose another --name`,
+    foreign: `${directoryOf(name)} is not the directory of a machine: choose another --name, or remove it yourself`,
+    unreadable: `${directoryOf(name)} was written by another version, or this user cannot read it: choose another --name, or remove it yourself`,
   };
   return new PipelineError(why[state], state === "foreign" ? { code: "not-ours" } : {});
 }
@@ -157,19 +159,22 @@ function taken(name: string, state: "foreign" | "unreadable" | "starting" | "run
 const read = (name: string) => readRecord(join(directoryOf(name), "machine.json"), Machine);
 const readClaim = (name: string) => readRecord(join(directoryOf(name), "claim.json"), Claim);
 
-/** Does `work` while no other process makes or removes the directory of this name. */
-const alone = <T>(name: string, run: Run, work: () => Promise<T>): Promise<T> =>
+/** Does `work` under a file lock, so that no other process makes or removes the directory of this name. */
+const withNameLock = <T>(name: string, run: Run, work: () => Promise<T>): Promise<T> =>
   withLock(join(machinesDirectory(), `.${name}.lock`), run, work, {
     advice: ADVICE,
-    waiting: `another process starts or removes ${name}: waiting for it`,
+    waiting: `another process is starting or removing ${name}: waiting for it`,
   });
 
-/** What this process makes or removes for a name; no machine is called so. */
+/** The path of a temporary directory of this process. Its name is not a valid machine name. */
 const temporary = (name: string, what: "claim" | "removed") =>
   join(machinesDirectory(), `.${name}.${process.pid}.${what}`);
 const TEMPORARY = /^\.[a-z0-9][a-z0-9-]{0,40}\.(\d+)\.(claim|removed)$/;
 
-/** The name is free at once; what is left when this process is killed is still known as ours. */
+/**
+ * Renames the directory before removing it, so that the name is free at once. If this process is killed, `machines`
+ * removes the rest.
+ */
 async function removeDirectory(name: string): Promise<void> {
   const removed = temporary(name, "removed");
   await rm(removed, { recursive: true, force: true });
@@ -177,12 +182,15 @@ async function removeDirectory(name: string): Promise<void> {
   await rm(removed, { recursive: true, force: true });
 }
 
-/** The machines that run; what is left of others is removed. @throws PipelineError when nobody can look */
+/**
+ * The running machines. Removes directories of ended machines. @throws PipelineError if the directory of machines cannot
+ * be read
+ */
 export async function machines(): Promise<Machine[]> {
   const names = (await entriesIn(machinesDirectory(), ADVICE)).map((entry) => entry.name);
   const running: Machine[] = [];
   for (const name of names.filter((each) => NAME.test(each)).sort()) {
-    const there = await look(name);
+    const there = await stateOf(name);
     if (there.state === "running") running.push(there.machine);
     if (there.state === "ended") await removeEnded(name);
   }
@@ -195,24 +203,27 @@ export async function machines(): Promise<Machine[]> {
   return running;
 }
 
-/** Looks again when nobody else can remove it or take the name. What may not be removed here stays. */
+/** Checks again under the file lock, and removes the directory. If this user may not remove it, it stays. */
 async function removeEnded(name: string): Promise<void> {
   try {
-    await alone(name, unwatched(), async () => {
-      if ((await look(name)).state === "ended") await removeDirectory(name);
+    await withNameLock(name, unwatched(), async () => {
+      if ((await stateOf(name)).state === "ended") await removeDirectory(name);
     });
   } catch (error) {
     if (!(error instanceof PipelineError) && !isFileError(error)) throw error;
   }
 }
 
-/** A machine that runs. @throws PipelineError that says which do */
+/** The running machine of a name. @throws PipelineError that lists the running machines, if there is none of that name */
 export async function machineNamed(name: string): Promise<Machine> {
   const all = await machines();
   const machine = all.find((each) => each.name === name);
   if (machine) return machine;
   if (all.length === 0)
-    throw new PipelineError(`no machine runs: \`smolvm create --keep\` starts one that stays`);
+    throw new PipelineError("no machine is running", {
+      code: "unknown-name",
+      fix: "start one with `smolvm create --keep`",
+    });
   throw unknownName(
     "machine",
     name,
@@ -220,7 +231,7 @@ export async function machineNamed(name: string): Promise<Machine> {
   );
 }
 
-/** The files that running machines were started from. */
+/** The paths of the root file systems that running machines were started from. */
 export async function usedByMachines(): Promise<Set<string>> {
   return new Set((await machines()).map(({ rootfs }) => rootfs));
 }

@@ -7,13 +7,13 @@ import { readPublicKey } from "../public-key.ts";
 import { checkMachineName } from "./registry.ts";
 import type { StartOptions } from "./start.ts";
 
-/** Longer keys do not fit on the kernel's command line (2048 bytes), where they stand as base64, characters. */
+/** The longest public key, characters. In base64, longer ones do not fit on the kernel's command line (2048 bytes). */
 const LONGEST_KEY = 1000;
 
 /**
- * Looks at everything that is asked of a machine, before an image is fetched for it or anything is written. Returns the
- * text of the public key that `key` names.
- * @throws PipelineError at the first option that no machine can be started with
+ * Checks all options before an image is downloaded or anything is written. Returns the text of the public key in the
+ * file `key`, if that is set.
+ * @throws PipelineError for the first option that is not valid
  */
 export async function checkStartOptions(
   options: StartOptions & { readonly arch: Arch; readonly vmm: Vmm },
@@ -27,7 +27,8 @@ export async function checkStartOptions(
   const text = key === undefined ? undefined : (await readPublicKey(key)).text;
   if (text !== undefined && text.length > LONGEST_KEY) {
     throw new PipelineError(
-      `--key ${key} has ${text.length} characters, and ${LONGEST_KEY} fit on the kernel's command line: use an ed25519 key`,
+      `--key ${key} has ${text.length} characters, but only ${LONGEST_KEY} fit on the kernel's command line`,
+      { fix: "use an ed25519 key" },
     );
   }
   if (name !== undefined) await checkMachineName(name);
@@ -43,25 +44,25 @@ export async function checkStartOptions(
 
 function checkNumber(flag: string, value: number | undefined, { least, most }: Bounds, unit = ""): void {
   if (value === undefined || (Number.isInteger(value) && value >= least && value <= most)) return;
-  throw new PipelineError(
-    `${flag} ${value}${unit && ` ${unit}`}: give a whole number from ${least} to ${most}`,
-  );
+  throw new PipelineError(`${flag} ${value}${unit && ` ${unit}`} is not valid`, {
+    fix: `give a whole number from ${least} to ${most}`,
+  });
 }
 
-/** The names that Linux gives to network devices. */
+/** Checks that a tap device is given if and only if the VMM needs one, and that its name is valid on Linux. */
 function checkTap({ vmm, tap }: { readonly vmm: Vmm; readonly tap?: string | undefined }): void {
   const { needsTap, title } = driverOf(vmm);
   if (!needsTap) {
     if (tap === undefined) return;
     const others = Object.values(DRIVERS).flatMap((each) => (each?.needsTap ? [each.title] : []));
-    throw new PipelineError(
-      `--tap is for ${others.join(" and ")}, and ${vmm} has a network of its own: leave --tap out`,
-    );
+    throw new PipelineError(`--tap is only for ${others.join(" and ")}; ${vmm} makes the network itself`, {
+      fix: "omit --tap",
+    });
   }
-  if (!tap) throw new PipelineError(`${title} needs a network: give a tap device with --tap`);
+  if (!tap) throw new PipelineError(`${title} needs a tap device`, { fix: "give one with --tap" });
   if (!/^[^/\s\0]{1,15}$/.test(tap) || tap === "." || tap === "..") {
-    throw new PipelineError(
-      `--tap "${tap}": a network device's name has 1 to 15 characters, and no "/" or space`,
-    );
+    throw new PipelineError(`--tap "${tap}" is not the name of a network device`, {
+      fix: 'give a name of 1 to 15 characters, without "/" and spaces',
+    });
   }
 }

@@ -19,53 +19,54 @@ import { claim, keyOf, type Machine, register, unregister } from "./registry.ts"
 import { checkStartOptions } from "./start-options.ts";
 import { notOff } from "./stop.ts";
 
-/** How a machine is to be. */
+/** The options of a machine. */
 export interface StartOptions {
-  /** @default a made-up one */
+  /** The machine's name. @default the image's name and four random hex digits */
   readonly name?: string | undefined;
-  /** @default this machine's */
+  /** The guest's arch. @default the host's */
   readonly arch?: Arch | undefined;
   /** @default qemu */
   readonly vmm?: Vmm | undefined;
-  /** For listings: the preset, or `base`. @default image */
+  /** The preset, or `base`; shown by `smolvm ps`. @default image */
   readonly image?: string | undefined;
-  /** For listings. @default the image's */
+  /** The flavor; shown by `smolvm ps`. @default the image's */
   readonly flavor?: string | undefined;
   /** @default 1024 */
   readonly memoryMib?: number | undefined;
   /** @default 2 */
   readonly cpus?: number | undefined;
-  /** How large its disk is to be. @default as the image is */
+  /** The size of its disk, MiB. It cannot be smaller than the image. @default the image's size */
   readonly diskMib?: number | undefined;
-  /** A public key that is let in as well: a file. */
+  /** The path of a public key with which root may log in, in addition to the machine's own key. @default none */
   readonly key?: string | undefined;
-  /** What runs the guest's instructions. @default SMOLVM_ACCEL, or else KVM where it works */
+  /** The accelerator. @default SMOLVM_ACCEL, or else KVM if it works, or else emulation */
   readonly accel?: Accel | undefined;
-  /** Firecracker's network: a tap device that is up, with the address 172.16.0.1/30. */
+  /** The tap device of Firecracker's network. It must be up and have the address 172.16.0.1/30. */
   readonly tap?: string | undefined;
 }
 
-/** The same, with what is always known of a machine. */
+/** The options with their defaults. */
 type Asked = StartOptions &
   Required<{ [name in "arch" | "vmm" | "image" | "flavor"]: NonNullable<StartOptions[name]> }>;
 
-/** A machine with a login as root. */
+/** A started machine, with an SSH login as root. */
 export interface Started {
   readonly machine: Machine;
-  /** From the start of the VMM: until PID 1 was ready, and from then until the SSH login, ms. */
+  /** From the start of the VMM until PID 1 was ready, ms. */
   readonly bootMs: number;
+  /** From then until the SSH login, ms. */
   readonly readyMs: number;
-  /** Runs a command, given as its words, and waits for its end. `output` is what it printed, on both streams. */
+  /** Runs a command, given as a list of words, and waits until it ends. `output` has both stdout and stderr. */
   run(words: readonly string[]): Promise<CommandResult>;
   /** Detaches; the machine keeps running. */
   release(): void;
-  /** Powers it off, or ends it where it does not, and removes what it left. */
+  /** Powers the machine off and removes its directory. If it does not power off, its process is killed. */
   stop(): Promise<void>;
 }
 
 /**
- * Starts a machine from an image that stays as it is, and waits until its SSH lets root in.
- * @throws PipelineError with the console's last lines
+ * Starts a machine from an image and waits for an SSH login as root. The image is not changed.
+ * @throws PipelineError with the console's last lines if it does not boot; other codes for options that are not valid
  */
 export async function start(
   image: LocalImage,
@@ -95,7 +96,7 @@ export async function start(
       const bootOptions = {
         accel,
         start: (signal: AbortSignal) => startVmm(settings, accel, signal),
-        // From now on it is found, also if this process is killed.
+        // From now on `smolvm ps` and `smolvm stop` find the machine, even if this process is killed.
         onStart: (vm: Vm) => register(registered(vm)),
       };
       const session = await openSession(bootOptions, key, run);
@@ -129,16 +130,15 @@ function started(machine: Machine, session: Session, run: Run): Started {
   };
 }
 
-/**
- * The image itself, where the VMM keeps the guest's writes in an overlay; otherwise a copy of the image, of the size
- * asked for.
- */
+/** The image itself if the VMM has overlays and its size is kept; otherwise a copy in the machine's directory. */
 async function prepareDisk(image: LocalImage, { diskMib, vmm }: Asked, directory: string): Promise<Disk> {
   if (diskMib === undefined && driverOf(vmm).overlays) return { path: image.rootfsPath, writes: "overlay" };
   const path = join(directory, "rootfs.ext4");
   const nowMib = Math.ceil((await stat(image.rootfsPath)).size / 2 ** 20);
   if (diskMib !== undefined && diskMib < nowMib) {
-    throw new PipelineError(`--disk ${diskMib}M is less than the image has: ${nowMib}M`);
+    throw new PipelineError(`--disk ${diskMib}M is smaller than the image (${nowMib}M)`, {
+      fix: `give at least ${nowMib}M, or omit --disk`,
+    });
   }
   await copyDisk(image.rootfsPath, path);
   if (diskMib !== undefined) await growDisk(path, diskMib);

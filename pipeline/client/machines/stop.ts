@@ -11,9 +11,9 @@ import { directoryOf, keyOf, type Machine, unregister } from "./registry.ts";
 
 const POLL_MS = 50;
 
-export const notOff = (name: string) => `${name} does not power off: it is ended at once`;
+export const notOff = (name: string) => `${name} does not power off, so its process is killed`;
 
-/** Powers a machine off that another process has started: cleanly if it can, else at once. */
+/** Powers off a machine that another process started. If it does not power off, kills the VMM. */
 export async function stopMachine(machine: Machine, run: Run): Promise<void> {
   if (!(await powersOff(machine, run))) {
     run.progress.warn(notOff(machine.name));
@@ -22,14 +22,14 @@ export async function stopMachine(machine: Machine, run: Run): Promise<void> {
   await unregister(machine.name, machine);
 }
 
-/** Whether a machine has powered off by itself; it is not waited for where its VMM has stopped the guest. */
+/** Powers a machine off. Returns false if that fails, without waiting if its VMM has stopped the guest. */
 async function powersOff(machine: Machine, run: Run): Promise<boolean> {
   const driver = DRIVERS[machine.vmm as Vmm];
   const attached = await driver?.attach?.(directoryOf(machine.name)).catch(() => undefined);
   const stopped = new AbortController();
   void attached?.failed.then((words) => stopped.abort(new PipelineError(words)));
   const over = new AbortController();
-  // Whatever runs on another accelerator is no faster than emulation.
+  // The machine's accelerator is not recorded, so use the longest limit.
   const limit = POWER_OFF_MS.tcg;
   const signal = AbortSignal.any([run.signal, stopped.signal, over.signal, AbortSignal.timeout(limit)]);
   try {
@@ -47,7 +47,7 @@ async function powersOff(machine: Machine, run: Run): Promise<boolean> {
   }
 }
 
-/** Resolves when the VMM of another process's machine has ended. */
+/** Resolves when the machine's VMM has ended. */
 async function ended({ process: identity }: Machine, signal: AbortSignal): Promise<void> {
   while (isRunning(identity)) await setTimeout(POLL_MS, undefined, { signal });
 }

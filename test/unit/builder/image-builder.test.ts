@@ -61,7 +61,7 @@ describe("ImageBuilder, without Docker", () => {
     const error = await failureOf(own.buildAlpineSsh({ name: "work", kernelUrl: "/k" }));
     expect([error.failure, error.message]).toEqual([
       "filesystem",
-      `${join(own.cacheDir, "work")} is not an image that was built here: choose another name, or remove it yourself`,
+      `${join(own.cacheDir, "work")} was not made by ImageBuilder: choose another name, or remove that path yourself`,
     ]);
     expect(readdirSync(own.cacheDir, { recursive: true })).toEqual(["work", join("work", name)]);
   });

@@ -155,7 +155,7 @@ describe("the cache", () => {
     expect(Number(/has (\d+) MB free/.exec(error.message)![1])).toBeGreaterThan((bavail * bsize) / 2e6);
     await expect(cache.checkRoom(5e18)).rejects.toThrow(
       new RegExp(
-        `^${cache.directory} has \\d+ MB free, and about \\d+ MB are needed: make room \\(\`smolvm prune\`\\), or .*--cache$`,
+        `^the disk of ${cache.directory} has \\d+ MB free, but about \\d+ MB are needed: free some space \\(\`smolvm prune\`\\), or .*--cache$`,
       ),
     );
   });
@@ -257,7 +257,7 @@ describe("a file with another time than before", () => {
     touched("unpacked");
     const [first, second] = [recordedRun(), recordedRun()];
     expect(await cache.find(ROOTFS.sha256, first)).toBe(at(ROOTFS.sha256));
-    expect(first.steps).toEqual([`verify ${ROOTFS.asset}, which has another time than before`]);
+    expect(first.steps).toEqual([`verify ${ROOTFS.asset} again, because its times have changed`]);
     expect(await cache.find(ROOTFS.sha256, second)).toBe(at(ROOTFS.sha256));
     expect(second.steps).toEqual([]);
   });

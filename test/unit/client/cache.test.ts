@@ -51,7 +51,7 @@ describe("a cache that was copied", () => {
     expect((await copy.list(run)).map(({ asset }) => asset).sort()).toEqual([ROOTFS.asset, KERNEL.asset]);
     expect(await copy.find(ROOTFS.sha256, run)).toBe(pathIn(copy, ROOTFS));
     expect(run.steps.sort()).toEqual(
-      [ROOTFS.asset, KERNEL.asset].map((asset) => `verify ${asset}, which has another time than before`),
+      [ROOTFS.asset, KERNEL.asset].map((asset) => `verify ${asset} again, because its times have changed`),
     );
   });
 
@@ -88,7 +88,7 @@ describe("entries of the first version", () => {
     expect(await copy.find(KERNEL.sha256, run)).toBe(pathIn(copy, KERNEL));
     expect(await copy.find(ROOTFS.sha256, run)).toBeUndefined();
     // An image is not read in vain, which takes a while: there is nothing to compare its hash with.
-    expect(run.steps).toEqual([`verify ${KERNEL.asset}, which has another time than before`]);
+    expect(run.steps).toEqual([`verify ${KERNEL.asset} again, because its times have changed`]);
   });
 });
 
@@ -168,7 +168,7 @@ describe("a cache that cannot be used", () => {
     const said = await there.ensure(ROOTFS, silentRun(), make).catch((error: Error) => error);
     expect(said).toMatchObject({ name: "PipelineError", message: expect.stringMatching(message) });
     expect(said).toMatchObject({
-      message: expect.stringMatching(/: choose another place with --cache or SMOLVM_CACHE$/),
+      message: expect.stringMatching(/: choose another directory with --cache or SMOLVM_CACHE$/),
     });
     await expect(there.checkRoom(1)).rejects.toMatchObject({ name: "PipelineError" });
   });
@@ -176,7 +176,7 @@ describe("a cache that cannot be used", () => {
   it("because it is a file, is not an empty one", async () => {
     writeFileSync(join(root, "file"), "");
     const there = new Cache(join(root, "file"));
-    const message = /^cannot read \S+file\/sha256 \(not a directory\): choose another place/;
+    const message = /^cannot read \S+file\/sha256 \(not a directory\): choose another directory/;
     await expect(there.list()).rejects.toThrow(message);
     await expect(there.leftovers()).rejects.toThrow(message);
   });
@@ -185,7 +185,9 @@ describe("a cache that cannot be used", () => {
     const full = Object.assign(new Error("ENOSPC: no space left on device, write"), { code: "ENOSPC" });
     await expect(
       cache.ensure({ ...ROOTFS, sha256: sha256("big") }, silentRun(), () => Promise.reject(full)),
-    ).rejects.toThrow(`cannot write to ${cache.directory} (no space left on device): make room, or choose`);
+    ).rejects.toThrow(
+      `cannot write to ${cache.directory} (no space left on device): free some space, or choose`,
+    );
     expect(readdirSync(cache.directory)).toHaveLength(4);
   });
 });
@@ -208,7 +210,7 @@ describe("a cache that this user may not write to", () => {
       expect(await copy.ensure(ROOTFS, silentRun(), () => Promise.reject())).toBe(pathIn(copy, ROOTFS));
       await expect(
         copy.ensure({ ...ROOTFS, sha256: sha256("new") }, silentRun(), () => Promise.reject()),
-      ).rejects.toThrow(`cannot write to ${copy.directory} (permission denied): choose another place`);
+      ).rejects.toThrow(`cannot write to ${copy.directory} (permission denied): choose another directory`);
     } finally {
       if (isRoot) process.seteuid!(0);
       for (const path of [root, join(root, "copy"), copy.directory]) chmodSync(path, 0o755);

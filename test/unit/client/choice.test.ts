@@ -121,12 +121,12 @@ describe("what is not there is answered with what is", () => {
 
   it("a flavor, with the reason where there is one", async () => {
     expect(await image({ flavor: "fedora" })).toBe(
-      "codex is not offered on fedora at images-v1; it is on ubuntu, alpine",
+      "codex is not offered on fedora at images-v1; it is offered on ubuntu, alpine",
     );
     const openclaw = manifest().images.map((row) => ({ ...row, preset: "openclaw", flavor: "ubuntu" }));
     expect(
       await image({ preset: "openclaw", flavor: "alpine" }, { ...manifest(), images: openclaw }),
-    ).toMatch(/^openclaw is not offered on alpine: .*glibc.*; it is on ubuntu$/);
+    ).toMatch(/^openclaw is not offered on alpine: .*glibc.*; it is offered on ubuntu$/);
   });
 
   it("an arch or a VMM", async () => {
@@ -144,12 +144,12 @@ describe("what is not there is answered with what is", () => {
 
   it("anything at all", async () => {
     const empty = { ...manifest(), images: [], bases: [], kernels: [] };
-    const other = /; nothing of that kind is published at this tag: give another manifest with --manifest$/;
+    const other = /; give another manifest with --manifest$/;
     expect(await image({}, empty)).toMatch(/^images-v1 has no images; /);
     expect(await image({}, empty)).toMatch(other);
     expect(await errorOf(() => findBase(empty, { arch: "amd64" }))).toMatch(other);
     expect(await errorOf(() => findKernel(empty, "amd64", "elf"))).toMatch(
-      /^images-v1 has no kernel for amd64 \(elf\); nothing/,
+      /^images-v1 has no kernel for amd64 \(elf\); give another/,
     );
   });
 });
@@ -202,7 +202,7 @@ describe("what is not there comes with the cells that make it", () => {
       "images-v1 has no codex on ubuntu for amd64 and qemu; it has: arm64 for firecracker, arm64 for qemu, arm64 for libkrun",
     );
     expect(errorOf({ preset: "pi", flavor: "alpine" })).toBe(
-      "pi is not offered on alpine at images-v1; it is on ubuntu",
+      "pi is not offered on alpine at images-v1; it is offered on ubuntu",
     );
   });
 });
@@ -267,7 +267,9 @@ describe("a key that is let in", () => {
     "sk-x ?",
     "ecdsa-sha2-nistp256\tAAAA",
   ])("is refused as text that is none: %j", async (text) => {
-    await expect(readPublicKey(text)).rejects.toThrow(/^the key is no SSH public key: .*ends in \.pub$/);
+    await expect(readPublicKey(text)).rejects.toThrow(
+      /^the key is not an SSH public key \(.*\): .*ends in \.pub$/,
+    );
   });
 
   it("may be given as a file, also below one's home, and with spaces in its path", async () => {
@@ -288,18 +290,18 @@ describe("a key that is let in", () => {
   it("is named when the file has none, or cannot be read", async () => {
     const path = join(tempDirectory(), "key");
     await expect(readPublicKey(path)).rejects.toThrow(
-      `cannot read the key ${path}: no such file or directory; give the file that ends in .pub`,
+      `cannot read the key ${path} (no such file or directory): give the file that ends in .pub`,
     );
     await expect(readPublicKey("")).rejects.toThrow('cannot read the key ""');
     await expect(readPublicKey("./no such key")).rejects.toThrow("cannot read the key ./no such key");
     await expect(readPublicKey("../no such key")).rejects.toThrow("cannot read the key ../no such key");
     // What only resembles a key is taken for a file, and so named.
     for (const text of [`x ${ED25519}`, "-----BEGIN OPENSSH PRIVATE KEY-----", "ssh-key.pub"]) {
-      await expect(readPublicKey(text)).rejects.toThrow(`cannot read the key ${text}: no such file`);
+      await expect(readPublicKey(text)).rejects.toThrow(`cannot read the key ${text} (no such file`);
     }
     await expect(readPublicKey("a~/x")).rejects.toThrow("cannot read the key a~/x");
     writeFileSync(path, "-----BEGIN OPENSSH PRIVATE KEY-----\n");
-    await expect(readPublicKey(path)).rejects.toThrow(`${path} is no SSH public key`);
+    await expect(readPublicKey(path)).rejects.toThrow(`${path} is not an SSH public key`);
   });
 });
 

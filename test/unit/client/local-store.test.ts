@@ -113,7 +113,7 @@ describe("what a checkout has built", () => {
     const run = recordedRun();
     await expect(find(AGENT, run)).rejects.toThrow(`${cells.tag} has no images`);
     expect(run.warnings).toEqual([
-      `${join(root, "out/release", cells.tag)}: not whole, and not offered: agent-${arch}-debian-rootfs.ext4.zst (\`npx smolvm-images cell\` builds it again)`,
+      `${join(root, "out/release", cells.tag)}: damaged, so not offered: agent-${arch}-debian-rootfs.ext4.zst; rebuild with \`npx smolvm-images cell\``,
     ]);
     const { url } = await lookUp((manifest) => findKernel(manifest, arch, "image"), recordedRun(), root);
     expect(url).toMatch(/^file:/);
@@ -159,7 +159,7 @@ describe("smolvm and ImageBuilder in a checkout", () => {
     root = copyCheckout();
     const missing = await smolvm("agent", "start", "--flavor", "debian");
     expect(missing.stderr).toBe(
-      `error: ${cells.tag} has no images; nothing of that kind is published at this tag: give another manifest with ` +
+      `error: ${cells.tag} has no images; give another manifest with ` +
         `--manifest; to build it here: \`npx smolvm-images cell kernel-${arch} agent-${arch}-debian\`\n`,
     );
     const packed = spawnSync("zstd", ["-q", "-c"], { input: "a file system" }).stdout;
@@ -169,7 +169,7 @@ describe("smolvm and ImageBuilder in a checkout", () => {
     const pulled = await smolvm("pull", "agent", "--flavor", "debian");
     expect(pulled.exitCode, pulled.stderr).toBe(0);
     expect(pulled.stderr).toMatch(
-      new RegExp(`^- using what this checkout has built: ${store()}\\n[^]*fetched\\n$`),
+      new RegExp(`^- using the kernel and the image built in this checkout: ${store()}\\n[^]*downloaded\\n$`),
     );
     const [kernelPath, rootfsPath] = pulled.stdout.trim().split("\n");
     expect(readFileSync(kernelPath!)).toEqual(KERNEL);
@@ -196,7 +196,7 @@ describe("smolvm and ImageBuilder in a checkout", () => {
     const refused = await smolvm("pull", "agent", "--flavor", "debian");
     expect(refused.exitCode).toBe(2);
     expect(refused.stderr).toMatch(
-      /error: cannot fetch \S+vmlinux-\S+\.image: its sha256 is .*: build its cell again with --no-cache$/m,
+      /error: cannot fetch \S+vmlinux-\S+\.image: its sha256 is .*: rebuild its cell with .* --no-cache`$/m,
     );
   });
 

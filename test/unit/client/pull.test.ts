@@ -183,7 +183,7 @@ describe("pulling an image", () => {
     [
       "other bytes",
       (path) => server.files.set(path, Buffer.alloc(size(), 1)),
-      /its sha256 is [0-9a-f]{64}, expected [0-9a-f]{64}|zstd cannot unpack it/,
+      /its sha256 is [0-9a-f]{64}, expected [0-9a-f]{64}|zstd cannot unpack the file/,
     ],
     [
       "more bytes",
@@ -331,7 +331,7 @@ describe("pulling an image", () => {
     const manifest: Manifest = JSON.parse(JSON.stringify(release.manifest));
     const [row] = manifest.images as { rootfs_size: number }[];
     row!.rootfs_size = 2 ** 50;
-    const tooLarge = / has \d+ MB free, and about \d+ MB are needed: make room/;
+    const tooLarge = / has \d+ MB free, but about \d+ MB are needed: free some space/;
     await expect(pull({ manifest })).rejects.toThrow(tooLarge);
     const kernel: Manifest = JSON.parse(JSON.stringify(release.manifest));
     for (const each of kernel.kernels as { size: number }[]) each.size = 2 ** 50;
@@ -367,14 +367,14 @@ describe("what this checkout has built", () => {
   }
 
   it.each([
-    ["the kernel that", [KERNEL]],
-    ["the image that", [ROOTFS]],
-    ["what", [KERNEL, ROOTFS]],
-  ])("is said to be used, where that is %s it has built", async (what, names) => {
+    ["the kernel", [KERNEL]],
+    ["the image", [ROOTFS]],
+    ["the kernel and the image", [KERNEL, ROOTFS]],
+  ])("is said to be used, where that is %s", async (what, names) => {
     const { manifest, directory } = built(...names);
     const run = recordedRun();
     const { kernelPath, rootfsPath } = await pull({ manifest }, run);
-    expect(run.steps[0]).toBe(`using ${what} this checkout has built: ${directory}`);
+    expect(run.steps[0]).toBe(`using ${what} built in this checkout: ${directory}`);
     expect(run.steps).toHaveLength(3);
     expect(readFileSync(kernelPath)).toEqual(release.kernel);
     expect(readFileSync(rootfsPath).equals(release.rootfs)).toBe(true);
@@ -384,7 +384,7 @@ describe("what this checkout has built", () => {
   it("and is damaged is to be built again; what comes from elsewhere cannot be", async () => {
     const { manifest, directory } = built(KERNEL);
     writeFileSync(join(directory, KERNEL), "a kernal");
-    const advice = /^cannot fetch \S+vmlinux-amd64\.image: .*: build its cell again with --no-cache$/;
+    const advice = /^cannot fetch \S+vmlinux-amd64\.image: .*: rebuild its cell with .* --no-cache`$/;
     await expect(pull({ manifest })).rejects.toThrow(advice);
     writeFileSync(join(directory, KERNEL), release.kernel);
     server.files.delete(`/images-v1/${ROOTFS}`);
@@ -501,7 +501,7 @@ describe("what is not offered", () => {
     pull().then(() => ensureImage({ ...CODEX, ...query }, { cacheDir, manifest: release.manifest }));
   it.each([
     [{ preset: "codx" }, 'images-v1 has no preset "codx"; it has: codex'],
-    [{ flavor: "alpine" }, "codex is not offered on alpine at images-v1; it is on ubuntu"],
+    [{ flavor: "alpine" }, "codex is not offered on alpine at images-v1; it is offered on ubuntu"],
     [{ arch: "arm64" }, "images-v1 has no codex on ubuntu for arm64 and qemu; it has: amd64 for qemu"],
     [{ vmm: "libkrun" }, "images-v1 has no codex on ubuntu for amd64 and libkrun; it has: amd64 for qemu"],
   ])("%j is refused with what is", async (query, message) => {
@@ -519,7 +519,7 @@ describe("what is not offered", () => {
         JSON.stringify(release.manifest).replaceAll('"codex"', `"${preset}"`),
       );
       await expect(ensureImage({ ...CODEX, preset, flavor }, { cacheDir, manifest })).rejects.toThrow(
-        `${preset} is not offered on ${flavor}: ${reason}; it is on ubuntu`,
+        `${preset} is not offered on ${flavor}: ${reason}; it is offered on ubuntu`,
       );
     },
   );

@@ -83,7 +83,7 @@ describe("a manifest", () => {
   ])("with %s is refused, and the field is named", async (_, text, reason) => {
     const path = written(text);
     expect(await said(() => loadManifest(path))).toBe(
-      `${path} is no manifest (${reason}): give another with --manifest`,
+      `${path} is not a valid manifest (${reason}): give another with --manifest`,
     );
   });
 
@@ -98,18 +98,18 @@ describe("a manifest", () => {
     [
       "nothing is",
       () => join(tempDirectory(), "x"),
-      /^cannot read the manifest \S+: no such file or directory; give/,
+      /^cannot read the manifest \S+ \(no such file or directory\): give/,
     ],
-    ["a directory is", tempDirectory, /^cannot read the manifest \S+: it is a directory; give/],
+    ["a directory is", tempDirectory, /^cannot read the manifest \S+ \(it is a directory\): give/],
     [
       "nobody listens",
       () => "http://127.0.0.1:9/x",
-      /^cannot read the manifest http:\S+: .*(bad port|ECONNREFUSED).*; give/,
+      /^cannot read the manifest http:\S+ \(.*(bad port|ECONNREFUSED).*\): give/,
     ],
     [
       "bytes never end",
       () => "/dev/zero",
-      /^cannot read the manifest \/dev\/zero: it is larger than 16777216 bytes; give/,
+      /^cannot read the manifest \/dev\/zero \(it is larger than 16777216 bytes\): give/,
     ],
     [
       "the name is empty",
@@ -137,7 +137,7 @@ describe("a manifest", () => {
   it("whose server answers with an error is refused with that; one that is stopped ends at once", async () => {
     const server = await FileServer.start();
     server.troubles.push({ kind: "status", status: 503 }, { kind: "silence" });
-    expect(await said(() => loadManifest(`${server.url}/m`))).toContain(": HTTP 503; give another");
+    expect(await said(() => loadManifest(`${server.url}/m`))).toContain(" (HTTP 503): give another");
     const stop = new AbortController();
     const loading = loadManifest(`${server.url}/m`, stop.signal).catch((error) => error);
     await expect.poll(() => server.requests.length).toBe(2);

@@ -225,7 +225,7 @@ describe("a machine that stays", () => {
     await stopMachine(machine, stopping);
     expect(stopping.warnings).toEqual([
       expect.stringMatching(/^work: QEMU has stopped the guest \(io-error\)/),
-      "work does not power off: it is ended at once",
+      "work does not power off, so its process is killed",
     ]);
     expect(await machines()).toEqual([]);
   });

@@ -47,7 +47,11 @@ describe.concurrent("a `cell` command that cannot be carried out", () => {
       [CODEX, "--rootfs-sha256", "abc123"],
       /--rootfs-sha256.*'abc123'.*64 lower-case hex digits/,
     ],
-    ["gives a ramdisk without its kernel", [CODEX, "--initrd", "initrd.img"], /^--initrd needs --kernel$/],
+    [
+      "gives a ramdisk without its kernel",
+      [CODEX, "--initrd", "initrd.img"],
+      /^--initrd is given without --kernel: add --kernel PATH$/,
+    ],
     [
       "finds no Docker",
       [CODEX],
@@ -68,7 +72,7 @@ describe.concurrent("a `cell` command that cannot be carried out", () => {
       env: { ...env, SOURCE_DATE_EPOCH: "abc" },
     });
     expect(stderr).toBe(
-      'error: SOURCE_DATE_EPOCH "abc" is not a number of seconds since 1970, from 0 to 4294967295\n',
+      'error: SOURCE_DATE_EPOCH is "abc", which is not a number of seconds since 1970 from 0 to 4294967295: set it to such a number, or unset it\n',
     );
     expect([exitCode, stdout]).toEqual([2, ""]);
   });

@@ -34,6 +34,6 @@ describe("doctor", () => {
     const { host } = await startEngine({ "GET /version": { json: { Version: "20.10.24", Arch: "arm64" } } });
     const { stdout } = await visit(host);
     expect(about(stdout, "Docker Engine")).toBe("ok    Docker Engine: 20.10.24 on arm64\n");
-    expect(about(stdout, "tool container")).toMatch(/^ok .*not made yet/);
+    expect(about(stdout, "tool container")).toMatch(/^ok .*not built yet/);
   });
 });

@@ -57,29 +57,33 @@ describe("what is asked of a machine", () => {
     [
       "a name with a space",
       ["--name", "A b"],
-      /^machine name "A b": lower-case letters, digits and "-", at most 41/,
+      /^machine name "A b" is not valid: use at most 41 lower-case letters, digits and "-"/,
     ],
-    ["a name that leads elsewhere", ["--name", "../x"], /^machine name "\.\.\/x": /],
-    ["an empty name", ["--name", ""], /^machine name "": /],
-    ["a name of two lines", ["--name", "a\nb"], /^machine name "a\\nb": /],
-    ["a name that is too long", ["--name", "a".repeat(42)], /at most 41 of them$/],
+    ["a name that leads elsewhere", ["--name", "../x"], /^machine name "\.\.\/x" is not valid: /],
+    ["an empty name", ["--name", ""], /^machine name "" is not valid: /],
+    ["a name of two lines", ["--name", "a\nb"], /^machine name "a\\nb" is not valid: /],
+    ["a name that is too long", ["--name", "a".repeat(42)], /: use at most 41 lower-case letters/],
     [
       "a key that is not there",
       ["--key", "/nowhere/my key.pub"],
-      /^cannot read the key \/nowhere\/my key\.pub: no such file or directory; give the file that ends in \.pub$/,
+      /^cannot read the key \/nowhere\/my key\.pub \(no such file or directory\): give the file that ends in \.pub$/,
     ],
-    ["a key that is a directory", ["--key", "/"], /^cannot read the key \/: it is a directory; /],
+    ["a key that is a directory", ["--key", "/"], /^cannot read the key \/ \(it is a directory\): /],
     [
       "a key that never ends",
       ["--key", "/dev/zero"],
-      /^cannot read the key \/dev\/zero: it is larger than 65536 bytes; /,
+      /^cannot read the key \/dev\/zero \(it is larger than 65536 bytes\): /,
     ],
-    ["an empty key", ["--key", ""], /^cannot read the key "": /],
-    ["a private key", ["--key", "PRIVATE"], / is no SSH public key: .*give the file that ends in \.pub$/],
+    ["an empty key", ["--key", ""], /^cannot read the key "" \(/],
+    [
+      "a private key",
+      ["--key", "PRIVATE"],
+      / is not an SSH public key \(.*\): .*give the file that ends in \.pub$/,
+    ],
     [
       "a key that is too long",
       ["--key", RSA],
-      / has 1408 characters, and 1000 fit on the kernel's command line: use an ed25519 key$/,
+      / has 1408 characters, but only 1000 fit on the kernel's command line: use an ed25519 key$/,
     ],
     [
       "libkrun",
@@ -89,22 +93,22 @@ describe("what is asked of a machine", () => {
     [
       "Firecracker without a network",
       ["--vmm", "firecracker"],
-      /^Firecracker needs a network: give a tap device with --tap$/,
+      /^Firecracker needs a tap device: give one with --tap$/,
     ],
     [
       "a network device that can be none",
       ["--vmm", "firecracker", "--tap", "a/b"],
-      /^--tap "a\/b": a network device's name/,
+      /^--tap "a\/b" is not the name of a network device: /,
     ],
     [
       "too many processors for Firecracker",
       ["--vmm", "firecracker", "--cpus", "33"],
-      /^--cpus 33: give a whole number from 1 to 32$/,
+      /^--cpus 33 is not valid: give a whole number from 1 to 32$/,
     ],
     [
       "a tap device for QEMU",
       ["--tap", "tap0"],
-      /^--tap is for Firecracker, and qemu has a network of its own: leave --tap out$/,
+      /^--tap is only for Firecracker; qemu makes the network itself: omit --tap$/,
     ],
     ["a mirror that can be none", ["--mirror", "ftp://x"], /^--mirror "ftp:\/\/x" begins with ftp:/],
   ])("is refused before anything is fetched or written: %s", async (_, words, message) => {
@@ -130,14 +134,14 @@ describe("what is asked of a machine", () => {
   it("is refused where a machine of that name is there already", async () => {
     await claim("work");
     await expect(checkStartOptions({ name: "work", arch: "amd64", vmm: "qemu" })).rejects.toThrow(
-      "a machine named work is being started: choose another --name",
+      "a machine named work is starting: choose another --name",
     );
   });
 
   it.each([
-    [{ memoryMib: 63 }, "--memory 63 MiB: give a whole number from 64 to 1048576"],
+    [{ memoryMib: 63 }, "--memory 63 MiB is not valid: give a whole number from 64 to 1048576"],
     [{ memoryMib: 512.5 }, "--memory 512.5 MiB"],
-    [{ cpus: 0 }, "--cpus 0: give a whole number from 1 to 64"],
+    [{ cpus: 0 }, "--cpus 0 is not valid: give a whole number from 1 to 64"],
     [{ cpus: 65 }, "--cpus 65"],
     [{ diskMib: -1 }, "--disk -1 MiB"],
     [{ diskMib: Number.NaN }, "--disk NaN MiB"],
@@ -164,13 +168,13 @@ describe("what is asked of a machine", () => {
 describe("a number on the command line", () => {
   const prune = () => releaseCommand.commands.find((each) => each.name() === "prune")!;
   it.each<[string, () => Command, string[], string]>([
-    ["--level", () => cellCommand, ["x", "--level"], "A whole number from 1 to 19."],
-    ["--boot-timeout", () => cellCommand, ["x", "--boot-timeout"], "A whole number from 1 to 3600."],
-    ["--cpus", () => createCommand, ["--cpus"], "A whole number from 1 to 64."],
-    ["--memory", () => createCommand, ["--memory"], "A size from 64M to 1024G, such as 512M or 2G."],
-    ["--disk", () => createCommand, ["--disk"], "A size from 1M to 16384G, such as 512M or 2G."],
-    ["--older-than", () => pruneCommand, ["--older-than"], "A whole number from 0 to 9999."],
-    ["--keep", prune, ["--keep"], "A whole number from 0 to 1000."],
+    ["--level", () => cellCommand, ["x", "--level"], "Expected a whole number from 1 to 19."],
+    ["--boot-timeout", () => cellCommand, ["x", "--boot-timeout"], "Expected a whole number from 1 to 3600."],
+    ["--cpus", () => createCommand, ["--cpus"], "Expected a whole number from 1 to 64."],
+    ["--memory", () => createCommand, ["--memory"], "Expected a size from 64M to 1024G, such as 512M or 2G."],
+    ["--disk", () => createCommand, ["--disk"], "Expected a size from 1M to 16384G, such as 512M or 2G."],
+    ["--older-than", () => pruneCommand, ["--older-than"], "Expected a whole number from 0 to 9999."],
+    ["--keep", prune, ["--keep"], "Expected a whole number from 0 to 1000."],
   ])(
     "%s is plain digits between bounds, which the error and the help say",
     async (_, command, words, rule) => {
@@ -202,7 +206,7 @@ describe("a number on the command line", () => {
       vi.stubEnv("SOURCE_DATE_EPOCH", value);
       vi.spyOn(process, "cwd").mockReturnValue(sampleCheckout());
       expect((await failure(cellCommand, ["codex-amd64-debian"])).message).toBe(
-        `SOURCE_DATE_EPOCH "${value}" is not a number of seconds since 1970, from 0 to 4294967295`,
+        `SOURCE_DATE_EPOCH is "${value}", which is not a number of seconds since 1970 from 0 to 4294967295: set it to such a number, or unset it`,
       );
     },
   );
@@ -217,22 +221,31 @@ describe("flags that contradict each other", () => {
   });
 
   it.each([
-    [["--stage", "verify", "--no-cache"], "--no-cache is for building, and --stage verify builds nothing"],
-    [["--stage", "verify", "--record"], "--record is for building, and --stage verify builds nothing"],
-    [["--stage", "upload", "--level", "3"], "--level is for building, and --stage upload builds nothing"],
-    [["--stage", "upload", "--kernel", "x"], "--kernel is for building, and --stage upload builds nothing"],
+    [
+      ["--stage", "verify", "--no-cache"],
+      "--no-cache has no effect with --stage verify: omit one of the two",
+    ],
+    [["--stage", "verify", "--record"], "--record has no effect with --stage verify: omit one of the two"],
+    [["--stage", "upload", "--level", "3"], "--level has no effect with --stage upload: omit one of the two"],
+    [
+      ["--stage", "upload", "--kernel", "x"],
+      "--kernel has no effect with --stage upload: omit one of the two",
+    ],
     [
       ["--stage", "build", "--store", "github"],
-      "--store github is for uploading, and --stage build uploads nothing",
+      "--store github is only for uploads, and --stage build uploads nothing: omit one of the two",
     ],
-    [["--release-id", "5"], "--release-id is for uploading: add --store github, or --stage upload"],
-    [["--initrd", "x"], "--initrd needs --kernel"],
-    [["--kernel", "/"], "there is no file \"/\" to boot with: give a kernel's or a ramdisk's path"],
-    [["--kernel", ""], 'there is no file "" to boot with'],
+    [["--release-id", "5"], "--release-id is only for uploads: add --store github or --stage upload"],
+    [["--initrd", "x"], "--initrd is given without --kernel: add --kernel PATH"],
+    [
+      ["--kernel", "/"],
+      'there is no file "/": give the path of a kernel to --kernel, and of a ramdisk to --initrd',
+    ],
+    [["--kernel", ""], 'there is no file "": give the path'],
     [["--bases", "/dev/null"], "--bases /dev/null is a file: give a directory"],
     [
       ["--rootfs", "/nowhere"],
-      "--rootfs /nowhere: there is no such file; give a path, or an http(s) address",
+      "--rootfs /nowhere: there is no such file: give the path of a tarball, or an http(s) address",
     ],
     [["--rootfs", "/"], "--rootfs /: there is no such file"],
     [["--rootfs", "ftp://x/y"], '--rootfs "ftp://x/y" begins with ftp:, which is not supported'],
@@ -283,13 +296,11 @@ describe("a variable of the environment", () => {
 
   it.each([
     ["is not there", () => join(home, "x"), "no such file or directory"],
-    ["is a directory", () => home, "it is no file"],
+    ["is a directory", () => home, "it is not a file"],
   ])("of Actions whose file %s is refused before any work", (_, path, reason) => {
     vi.stubEnv("GITHUB_OUTPUT", path());
     expect(checkActionsFiles).toThrow(
-      new PipelineError(
-        `GITHUB_OUTPUT names ${path()}, which cannot be written (${reason}): unset it, or make the file`,
-      ),
+      `GITHUB_OUTPUT is ${path()}, which cannot be written (${reason}): unset it, or create the file`,
     );
     vi.stubEnv("GITHUB_OUTPUT", written("output", ""));
     expect(checkActionsFiles).not.toThrow();
@@ -307,6 +318,6 @@ describe("a variable of the environment", () => {
 it.each(["", "../../x", "a b", "-x/y"])("a tag that can be none is refused: %j", async (tag) => {
   mkdirSync(join(home, "out"));
   expect((await failure(releaseCommand, ["verify", "--", tag])).message).toBe(
-    `"${tag}" is no release's tag: letters, digits, ".", "_" and "-"`,
+    `"${tag}" is not a valid tag: use letters, digits, ".", "_" and "-"`,
   );
 });

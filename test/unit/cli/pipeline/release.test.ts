@@ -60,7 +60,7 @@ describe("the release commands on GitHub", () => {
 
     const verified = await onGitHub(["release", "verify", cells.tag, "--download"], { GITHUB_TOKEN: "" });
     expect(verified.stderr).toContain(
-      `${cells.tag}: 25 assets on example/images on GitHub are as out/manifest.json says`,
+      `${cells.tag}: 25 assets on example/images on GitHub match out/manifest.json`,
     );
     expect(verified.exitCode).toBe(0);
     release!.assets.find(({ name }) => name === CODEX)!.bytes = Buffer.from("swapped");
@@ -142,7 +142,9 @@ describe("the release commands on GitHub", () => {
     const id = String(other.id);
     expect(
       (await onGitHub(["cell", "codex-amd64-ubuntu", "--stage", "upload", "--release-id", id])).stderr,
-    ).toContain(`error: release ${id} is of images-v0.0.14, and the tree declares ${cells.tag}\n`);
+    ).toContain(
+      `error: release ${id} has the tag images-v0.0.14, but images.ts declares ${cells.tag}: give the id`,
+    );
     expect((await onGitHub(["release", "publish"])).stderr).toContain(
       `error: example/images on GitHub has no release for ${cells.tag}: run \`npx smolvm-images release prepare\` first\n`,
     );
@@ -176,7 +178,7 @@ describe("the release commands on GitHub", () => {
     server.github.addRelease(cells.tag);
     const refused = await onGitHub(["release", "publish"]);
     expect(refused.stderr).toContain(
-      "error: the pipeline did not write out/manifest.json, where it records digests: restore it from git, or move it away\n",
+      "error: out/manifest.json was not written by this program, which would replace it: restore it from git, or move it away\n",
     );
     expect([refused.exitCode, read("out/manifest.json")]).toEqual([2, '{"mine": true}']);
     expect(server.github.releases[0]!.assets).toEqual([]);
@@ -214,7 +216,7 @@ describe("the release commands on a directory, which is the default outside of A
     expect(read("out/manifest.json")).toBe(committed);
     expect((await run(["release", "publish"])).exitCode).toBe(0);
     const verified = await run(["release", "verify"]);
-    expect(verified.stderr).toContain(`25 assets on ${STORE} are as ${STORE}/manifest.json says`);
+    expect(verified.stderr).toContain(`25 assets on ${STORE} match ${STORE}/manifest.json`);
     writeFileSync(join(root, STORE, CODEX), bytesOf("other"));
     expect((await run(["release", "verify"])).exitCode).toBe(1);
     expect((await run(["release", "publish"])).stdout).toContain(`${CODEX}: sha256 `);
@@ -232,7 +234,7 @@ describe("the release commands on a directory, which is the default outside of A
     expect([kernels.length, bases.length, images.length]).toEqual([2, 0, 3]);
     server.github.addRelease(cells.tag);
     expect((await onGitHub(["release", "publish", "--partial"])).stderr).toContain(
-      "error: --partial is for directories",
+      "error: --partial is only for directories",
     );
   });
 

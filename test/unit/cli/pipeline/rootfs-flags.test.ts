@@ -50,15 +50,15 @@ it("a root file system is for one flavor, or for all that have none of their own
 it.each([
   [["--rootfs", "fedora=http://x"], 'unknown flavor "fedora"; one of: ubuntu, alpine, debian'],
   [["--rootfs-sha256", `fedora=${HEX}`], 'unknown flavor "fedora"; one of: ubuntu, alpine, debian'],
-  [["--rootfs-sha256", HEX], "--rootfs-sha256 HEX needs --rootfs PATH|URL"],
+  [["--rootfs-sha256", HEX], "--rootfs-sha256 HEX is given without its tarball: add --rootfs PATH|URL"],
   [
     ["--rootfs", "http://x", "--rootfs-sha256", `alpine=${HEX}`],
-    "--rootfs-sha256 alpine=HEX needs --rootfs alpine=PATH|URL",
+    "--rootfs-sha256 alpine=HEX is given without its tarball: add --rootfs alpine=PATH|URL",
   ],
   [["--rootfs", "alpine=/nowhere.tar"], "--rootfs /nowhere.tar: there is no such file"],
   [["--rootfs", "/"], "--rootfs /: there is no such file"],
-  [["--rootfs", "alpine=http://x", "--rootfs", "alpine=http://y"], "There is one for alpine already."],
-  [["--rootfs", "http://x", "--rootfs", "http://y"], "There is one without a flavor already."],
+  [["--rootfs", "alpine=http://x", "--rootfs", "alpine=http://y"], "It was already given for alpine."],
+  [["--rootfs", "http://x", "--rootfs", "http://y"], "It was already given without a flavor."],
   [["--rootfs", "alpine=http://x", "--rootfs-sha256", "alpine=abc"], "64 lower-case hex digits."],
 ])("%j is refused", (args, message) => {
   expect(() => optionsOf(...args)).toThrow(message);

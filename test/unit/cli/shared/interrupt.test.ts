@@ -36,7 +36,7 @@ describe("a command that is interrupted", () => {
       });
       const said = stderr.trim().split("\n");
       expect(said.filter((line) => !line.startsWith("- "))).toEqual([
-        `error: interrupted by ${signal}; nothing is half-written, the same command starts again`,
+        `error: interrupted by ${signal}; no file is incomplete: run the same command again to continue`,
       ]);
       expect([exitCode, stdout]).toEqual([2, ""]);
       expect(readdirSync(join(root, "out"))).toEqual(before);
@@ -69,7 +69,7 @@ describe("a pull whose terminal is closed", () => {
     expect(names()).toContain(".lock");
     process.kill(pid, "SIGHUP");
     const { exitCode, stderr, stdout } = await pulled;
-    expect(stderr).toContain("error: interrupted by SIGHUP; nothing is half-written");
+    expect(stderr).toContain("error: interrupted by SIGHUP; no file is incomplete");
     expect([exitCode, stdout]).toEqual([2, ""]);
     expect(names()).not.toMatch(/lock|partial/);
   });
@@ -96,8 +96,8 @@ describe("a second signal", () => {
   it("ends the process at once, however long cleaning up takes; a reader is told before that it may", async () => {
     expect(await interruptedTwice(2_500)).toEqual({
       said:
-        "cleaning up; Ctrl-C again ends at once\nerror: interrupted again by SIGINT, before everything was cleaned up; " +
-        "the same command takes over what is left\n",
+        "cleaning up; press Ctrl-C again to end at once\nerror: interrupted again by SIGINT, before everything was cleaned up: " +
+        "run the same command again to clean up the rest\n",
       codes: [2],
     });
   });

@@ -119,7 +119,7 @@ describe("an error of a command", () => {
 
   it("that nobody foresaw is a defect", async () => {
     expect(await said(["list"], () => Promise.reject(new TypeError("x is undefined")))).toEqual({
-      text: "error: unexpected: x is undefined\n(this is a defect; --debug shows where)\n",
+      text: "error: unexpected: x is undefined\n(this is a defect of this program; --debug shows the stack trace)\n",
       code: 2,
     });
   });
@@ -140,7 +140,7 @@ it("smolvm in a directory that has been removed says so", async () => {
   ).toEqual({
     code: 2,
     stdout: "",
-    stderr: "error: the current directory is not there any more: change to another one\n",
+    stderr: "error: the current directory no longer exists: change to another one\n",
   });
 });
 

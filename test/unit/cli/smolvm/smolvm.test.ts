@@ -31,10 +31,10 @@ describe("smolvm pull, images, prune", () => {
     const [kernel, rootfs] = pulled.stdout.trim().split("\n");
     expect(readFileSync(kernel!)).toEqual(release.kernel);
     expect(readFileSync(rootfs!).equals(release.rootfs)).toBe(true);
-    expect(pulled.stderr).toMatch(/fetched\n$/);
+    expect(pulled.stderr).toMatch(/downloaded\n$/);
     const again = await run(["pull", "codex", ...here()]);
     expect(again).toMatchObject({ stdout: pulled.stdout, exitCode: 0 });
-    expect(again.stderr).toMatch(/there already\n$/);
+    expect(again.stderr).toMatch(/already in the cache\n$/);
 
     const listed = await run(["images", "--manifest", join(mirror, "manifest.json")]);
     expect(listed.stdout).toMatch(
@@ -64,18 +64,18 @@ describe("smolvm pull, images, prune", () => {
     writeFileSync(leftover, "half");
     const { stdout } = await run(["prune", "--older-than", "30"]);
     expect(stdout.trim().split("\n").sort()).toEqual([rootfs, leftover].sort());
-    expect((await run(["pull", "codex", ...here()])).stderr).toMatch(/fetched\n$/);
+    expect((await run(["pull", "codex", ...here()])).stderr).toMatch(/downloaded\n$/);
   });
 
   it.each([
     [["pull", "codx"], /^error: images-v1 has no preset "codx"; it has: codex$/m],
     [
       ["pull", "codex", "--flavor", "alpine"],
-      /^error: codex is not offered on alpine at images-v1; it is on ubuntu$/m,
+      /^error: codex is not offered on alpine at images-v1; it is offered on ubuntu$/m,
     ],
     [
       ["codex", "start", "--flavor", "alpine"],
-      /^error: codex is not offered on alpine at images-v1; it is on ubuntu$/m,
+      /^error: codex is not offered on alpine at images-v1; it is offered on ubuntu$/m,
     ],
     [["pull", "base", "--vmm", "firecracker"], /^error: images-v1 has no kernel for amd64 \(elf\)/m],
   ])("%j is refused in one line, with what there is", async (args, message) => {
@@ -88,11 +88,11 @@ describe("smolvm pull, images, prune", () => {
   it("say which manifest is none", async () => {
     writeFileSync(join(mirror, "manifest.json"), "[]");
     expect((await run(["pull", "codex", ...here()])).stderr).toMatch(
-      /^error: \S+manifest\.json is no manifest \(expected object, received array\): give another with --manifest$/m,
+      /^error: \S+manifest\.json is not a valid manifest \(expected object, received array\): give another with --manifest$/m,
     );
     rmSync(join(mirror, "manifest.json"));
     expect((await run(["pull", "codex", ...here()])).stderr).toMatch(
-      /^error: cannot read the manifest \S+manifest\.json: no such file or directory; give another/m,
+      /^error: cannot read the manifest \S+manifest\.json \(no such file or directory\): give another/m,
     );
   });
 });
@@ -124,7 +124,7 @@ describe("two processes, and one that is killed", () => {
       "GET /vmlinux-amd64.image",
     ]);
     expect(ended.map(({ stderr }) => stderr).join()).toContain(
-      "another process fetches the same file: waiting for it",
+      "another process is downloading the same file: waiting for it",
     );
   });
 
@@ -222,7 +222,7 @@ describe("smolvm ps, ssh, stop", () => {
     expect((await run(["ps", "--json"])).stdout).toBe("[]\n");
     expect(() => readFileSync(join(directory, "machine.json"))).toThrow("ENOENT");
     const refused = await run(["ssh", "gone"]);
-    expect(refused.stderr).toBe("error: no machine runs: `smolvm create --keep` starts one that stays\n");
+    expect(refused.stderr).toBe("error: no machine is running: start one with `smolvm create --keep`\n");
     expect(refused.exitCode).toBe(2);
   });
 });

@@ -48,7 +48,7 @@ describe("a machine's name", () => {
     "is not %j, for which nothing is made",
     async (name) => {
       await expect(claim(name)).rejects.toThrow(
-        /^machine name ".*": lower-case letters, digits and "-", at most 41/,
+        /^machine name ".*" is not valid: use at most 41 lower-case letters, digits and "-"/,
       );
       await expect(checkMachineName(name)).rejects.toThrow(/^machine name/);
       expect(existsSync(directory)).toBe(false);
@@ -72,10 +72,16 @@ describe("a machine's name", () => {
     write("mine/thesis.txt");
     mkdirSync(join(directory, "odd/machine.json"), { recursive: true });
     for (const [name, why] of [
-      ["runs", /^a machine named runs runs: `smolvm stop runs`, or choose another --name$/],
-      ["starts", /^a machine named starts is being started: choose another --name$/],
-      ["mine", /mine is not a machine's directory: choose another --name, or remove it yourself$/],
-      ["odd", /odd cannot be read by this version and user: choose another --name, or remove it/],
+      [
+        "runs",
+        /^a machine named runs is running: stop it with `smolvm stop runs`, or choose another --name$/,
+      ],
+      ["starts", /^a machine named starts is starting: choose another --name$/],
+      ["mine", /mine is not the directory of a machine: choose another --name, or remove it yourself$/],
+      [
+        "odd",
+        /odd was written by another version, or this user cannot read it: choose another --name, or remove it/,
+      ],
     ] as const) {
       await expect(checkMachineName(name)).rejects.toThrow(why);
       await expect(claim(name)).rejects.toThrow(why);
@@ -130,7 +136,7 @@ describe("a machine's directory", () => {
 it("whose machine has ended, and which another start has taken, is left to that", async () => {
   recorded("work", GONE);
   claimed("work", OTHER);
-  await expect(claim("work")).rejects.toThrow("a machine named work is being started");
+  await expect(claim("work")).rejects.toThrow("a machine named work is starting");
   expect(await machines()).toEqual([]);
   expect(readdirSync(directoryOf("work")).sort()).toEqual(["claim.json", "machine.json"]);
   // What this process has claimed and not started is its own.
@@ -184,7 +190,7 @@ describe("the machines that run", () => {
 
   it("are asked for by name, and the answer to another name is which there are", async () => {
     await expect(machineNamed("work")).rejects.toThrow(
-      "no machine runs: `smolvm create --keep` starts one that stays",
+      "no machine is running: start one with `smolvm create --keep`",
     );
     recorded("work");
     recorded("play");

@@ -63,7 +63,7 @@ describe("the directory of a machine", () => {
     make();
     const before = files();
     await expect(claim("work")).rejects.toThrow(
-      `${join(directory, "work")} is not a machine's directory: choose another --name, or remove it yourself`,
+      `${join(directory, "work")} is not the directory of a machine: choose another --name, or remove it yourself`,
     );
     expect(await machines()).toEqual([]);
     expect(files()).toEqual(before);
@@ -71,9 +71,11 @@ describe("the directory of a machine", () => {
 
   it("of a machine that runs is not taken, nor is one that is being started", async () => {
     claimed("work", here);
-    await expect(claim("work")).rejects.toThrow("a machine named work is being started");
+    await expect(claim("work")).rejects.toThrow("a machine named work is starting");
     write("work/machine.json", machine("work", here));
-    await expect(claim("work")).rejects.toThrow("a machine named work runs: `smolvm stop work`");
+    await expect(claim("work")).rejects.toThrow(
+      "a machine named work is running: stop it with `smolvm stop work`",
+    );
     expect(files()).toEqual(["work", "work/claim.json", "work/machine.json"]);
   });
 
@@ -96,7 +98,7 @@ describe("the directory of a machine", () => {
     write("work/machine.json", { ...machine("work", GONE), schema_version: 2 });
     const before = files();
     await expect(claim("work")).rejects.toThrow(
-      /work cannot be read by this version and user: choose another --name/,
+      /work was written by another version, or this user cannot read it: choose another --name/,
     );
     expect(await machines()).toEqual([]);
     expect(files()).toEqual(before);
@@ -125,7 +127,7 @@ describe("of two starts of one name", () => {
     const ended = await Promise.allSettled(Array.from({ length: 6 }, () => claim("work")));
     expect(ended.map(({ status }) => status).sort()).toEqual(["fulfilled", ...Array(5).fill("rejected")]);
     expect(ended.flatMap((each) => (each.status === "rejected" ? [each.reason.message] : []))).toEqual(
-      Array(5).fill("a machine named work is being started: choose another --name"),
+      Array(5).fill("a machine named work is starting: choose another --name"),
     );
     expect(files()).toEqual(["work", "work/claim.json"]);
   });
@@ -153,7 +155,7 @@ describe("of two starts of one name", () => {
     );
     const winners = said.filter(([, text]) => text === "won");
     expect(said.map(([, text]) => text).sort()).toEqual([
-      ...Array(2).fill("a machine named work is being started: choose another --name"),
+      ...Array(2).fill("a machine named work is starting: choose another --name"),
       "won",
     ]);
     expect(readFileSync(keyOf("work"), "utf8")).toBe(String(winners[0]![0]));
@@ -171,7 +173,7 @@ describe("where no machine can have a directory", () => {
     [
       "a file",
       () => join(directory, "file"),
-      /^\S+file is not a directory: choose another place with SMOLVM_MACHINES$/,
+      /^\S+file is not a directory: choose another directory with SMOLVM_MACHINES$/,
     ],
     ["below a file", () => join(directory, "file/machines"), /^cannot write to \S+ \(not a directory\): /],
     [
@@ -190,7 +192,7 @@ describe("where no machine can have a directory", () => {
     write("file", "");
     vi.stubEnv("SMOLVM_MACHINES", join(directory, "file"));
     await expect(machines()).rejects.toThrow(
-      /^cannot read \S+file \(not a directory\): choose another place with SMOLVM_MACHINES$/,
+      /^cannot read \S+file \(not a directory\): choose another directory with SMOLVM_MACHINES$/,
     );
   });
 
@@ -198,7 +200,9 @@ describe("where no machine can have a directory", () => {
     write(".work.lock", here);
     const run = recordedRun();
     const waiting = claim("work", run).catch((error: Error) => error.message);
-    await expect.poll(() => run.warnings).toEqual(["another process starts or removes work: waiting for it"]);
+    await expect
+      .poll(() => run.warnings)
+      .toEqual(["another process is starting or removing work: waiting for it"]);
     run.interrupt(new Error("stop"));
     expect(await waiting).toBe("stop");
   });

@@ -126,7 +126,7 @@ describe("a machine", () => {
     await vi.advanceTimersByTimeAsync(20_000);
     vi.useRealTimers();
     await stopping;
-    expect(run.warnings).toEqual(["work does not power off: it is ended at once"]);
+    expect(run.warnings).toEqual(["work does not power off, so its process is killed"]);
     expect(isRunning(running.machine.process)).toBe(false);
     expect(readdirSync(join(directory, "machines"))).toEqual([]);
   });
@@ -134,7 +134,7 @@ describe("a machine", () => {
   it("does not take the place of a file that is in its name", async () => {
     mkdirSync(directoryOf("work"), { recursive: true });
     writeFileSync(join(directoryOf("work"), "thesis.txt"), "all of it");
-    await expect(started()).rejects.toThrow("is not a machine's directory");
+    await expect(started()).rejects.toThrow("is not the directory of a machine");
     expect(readFileSync(join(directoryOf("work"), "thesis.txt"), "utf8")).toBe("all of it");
   });
 });
@@ -168,7 +168,7 @@ describe("a machine's disk", () => {
     const run = recordedRun();
     writeFileSync(image, Buffer.alloc(100 * MIB + 1));
     await expect(started({ diskMib: 100 }, run)).rejects.toThrow(
-      "--disk 100M is less than the image has: 101M",
+      "--disk 100M is smaller than the image (101M)",
     );
     expect(readdirSync(join(directory, "machines"))).toEqual([]);
   });
@@ -193,7 +193,7 @@ describe("a machine that keeps running", () => {
     await stopMachine(running.machine, run);
     expect(run.warnings).toEqual([
       expect.stringMatching(/^work: .*ENOENT/),
-      "work does not power off: it is ended at once",
+      "work does not power off, so its process is killed",
     ]);
     await expect.poll(() => isRunning(running.machine.process)).toBe(false);
     expect(readdirSync(join(directory, "machines"))).toEqual([]);
@@ -232,7 +232,7 @@ describe("a machine that keeps running", () => {
     client.destroy();
     expect(run.warnings).toEqual([
       expect.stringMatching(/^work: QEMU has stopped the guest \(io-error\)/),
-      "work does not power off: it is ended at once",
+      "work does not power off, so its process is killed",
     ]);
     await expect.poll(() => isRunning(identity)).toBe(false);
   });
