@@ -134,7 +134,7 @@ describe("images of one's own", () => {
         failure: "build",
         code: "audit-refused",
         message: "the audit refuses planted: 1 findings in its root file system",
-        details: [expect.stringMatching(/^- usr\/bin\/id runs as its owner .* \[setuid-program\]$/)],
+        details: [expect.stringMatching(/^- usr\/bin\/id is setuid .* \[setuid-program\]$/)],
       });
       expect(() => statSync(join(home, "images/planted"))).toThrow("ENOENT");
     } finally {
