@@ -158,7 +158,7 @@ describe.runIf(hasAlpine)("alpine, on real musl and busybox", () => {
       [
         "a key to log in with",
         "RUN mkdir -p /root/.ssh && touch /root/.ssh/authorized_keys",
-        "- root/.ssh/authorized_keys is somebody's SSH key",
+        "- root/.ssh/authorized_keys is an SSH key of a user",
       ],
       [
         "an account without a password",

@@ -12,12 +12,12 @@ import type { Entry } from "./tar-index.ts";
 const FORBIDDEN: readonly (readonly [id: FindingId, pattern: RegExp, what: string])[] = [
   ["host-key", /^etc\/ssh\/ssh_host_.*key/, "an SSH host key: every machine must make its own"],
   ["machine-id", /^(etc|var\/lib\/dbus)\/machine-id$/, "a machine-id: every machine must make its own"],
-  ["name-servers", /^etc\/resolv\.conf$/, "the builder's name servers"],
-  ["ssh-key", /(^|\/)\.ssh\/(authorized_keys|id_)/, "somebody's SSH key"],
+  ["name-servers", /^etc\/resolv\.conf$/, "a list of the build machine's name servers"],
+  ["ssh-key", /(^|\/)\.ssh\/(authorized_keys|id_)/, "an SSH key of a user"],
   [
     "account-file",
     /^(root|home\/[^/]+)\/\.([a-z]+_history|npmrc|netrc|docker|aws|git-credentials)/,
-    "the builder's account",
+    "a file of the builder's account",
   ],
   ["build-cache", /^(root|home\/[^/]+)\/\.(npm|cache)\//, "a cache of the build"],
   ["temporary-file", /^(tmp|run|var\/tmp)\//, "a temporary file of the build"],
