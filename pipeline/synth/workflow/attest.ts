@@ -17,7 +17,7 @@ export const attest: Job = {
   strategy: { "fail-fast": false, matrix: { include: "${{ fromJSON(needs.plan.outputs.attestations) }}" } },
   steps: [
     {
-      name: "Take what was staged",
+      name: "Download what was staged",
       uses: uses("actions/download-artifact"),
       with: { name: "cell-${{ matrix.cell }}", path: "staged" },
     },

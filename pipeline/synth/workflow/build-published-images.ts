@@ -45,7 +45,7 @@ export function buildPublishedImages(tag: string): Workflow {
         },
         steps: [
           ...prepare,
-          { name: "Refuse a stale tree", run: program("synth --check") },
+          { name: "Check that generated files are up to date", run: program("synth --check") },
           {
             name: "Decide what to build",
             id: "plan",
@@ -91,18 +91,20 @@ const upload: Step = {
 
 /** Keeps what a cell hands on to later jobs, as an artifact of the run. */
 const handOver = ({ made, directory }: HandedOn): Step =>
-  keep(`Hand over the ${made}`, "for-others-${{ matrix.cell }}", directory, { "retention-days": 1 });
+  keep(`Upload the ${made} for later jobs`, "for-others-${{ matrix.cell }}", directory, {
+    "retention-days": 1,
+  });
 
 /** Downloads what the job of a cell of another kind has handed on. */
 const takeOver = (kind: KindName, { taken, directory }: HandedOn): Step => ({
-  name: `Take over the ${taken}`,
+  name: `Download the ${taken}`,
   uses: uses("actions/download-artifact"),
   with: { name: `for-others-\${{ matrix.${kind} }}`, path: directory },
 });
 
 /** Restores what an earlier run has made from the same inputs. */
 const takeCached = ({ made, directory }: HandedOn): Step => ({
-  name: `Take the ${made} of these inputs, if one was ever compiled`,
+  name: `Restore the cached ${made} of these inputs`,
   uses: uses("actions/cache"),
   with: { path: directory, key: "${{ matrix.cell }}-${{ matrix.inputs }}" },
 });
@@ -138,14 +140,14 @@ function cellJob(kind: KindName): Job {
       ...prepare,
       installTools,
       ...cellSteps(kind, below),
-      keep("Keep the staged asset and its facts", "cell-${{ matrix.cell }}", "out/release", {
+      keep("Upload the staged asset and its facts", "cell-${{ matrix.cell }}", "out/release", {
         "compression-level": 0,
       }),
-      keep("Keep the facts alone, for the gate", "facts-${{ matrix.cell }}", "out/release/**/*.json"),
+      keep("Upload the facts alone, for the gate", "facts-${{ matrix.cell }}", "out/release/**/*.json"),
       upload,
       {
         ...keep(
-          "Keep the console of a failed boot",
+          "Upload the console of a failed boot",
           "console-${{ matrix.cell }}",
           "out/images/**/console*.log",
           {

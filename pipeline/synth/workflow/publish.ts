@@ -16,7 +16,7 @@ export const publish: Job = {
   steps: [
     ...prepare,
     {
-      name: "Take the facts of every cell",
+      name: "Download the facts of every cell",
       uses: uses("actions/download-artifact"),
       with: { pattern: "facts-*", "merge-multiple": true, path: "out/release" },
     },
@@ -31,9 +31,9 @@ export const publish: Job = {
       },
       run: program('release publish --store github --release-id "$RELEASE_ID" --withhold "$WITHHELD" $FINAL'),
     },
-    keep("Keep the recorded digests", "recorded", `${DIGESTS_PATH}\n${MANIFEST_PATH}`),
+    keep("Upload the recorded digests", "recorded", `${DIGESTS_PATH}\n${MANIFEST_PATH}`),
     {
-      name: "Check what is public",
+      name: "Check the published release",
       if: "${{ inputs.final }}",
       env: token,
       run: program("release verify --store github"),

@@ -16,7 +16,7 @@ export function pullRequest(): Workflow {
         permissions: { contents: "read" },
         steps: [
           ...prepare,
-          { name: "Nothing generated is stale", run: program("synth --check") },
+          { name: "Check that generated files are up to date", run: program("synth --check") },
           { run: "npm run --if-present lint" },
           { run: "npm run --if-present typecheck" },
           { run: "npm test --if-present" },
@@ -30,7 +30,7 @@ export function pullRequest(): Workflow {
         steps: [
           ...prepare,
           {
-            name: "Take the kernels of these inputs, if they were ever compiled",
+            name: "Restore cached kernels of these inputs",
             uses: uses("actions/cache"),
             with: {
               path: "out/cache/kernels",
