@@ -214,7 +214,7 @@ describe.runIf(hasAlpine)("smolvm, with images that `cell` and `release publish`
       "error: --disk 100M is smaller than the image (1024M): give at least 1024M, or omit --disk\n",
     );
     expect((await run("create", ...from(), "--vmm", "firecracker", "--", "true")).stderr).toMatch(
-      /^error: Firecracker needs (KVM, and .*: use --vmm qemu|a network: give a tap device with --tap)$/m,
+      /^error: Firecracker needs (KVM, but .*: use --vmm qemu|a tap device: give one with --tap)$/m,
     );
     expect((await run("create", ...from(), "--key", join(store, "manifest.json"))).stderr).toContain(
       "is not an SSH public key",
