@@ -1,11 +1,25 @@
 import { createHash } from "node:crypto";
-import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from "node:http";
+import {
+  createServer,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type ServerResponse,
+  STATUS_CODES,
+} from "node:http";
 import type { AddressInfo } from "node:net";
 import { onTestFinished } from "vitest";
 
 /** What goes wrong with the next answers, one each. */
 export type Trouble =
-  | { readonly kind: "status"; readonly status: number; readonly retryAfter?: string }
+  | {
+      readonly kind: "status";
+      readonly status: number;
+      /** The reason phrase. @default the usual one */
+      readonly text?: string;
+      readonly retryAfter?: string;
+      /** The server's time, for the `Date` header. @default now */
+      readonly date?: Date;
+    }
   /** The connection breaks after so many bytes of the body. */
   | { readonly kind: "cut"; readonly after: number }
   /** The body ends early, as if it were whole. */
@@ -28,6 +42,8 @@ export class FileServer {
   sent = 0;
   /** Whether it answers to a range with one. */
   ranges = true;
+  /** Whether `Content-Range` gives the size of the whole file (`/300000`), or not (`/*`). */
+  sizeInRange = true;
   /** Told as an ETag. @default by content */
   etag: ((body: Buffer) => string | undefined) | undefined;
   /** How long it waits between pieces of 64 kB, ms. */
@@ -53,8 +69,12 @@ export class FileServer {
     const trouble = this.troubles.shift();
     if (trouble?.kind === "silence") return;
     if (trouble?.kind === "status") {
-      const headers = trouble.retryAfter === undefined ? {} : { "retry-after": trouble.retryAfter };
-      return void response.writeHead(trouble.status, headers).end();
+      const { status, text = STATUS_CODES[status], retryAfter, date } = trouble;
+      const headers = {
+        ...(retryAfter === undefined ? {} : { "retry-after": retryAfter }),
+        ...(date ? { date: date.toUTCString() } : {}),
+      };
+      return void response.writeHead(status, text, headers).end();
     }
     const body = this.files.get(request.url ?? "");
     if (!body) return void response.writeHead(404).end();
@@ -64,7 +84,9 @@ export class FileServer {
     const part = partial ? body.subarray(from) : body;
     response.writeHead(partial ? 206 : 200, {
       ...(etag ? { etag } : {}),
-      ...(partial ? { "content-range": `bytes ${from}-${body.length - 1}/${body.length}` } : {}),
+      ...(partial
+        ? { "content-range": `bytes ${from}-${body.length - 1}/${this.sizeInRange ? body.length : "*"}` }
+        : {}),
       ...(trouble?.kind === "short" ? {} : { "content-length": part.length }),
     });
     const end = trouble && "after" in trouble ? trouble.after : part.length;
