@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer, type RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
@@ -56,6 +56,14 @@ describe("fetching a file", () => {
     expect(readFileSync(path).equals(CONTENT)).toBe(true);
     expect(readFileSync(from).equals(CONTENT)).toBe(true);
     expect(run.bytes.at(-1)).toEqual({ done: CONTENT.length, total: CONTENT.length });
+  });
+
+  it("from a path that has an address in it is not taken for an address", async () => {
+    const directory = join(tempDirectory(), "http:");
+    mkdirSync(directory);
+    writeFileSync(join(directory, "rootfs.tar"), CONTENT);
+    const path = await fetchVerified(`${directory}//rootfs.tar`, SHA256, freshCache(), recordedRun());
+    expect(readFileSync(path).equals(CONTENT)).toBe(true);
   });
 
   it("happens once: what is in the cache is not asked for again", async () => {
