@@ -4,15 +4,19 @@ import {
   readdirSync,
   readFileSync,
   statSync,
+  symlinkSync,
   truncateSync,
   utimesSync,
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { Cache } from "../../../pipeline/client/cache.ts";
+import { download } from "../../../pipeline/client/download.ts";
+import { mirrorsOf } from "../../../pipeline/client/mirrors.ts";
 import { ensureBase, ensureImage, type PullOptions } from "../../../pipeline/client/pull.ts";
+import { unpackTo } from "../../../pipeline/client/unpack.ts";
 import { readCells } from "../../../pipeline/runtime/read-cells.ts";
 import type { Manifest } from "../../../pipeline/schema/manifest.ts";
 import { withLock } from "../../../pipeline/util/lock.ts";
@@ -270,6 +274,22 @@ describe("pulling an image", () => {
     const failure = await pull({ mirrors: [tempDirectory()] }).catch((error) => error);
     expect(failure.message).toBe("cannot fetch vmlinux-amd64.image from any of 2 sources");
     expect(failure.details).toHaveLength(2);
+    expect(failure.code).toBe("not-fetched");
+  });
+
+  it("names the only source when that does not have it", async () => {
+    server.files.clear();
+    await expect(pull()).rejects.toMatchObject({
+      message: `cannot fetch ${server.url}/images-v1/${KERNEL}: HTTP 404 Not Found`,
+      code: "not-fetched",
+    });
+  });
+
+  it("refuses a manifest whose files are at an address of another kind", async () => {
+    const manifest = JSON.parse(JSON.stringify(release.manifest).replaceAll("http:", "ftp:"));
+    await expect(pull({ manifest })).rejects.toThrow(
+      /^the file's address "ftp:\/\/\S+" begins with ftp:, which is not supported: give a path/,
+    );
   });
 
   /** Waits until the system's clock for files, which ticks every few milliseconds, has ticked since a file was made. */
@@ -441,6 +461,22 @@ describe("a mirror", () => {
     expect(last.warnings).toEqual([expect.stringContaining("trying the next source")]);
   });
 
+  it("that is given up is still named, with the reason, when no other source has the next file", async () => {
+    server.files.delete(`/images-v1/${ROOTFS}`);
+    const failure = await pull({ mirrors: ["http://127.0.0.1:60998"] }).catch((error) => error);
+    const reason = "connect ECONNREFUSED 127.0.0.1:60998";
+    expect(failure.details).toEqual([
+      `- http://127.0.0.1:60998/${ROOTFS}: not tried again (${reason})`,
+      `- ${server.url}/images-v1/${ROOTFS}: HTTP 404 Not Found`,
+    ]);
+  });
+
+  it("is used with the default patience as well", async () => {
+    const other = await mirror();
+    await right(pull({ mirrors: [other.url], patience: undefined }));
+    expect(server.requests).toEqual([]);
+  });
+
   it("that lacks one file is asked for the next", async () => {
     const other = await mirror();
     other.files.delete(`/${KERNEL}`);
@@ -493,6 +529,70 @@ describe("a mirror", () => {
   ])("%j is refused before anything is fetched", async (given, message) => {
     await expect(pull({ mirrors: [given] })).rejects.toThrow(message);
     expect(server.requests).toEqual([]);
+  });
+});
+
+describe("unpacking", () => {
+  /** Bytes that zstd reads to their end before it writes or fails: they fit into its first buffer. */
+  const SMALL = packed(Buffer.alloc(1 << 20, "x"));
+  const unpack = async (bytes: Buffer, target: string) => {
+    const sink = unpackTo(target);
+    sink.stream.end(bytes);
+    await sink.done;
+  };
+  /** A full disk. The link is in the test's directory: nothing can harm the device. */
+  const fullDisk = () => {
+    const path = join(tempDirectory(), "full");
+    symlinkSync("/dev/full", path);
+    return path;
+  };
+
+  it("says what zstd has said of bytes that it cannot unpack", async () => {
+    const path = join(tempDirectory(), "file");
+    const error = await unpack(Buffer.alloc(1000, 1), path).catch((reason) => reason);
+    expect(error).toMatchObject({ name: "PipelineError", code: "not-fetched" });
+    expect(error.message).toMatch(/^zstd cannot unpack the file \(zstd: [^()]*unsupported format[^()]*\)$/);
+    expect(error.message).not.toContain("\\n");
+  });
+
+  it.each([false, true])(
+    "says that the disk is full, and tries no other source (zstd unpacks: %s)",
+    async (unpacks) => {
+      const mirror = tempDirectory();
+      writeFileSync(join(mirror, "file"), SMALL);
+      const target = fullDisk();
+      const work = download(
+        {
+          remote: { url: `${server.url}/file`, sha256: undefined, size: undefined },
+          ...{ mirrors: await mirrorsOf([mirror]), unpack: unpacks, patience: FAST },
+        },
+        target,
+        silentRun(),
+      );
+      await expect(work).rejects.toMatchObject({
+        message: `no space left for ${target}: make room`,
+        code: "disk-full",
+      });
+      expect(server.requests).toEqual([]);
+    },
+  );
+
+  it("says what to install where zstd is missing", async () => {
+    const directory = tempDirectory();
+    vi.stubEnv("PATH", directory);
+    onTestFinished(() => void vi.unstubAllEnvs());
+    await expect(unpackTo(join(directory, "file")).done).rejects.toMatchObject({
+      message: "zstd is not installed: install it (on Debian and Ubuntu `sudo apt-get install zstd`)",
+      code: "program-missing",
+    });
+  });
+
+  it("says why zstd cannot be started where it is not missing", async () => {
+    const directory = tempDirectory();
+    writeFileSync(join(directory, "zstd"), "", { mode: 0o644 });
+    vi.stubEnv("PATH", directory);
+    onTestFinished(() => void vi.unstubAllEnvs());
+    await expect(unpackTo(join(directory, "file")).done).rejects.toMatchObject({ code: "EACCES" });
   });
 });
 
