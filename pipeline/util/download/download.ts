@@ -74,6 +74,7 @@ async function once(request: DownloadRequest, open: () => Sink, run: Run): Promi
   const hash = createHash("sha256");
   let wireSize = 0;
   let cameAt = started;
+  /** What the caller's progress threw, which is not a failure of the destination. */
   let failure: unknown;
   const bytes =
     from.kind === "path"
@@ -81,22 +82,25 @@ async function once(request: DownloadRequest, open: () => Sink, run: Run): Promi
       : overHttp(from.url, { size, giveUpMs, patience: { ...PATIENCE, ...request.patience } }, run);
   // The sink may start a program, so it is opened only after the request is known to be valid.
   const sink = open();
+  // It may fail while the next bytes are still awaited, before anything waits for it.
+  sink.done.catch(() => {});
   const limit = size ?? most;
   const watched = async function* () {
-    try {
-      for await (const chunk of bytes.chunks) {
-        wireSize += chunk.length;
-        if (limit !== undefined && wireSize > limit) {
-          throw new SourceError(
-            `it has more than the ${limit} bytes that ${size ? "are expected" : "are taken"}`,
-          );
-        }
-        run.progress.bytes(wireSize, size ?? bytes.total() ?? 0);
-        yield chunk;
+    for await (const chunk of bytes.chunks) {
+      wireSize += chunk.length;
+      if (limit !== undefined && wireSize > limit) {
+        throw new SourceError(
+          `it has more than the ${limit} bytes that ${size ? "are expected" : "are taken"}`,
+        );
       }
-    } catch (error) {
-      failure = error;
-      throw error;
+      try {
+        run.progress.bytes(wireSize, size ?? bytes.total() ?? 0);
+      } catch (error) {
+        failure = error;
+        throw error;
+      }
+      // Not inside the try: when the destination fails, its error is thrown here.
+      yield chunk;
     }
     cameAt = performance.now();
   };
@@ -104,10 +108,10 @@ async function once(request: DownloadRequest, open: () => Sink, run: Run): Promi
     const stream = Readable.from(watched(), { objectMode: false });
     await pipeline(stream, tap(hash), sink.stream, { signal: run.signal });
   } catch (error) {
-    // If the program that reads the bytes ended early (EPIPE), its own error gives the reason.
+    // If the program that reads the bytes ended early, the stream is only closed: the program's own error gives the reason.
     const said = await sink.done.catch((reason) => reason);
     run.signal.throwIfAborted();
-    if (errorCode(error) === "EPIPE" && said) throw said;
+    if (CLOSED.has(errorCode(error)) && said) throw said;
     throw isFileError(error) && error !== failure ? unwritable(sink.path, error) : error;
   }
   await sink.done;
@@ -117,6 +121,9 @@ async function once(request: DownloadRequest, open: () => Sink, run: Run): Promi
   }
   return { wireSize, downloadMs: cameAt - started, finishMs: performance.now() - cameAt };
 }
+
+/** The codes of a stream that was closed by its reader: with bytes under way, between two pieces, before the first one. */
+const CLOSED = new Set<string | undefined>(["EPIPE", "ERR_STREAM_PREMATURE_CLOSE", "ERR_STREAM_DESTROYED"]);
 
 /** An error of this machine's disk, for which another source does not help. */
 const unwritable = (path: string, cause: unknown) =>

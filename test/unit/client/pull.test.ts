@@ -587,6 +587,26 @@ describe("unpacking", () => {
     });
   });
 
+  it("ends a pull with what to install where zstd is missing", async () => {
+    vi.stubEnv("PATH", tempDirectory());
+    onTestFinished(() => void vi.unstubAllEnvs());
+    await expect(pull()).rejects.toMatchObject({ code: "program-missing" });
+  });
+
+  it("tries the next source where zstd fails between two pieces of a slow transfer", async () => {
+    const other = await FileServer.start();
+    other.files.set(`/${KERNEL}`, release.kernel);
+    other.files.set(`/${ROOTFS}`, Buffer.alloc(release.files.get(ROOTFS)!.length, 1));
+    // As over a network: zstd fails after the first pieces, and has no unread bytes when it ends.
+    other.slowMs = 20;
+    const run = recordedRun();
+    const { rootfsPath } = await pull({ mirrors: [other.url] }, run);
+    expect(readFileSync(rootfsPath).equals(release.rootfs)).toBe(true);
+    expect(run.warnings).toEqual([
+      expect.stringMatching(/zstd cannot unpack the file .*; trying the next source$/),
+    ]);
+  });
+
   it("says why zstd cannot be started where it is not missing", async () => {
     const directory = tempDirectory();
     writeFileSync(join(directory, "zstd"), "", { mode: 0o644 });

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { appendFileSync, readFileSync, writeFileSync } from "node:fs";
+import { appendFileSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
@@ -319,6 +319,16 @@ describe("a download", () => {
         recordedRun(),
       ),
     );
+    expect(error).not.toBeInstanceOf(SourceError);
+    expect(error).toMatchObject({ message: "no space left for /dev/full: make room", code: "disk-full" });
+  });
+
+  it("says that the disk is full also in the middle of a large local file", async () => {
+    const path = join(tempDirectory(), "source");
+    writeFileSync(path, "");
+    truncateSync(path, 64 << 20);
+    target = "/dev/full";
+    const error = await failureOf(fetched({ from: { kind: "path", path } }));
     expect(error).not.toBeInstanceOf(SourceError);
     expect(error).toMatchObject({ message: "no space left for /dev/full: make room", code: "disk-full" });
   });
