@@ -190,7 +190,7 @@ describe("a version that the archive no longer has", () => {
     const built = await cell(project, "amd64", "--stage", "build");
     const taken = pins.LINUX_SOURCE.version;
     expect(built.stderr).toContain(
-      `warning: Debian's archive has no linux-source-6.12 6.12.1-1 now; kernel-amd64 is made from ${taken}`,
+      `warning: Debian's archive no longer has linux-source-6.12 6.12.1-1; kernel-amd64 is built from ${taken}`,
     );
     const [facts] = JSON.parse(
       readFileSync(join(dirname(project.kernel("amd64").kernel), "facts.json"), "utf8"),

@@ -6,9 +6,9 @@ import type { Readable } from "node:stream";
 import { promisify } from "node:util";
 import { pack } from "tar-stream";
 import { describe, expect, it } from "vitest";
-import { REPOSITORY } from "../../support/project.ts";
-import { tempDirectory } from "../../support/run.ts";
-import { tarOf } from "../../support/tar.ts";
+import { REPOSITORY } from "../support/project.ts";
+import { tempDirectory } from "../support/run.ts";
+import { tarOf } from "../support/tar.ts";
 
 const GIB = 2 ** 30;
 const LIMIT_MIB = 300;
