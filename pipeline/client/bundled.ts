@@ -1,9 +1,10 @@
 import { existsSync, readFileSync } from "node:fs";
-import { dirname, join, sep } from "node:path";
-import { CELLS_PATH, Cells } from "../schema/cells.ts";
+import { join, sep } from "node:path";
+import { CELLS_PATH, Cells, DECLARATIONS } from "../schema/cells.ts";
 import { PipelineError } from "../util/error.ts";
 import { PACKAGE } from "../util/package.ts";
 import { reasonOf } from "../util/reason.ts";
+import { upwards } from "../util/upwards.ts";
 
 /**
  * Whether cells can be built in a directory: in a checkout of this package or in another project, but not in an
@@ -12,9 +13,6 @@ import { reasonOf } from "../util/reason.ts";
 export const buildsCells = (root: string): boolean =>
   !root.split(sep).includes("node_modules") && DECLARATIONS.some((path) => existsSync(join(root, path)));
 
-/** The paths at which a project may declare its images, relative to its root. */
-const DECLARATIONS = ["images.ts", "pipeline/images.ts"];
-
 /**
  * The root of the project whose images are offered. In a checkout of this package, that is the checkout. Otherwise it is
  * the nearest project at or above `from` that has cells and depends on this package, or else the installed package.
@@ -22,9 +20,8 @@ const DECLARATIONS = ["images.ts", "pipeline/images.ts"];
  */
 export function offeringRoot(from = process.cwd()): string {
   if (buildsCells(PACKAGE)) return PACKAGE;
-  if (existsSync(join(from, CELLS_PATH)) && dependsOnUs(from)) return from;
-  const above = dirname(from);
-  return above === from ? PACKAGE : offeringRoot(above);
+  const project = upwards(from).find((root) => existsSync(join(root, CELLS_PATH)) && dependsOnUs(root));
+  return project ?? PACKAGE;
 }
 
 /** Whether a directory's package.json depends on this package. Files of other directories are never read. */

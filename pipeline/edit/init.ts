@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { DECLARATIONS } from "../schema/cells.ts";
 import { type Change, filesIn } from "../synth/project.ts";
 import { PipelineError } from "../util/error.ts";
 import { PACKAGE } from "../util/package.ts";
@@ -44,7 +45,7 @@ export async function initProject(
       fix: "run `npm install --save-dev smolvm-images` there first",
     });
   }
-  for (const path of ["images.ts", "pipeline/images.ts", "pins.ts"]) {
+  for (const path of [...DECLARATIONS, "pins.ts"]) {
     if (files(path) === undefined) continue;
     throw new PipelineError(`${path} exists already`, { fix: "choose a directory without images" });
   }

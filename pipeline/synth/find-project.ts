@@ -1,7 +1,8 @@
 import { existsSync, statSync } from "node:fs";
 import { dirname, join, relative, resolve, sep } from "node:path";
-import { CELLS_PATH } from "../schema/cells.ts";
+import { CELLS_PATH, DECLARATIONS } from "../schema/cells.ts";
 import { PipelineError } from "../util/error.ts";
+import { upwards } from "../util/upwards.ts";
 
 /** A directory with a declaration of images and its generated files. */
 export interface Project {
@@ -10,9 +11,6 @@ export interface Project {
   /** The path of its declaration, relative to the root: `images.ts`. */
   readonly declaration: string;
 }
-
-/** The paths where a declaration is searched, relative to the root of a project. */
-const DECLARATIONS = ["images.ts", "pipeline/images.ts"] as const;
 
 /**
  * Finds the project of a directory: the nearest directory, upwards from it, with a package.json and a declaration, or with
@@ -40,10 +38,4 @@ function projectOf(file: string, app: string): Project {
   }
   const root = upwards(dirname(file)).find((each) => existsSync(join(each, "package.json"))) ?? dirname(file);
   return { root, declaration: relative(root, file).split(sep).join("/") };
-}
-
-/** A directory and its parents, nearest first. */
-function upwards(directory: string): string[] {
-  const above = dirname(directory);
-  return above === directory ? [directory] : [directory, ...upwards(above)];
 }
