@@ -37,6 +37,14 @@ export interface Publication {
   readonly facts: readonly Facts[];
 }
 
+/** @throws PipelineError when a part is to be published in a public release store, before anything is looked up there */
+export function checkPartial(store: ReleaseStore, partial = false): void {
+  if (!partial || !store.isPublic) return;
+  throw new PipelineError("--partial is only for directories, because a public release must be complete", {
+    fix: "use --store dir:PATH",
+  });
+}
+
 /**
  * The gate. Checks that every expected asset is on the release with the expected digest, and changes nothing otherwise.
  * Then uploads the manifest, SHA256SUMS and the inventories, and records the digests. Running it again completes an
@@ -46,8 +54,7 @@ export interface Publication {
 export async function publish(options: PublishOptions, run: Run): Promise<Publication> {
   const { cells, staged, store, release } = options;
   run.progress.step(`compare ${release.tag} on ${store.name} with the expected assets`);
-  if (options.partial && store.isPublic)
-    throw new PipelineError("--partial is for directories only: a public release must be complete");
+  checkPartial(store, options.partial);
   const expected = await expectedAssets(cells, staged, options.partial);
   const { facts } = expected;
   const undeclared = notAsDeclared(cells, facts);

@@ -3,7 +3,7 @@ import { join, resolve } from "node:path";
 import * as actions from "@actions/core";
 import { Command, Option } from "commander";
 import { prune } from "../../release/prune.ts";
-import { publish } from "../../release/publish.ts";
+import { checkPartial, publish } from "../../release/publish.ts";
 import { verifyRelease } from "../../release/verify.ts";
 import { readCells } from "../../runtime/read-cells.ts";
 import type { Cells } from "../../schema/cells.ts";
@@ -109,7 +109,7 @@ async function publishRelease(
   const cells = readCells(root());
   await inRun(async (run) => {
     const store = await openReleases(cells, flags.store, run);
-    if (flags.partial && store.isPublic) throw partialInPublic();
+    checkPartial(store, flags.partial);
     const release = await theRelease(store, cells, flags);
     const staged = new StagingDirectory(stagingDirectory(cells, flags.store));
     const before = await readCommitted(join(root(), DIGESTS_PATH), RecordedDigests);
@@ -148,11 +148,6 @@ async function checkRecordable(): Promise<void> {
     ...{ code: "not-ours", fix: "restore it from git, or move it away" },
   });
 }
-
-const partialInPublic = () =>
-  new PipelineError("--partial is only for directories, because a public release must be complete", {
-    fix: "use --store dir:PATH",
-  });
 
 /** Writes the recorded digests, and the manifest that synth generates from them. */
 async function record(cells: Cells, lock: RecordedDigests): Promise<void> {

@@ -163,7 +163,9 @@ describe("publish", () => {
   };
 
   it("of a part is for directories alone", async () => {
-    await expect(to(publisher.store(), { partial: true })).rejects.toThrow(/^--partial is for directories/);
+    await expect(to(publisher.store(), { partial: true })).rejects.toThrow(
+      /^--partial is only for directories/,
+    );
   });
 
   it("of a part has the rows of what is there", async () => {
