@@ -217,7 +217,7 @@ describe.runIf(hasAlpine)("the generated workflow, run against a GitHub on loopb
       "kernel: Upload to the draft",
       "plan: Find or create the draft",
       "preset: Upload to the draft",
-      "publish: Check what is public",
+      "publish: Check the published release",
       "publish: Propose the recorded digests",
       "publish: Publish, if every asset is there",
     ]);
