@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# All checks of CI: generated files, lint, types, shell scripts, unit tests, and end-to-end tests with real images.
+# All checks of CI: generated files, lint, types, shell scripts, unit tests, tests of the commands, and end-to-end
+# tests with real images.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=scripts/node.sh
@@ -12,4 +13,5 @@ npm run -s lint
 npm run -s typecheck
 shellcheck -x init/init scripts/*.sh dockerfiles/kernel/{build,check-config,source} bench/cloud-kernel/{init,make-initrd} .ci/run
 npm test
+npm run -s test:commands
 bash scripts/with-docker.sh npm run test:e2e
