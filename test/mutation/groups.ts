@@ -42,7 +42,7 @@ export const GROUPS: Readonly<Record<string, Group>> = {
   },
   directory: {
     mutate: ["pipeline/stores/directory/*.ts", "pipeline/schema/mark.ts"],
-    tests: ["stores/directory/rules", "stores/directory/store", "stores/directory/releases", "release/rules"],
+    tests: ["stores/directory/rules", "stores/directory/releases", "release/rules"],
   },
   release: {
     mutate: ["pipeline/release/{publish,expected,upload,verify,prune}.ts", "pipeline/plan/freshness.ts"],
