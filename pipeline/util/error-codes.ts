@@ -48,6 +48,7 @@ export const ERROR_CODES = {
   "not-offered": "The manifest, or the release, has nothing of that name.",
   "release-published": "The release is public. A published release is never changed.",
   "asset-conflict": "The release has other bytes under the name of an asset. They are never replaced.",
+  "tag-conflict": "The tag of the release exists, and is on another commit than the one that is built.",
   "several-drafts": "There is more than one draft for the tag, and a person must decide.",
   // GitHub.
   "github-token": "There is no token for GitHub, or it is not valid.",

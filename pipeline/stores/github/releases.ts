@@ -10,6 +10,7 @@ import { type ApiRelease, allReleases, gone, listAssets, storedRelease, tagOf } 
 import type { GitHubClient } from "./client.ts";
 import { chooseDraft, createDraft, unusedDrafts } from "./drafts.ts";
 import { GitHubError } from "./failure.ts";
+import { checkTag, pointDraft } from "./tag.ts";
 import { upload } from "./upload.ts";
 
 /** The releases of one repository on GitHub. */
@@ -37,10 +38,12 @@ export class GitHubReleases implements ReleaseStore {
   async prepare(tag: string): Promise<StoredRelease> {
     const found = await this.#of(tag);
     if (found.published) throw isPublished(tag, this.name);
+    if (this.#commit) await checkTag(this.#github, tag, this.#commit);
     const drafts =
       found.drafts.length > 0 ? found.drafts : await createDraft(this.#github, tag, this.#commit);
     const { kept, surplus } = await chooseDraft(this.#github, tag, drafts);
     for (const release of surplus) await this.remove(release);
+    if (this.#commit) await pointDraft(this.#github, kept, this.#commit);
     return kept;
   }
 
@@ -128,11 +131,23 @@ export class GitHubReleases implements ReleaseStore {
   }
 
   async discard(release: StoredRelease, { id }: StoredAsset): Promise<void> {
-    if (release.state === "published") throw isPublished(release.tag, this.name);
+    await this.#stillDraft(release);
     await gone(this.#repos.deleteReleaseAsset({ ...this.#repo, asset_id: Number(id) }));
   }
 
-  /** Reads the release again after each PATCH, because GitHub can drop a draft's tag. */
+  /** Looks again, because somebody may have published the release since. @throws PipelineError if it is published */
+  async #stillDraft({ id, tag }: StoredRelease): Promise<void> {
+    const now = await this.open(id).catch((error: unknown) => {
+      if (error instanceof PipelineError && error.code === "github-not-found") return undefined;
+      throw error;
+    });
+    if (now?.state === "published") throw isPublished(tag, this.name);
+  }
+
+  /**
+   * Reads the release again after each PATCH, because GitHub can drop a draft's tag, and waits between its attempts, because
+   * an answer can be stale.
+   */
   async publish(release: StoredRelease): Promise<StoredRelease> {
     for (let attempt = 1; ; attempt++) {
       const { data } = await this.#repos.getRelease({ ...this.#repo, release_id: Number(release.id) });
@@ -143,6 +158,7 @@ export class GitHubReleases implements ReleaseStore {
           fix: `look at ${data.html_url}, and run the same command again`,
         });
       }
+      if (attempt > 1) await this.#github.pause(attempt - 1);
       await this.#repos.updateRelease({
         ...this.#repo,
         release_id: Number(release.id),
@@ -158,7 +174,10 @@ export class GitHubReleases implements ReleaseStore {
     return await this.open(release.id);
   }
 
-  async remove({ id }: StoredRelease): Promise<void> {
+  /** Removes a release. If it was a draft when it was listed, it must be one now. */
+  async remove(release: StoredRelease): Promise<void> {
+    const { id, state } = release;
+    if (state === "draft") await this.#stillDraft(release);
     await gone(this.#repos.deleteRelease({ ...this.#repo, release_id: Number(id) }));
   }
 }

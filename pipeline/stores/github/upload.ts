@@ -10,7 +10,8 @@ import type { GitHubReleases } from "./releases.ts";
 
 /**
  * Uploads a file to a release as a stream. If the release has the file already, with the same bytes, it is kept. The rest
- * of an interrupted upload is removed first. A finished asset with other bytes is an error.
+ * of an interrupted upload is removed first. A complete asset with other bytes is an error, and is never removed: after an
+ * attempt whose answer was lost, nobody can know whose it is.
  */
 export async function upload(
   github: GitHubClient,
@@ -18,8 +19,6 @@ export async function upload(
   release: StoredRelease,
   file: Outgoing,
 ): Promise<Sent> {
-  /** Whether an asset of this name on the release may be the result of our own failed attempt. */
-  let ours = false;
   /** Whether the upload of this file has started. Errors then name the file. */
   let sending = false;
   const attempted = github.retry(async (attempt): Promise<Sent> => {
@@ -31,33 +30,22 @@ export async function upload(
     if (there?.complete) {
       const digest = await releases.digest(there);
       if (digest === file.sha256) return attempt === 1 ? "there" : "sent";
-      if (!ours || state === "published") {
-        throw otherBytes(file.name, releases.name, digest, file.sha256, EMPTY);
-      }
+      throw otherBytes(file.name, releases.name, digest, file.sha256, EMPTY);
     }
     if (state === "published") throw isPublished(release.tag, releases.name);
     if (there) await releases.discard(release, there);
     sending = true;
-    const arrived = await post(github, uploadUrl, file).catch((error: unknown) => {
-      if (mayHaveArrived(error)) ours = true;
-      throw error;
-    });
-    ours = true;
-    if (await isRight(releases, arrived, file)) return "sent";
-    await releases.discard(release, arrived);
-    throw wrong(arrived, file);
+    const arrived = await post(github, uploadUrl, file);
+    if (arrived.name !== file.name) throw renamed(arrived, file);
+    if (!arrived.complete) throw unfinished();
+    const digest = await releases.digest(arrived);
+    if (digest !== file.sha256) throw otherBytes(file.name, releases.name, digest, file.sha256, EMPTY);
+    return "sent";
   });
   return await attempted.catch((error: unknown) => {
     throw sending && error instanceof GitHubError ? within(file.name, error) : error;
   });
 }
-
-/**
- * Whether a failed request may have created the asset. GitHub reports a rate limit before it accepts any bytes; after most
- * other failures the result is unknown.
- */
-const mayHaveArrived = (error: unknown) =>
-  error instanceof GitHubError && error.transient && error.waitS === undefined && !exists(error);
 
 const exists = ({ codes }: GitHubError) => codes.includes("already_exists");
 
@@ -98,17 +86,13 @@ async function post(github: GitHubClient, url: string, file: Outgoing): Promise<
   }
 }
 
-async function isRight(releases: GitHubReleases, arrived: StoredAsset, file: Outgoing): Promise<boolean> {
-  if (!arrived.complete || arrived.name !== file.name || arrived.size !== file.size) return false;
-  return (await releases.digest(arrived)) === file.sha256;
-}
+/** The error for an asset under another name than was asked for. */
+const renamed = (arrived: StoredAsset, { name }: Outgoing) =>
+  new PipelineError(`GitHub renamed ${name} to ${arrived.name}`, {
+    ...{ code: "github-refused", fix: `choose another name, and ${EMPTY}` },
+  });
 
-/** The error for an asset that does not match the file. The asset has been removed. */
-const wrong = (arrived: StoredAsset, { name, size }: Outgoing) =>
-  arrived.name === name
-    ? new GitHubError(`it has arrived with other bytes than were sent (${arrived.size} of ${size})`, {
-        ...{ code: "github-unavailable", transient: true },
-      })
-    : new PipelineError(`GitHub renamed ${name} to ${arrived.name}, and the asset was removed`, {
-        ...{ code: "github-refused", fix: "choose another name" },
-      });
+const unfinished = () =>
+  new GitHubError("the upload was answered, but the asset is not complete", {
+    ...{ code: "github-unavailable", transient: true },
+  });

@@ -28,7 +28,8 @@ export interface HeldRelease {
   readonly name: string;
   draft: boolean;
   readonly body: string | null;
-  readonly commit: string;
+  /** The commit or branch that its tag will point to. */
+  commit: string;
   makeLatest: string | undefined;
   assets: HeldAsset[];
   hidden: number;
@@ -60,10 +61,14 @@ export interface Permissions {
 export class GitHub {
   readonly repository = "example/images";
   readonly releases: HeldRelease[] = [];
+  /** Assets that a request has removed. */
+  readonly removed: HeldAsset[] = [];
   readonly pulls: HeldPull[] = [];
   /** branch -> path -> text. */
   readonly branches = new Map<string, Record<string, string>>([["main", {}]]);
   readonly commits = new Map<string, Record<string, string>>();
+  /** tag -> commit. A release that is published makes its tag, unless it exists. */
+  readonly tags = new Map<string, string>();
   /** What was committed, in order. */
   readonly log: HeldCommit[] = [];
   readonly trees = new Map<string, Record<string, string>>();

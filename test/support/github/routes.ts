@@ -66,6 +66,7 @@ const ROUTES: readonly (readonly [string, RegExp, Operation, Handler])[] = [
   ],
   ["GET", /^\/git\/ref\/heads\/(.+)$/, "git", getRef],
   ["GET", /^\/git\/commits\/(\w+)$/, "git", getCommit],
+  ["GET", /^\/commits\/tags(?:%2F|\/)(.+)$/, "git", getTaggedCommit],
   ["POST", /^\/git\/trees$/, "git", writing(createTree)],
   ["POST", /^\/git\/commits$/, "git", writing(createCommit)],
   ["POST", /^\/git\/refs$/, "git", writing(createRef)],
@@ -166,7 +167,9 @@ function updateRelease(request: Request, id: string): Answer {
   const patch = json(request);
   if (typeof patch.tag_name === "string") release.tag = patch.tag_name;
   if (failure?.kind === "drop-tag") release.tag = `untagged-${release.id}`;
+  if (typeof patch.target_commitish === "string") release.commit = patch.target_commitish;
   if (typeof patch.draft === "boolean") release.draft = patch.draft;
+  if (!release.draft && !github.tags.has(release.tag)) github.tags.set(release.tag, release.commit);
   if (typeof patch.make_latest === "string") release.makeLatest = patch.make_latest;
   return { status: 200, body: described(request, release) };
 }
@@ -199,6 +202,7 @@ function getAsset({ github, api, objects, accept, permissions }: Request, id: st
 function deleteAsset({ github }: Request, id: string): Answer {
   const held = github.asset(Number(id));
   if (!held) return NOT_FOUND;
+  github.removed.push(held.asset);
   held.release.assets = held.release.assets.filter(({ id: other }) => other !== Number(id));
   return { status: 204 };
 }
@@ -256,6 +260,12 @@ function getRef({ github }: Request, branch: string): Answer {
 function getCommit({ github }: Request, id: string): Answer {
   const files = github.commits.get(id);
   return files ? { status: 200, body: { sha: id, tree: { sha: remember(github.trees, files) } } } : NOT_FOUND;
+}
+
+function getTaggedCommit({ github }: Request, tag: string): Answer {
+  const commit = github.tags.get(decodeURIComponent(tag));
+  if (commit) return { status: 200, body: { sha: commit } };
+  return { status: 422, body: { message: `No commit found for SHA: tags/${tag}` } };
 }
 
 function createTree(request: Request): Answer {
