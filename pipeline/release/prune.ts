@@ -1,6 +1,6 @@
-import { coerce, compare } from "semver";
 import type { ReleaseStore, StoredRelease } from "../stores/store.ts";
 import type { Run } from "../util/progress.ts";
+import { compareTags, familyOf, hasVersion } from "./tag-order.ts";
 
 export interface PruneOptions {
   readonly store: ReleaseStore;
@@ -14,16 +14,19 @@ export interface PruneOptions {
   readonly dryRun: boolean;
 }
 
-/** Removes old drafts and superseded releases of images. Returns those that it removed (or would remove), newest first. */
+/**
+ * Removes old drafts and superseded releases of images. A tag without a version has no age, and stays. Returns those that
+ * it removed (or would remove), newest first.
+ */
 export async function prune(options: PruneOptions, run: Run): Promise<StoredRelease[]> {
   const { store, keep, tag, inUse, dryRun } = options;
   run.progress.step(`list the releases of ${store.name}`);
   const all = (await store.list())
-    .filter((release) => familyOf(release.tag) === familyOf(tag))
-    .sort((a, b) => compare(version(b.tag), version(a.tag)));
+    .filter((release) => familyOf(release.tag) === familyOf(tag) && hasVersion(release.tag))
+    .sort((a, b) => compareTags(b.tag, a.tag));
   const published = all.filter(({ state }) => state === "published" || !store.isPublic);
   const kept = new Set(published.slice(0, keep));
-  const isOld = (other: string) => other !== inUse && compare(version(other), version(tag)) < 0;
+  const isOld = (other: string) => other !== inUse && hasVersion(tag) && compareTags(other, tag) < 0;
   const removed = all.filter((release) => !kept.has(release) && isOld(release.tag));
   for (const release of dryRun ? [] : removed) {
     run.progress.step(`remove ${release.tag} (${release.state})`);
@@ -31,8 +34,3 @@ export async function prune(options: PruneOptions, run: Run): Promise<StoredRele
   }
   return removed;
 }
-
-/** `images-v0.0.15` -> `images-v`. Other releases of the repository have other prefixes; they are never removed. */
-const familyOf = (tag: string) => tag.replace(/\d.*$/, "");
-
-const version = (tag: string) => coerce(tag) ?? "0.0.0";

@@ -382,6 +382,14 @@ describe("prune", () => {
     ]);
   });
 
+  it("orders dates and prereleases as they follow each other, and leaves a tag without a version", async () => {
+    for (const tag of ["images-2026.05.06", "images-2026.05.06.1", "images-2026.05.10", "images-latest"])
+      server.github.addRelease(tag, { draft: false });
+    expect(await pruned(publisher.store(), { tag: "images-2026.05.11-rc.1" })).toEqual([
+      ...["images-2026.05.06.1", "images-2026.05.06"],
+    ]);
+  });
+
   it("counts no draft as one that is kept", async () => {
     server.github.addRelease("images-v0.0.11");
     for (const tag of TAGS.slice(0, 3)) server.github.addRelease(tag, { draft: false });
