@@ -67,6 +67,15 @@ export function failureOf(
       ...{ ...answer, code: "github-token", fix: "set GITHUB_TOKEN to a valid token" },
     });
   }
+  if (status === 403 && (headers["x-github-sso"] !== undefined || /\bSAML\b/.test(said))) {
+    return new GitHubError(
+      `the token is not authorised for the organisation of ${repository} (403 ${said})`,
+      {
+        ...{ ...answer, code: "github-denied" },
+        fix: "authorise it for single sign-on (SAML) in the settings of your tokens on GitHub",
+      },
+    );
+  }
   if (status === 403) {
     const needs = String(headers["x-accepted-github-permissions"] ?? "contents=write").split(";")[0]!;
     const lines = needs.split(",").map((each) => each.trim().replace(/_/g, "-").replace("=", ": "));
@@ -110,7 +119,8 @@ function codesOf(data: unknown): string[] {
 
 /** How long to wait after a rate limit, seconds, by GitHub's clock; undefined if the response is not about a rate limit. */
 function limit(status: number, headers: Headers, said: string): number | undefined {
-  if (status !== 403 && status !== 429) return;
+  const tooQuick = /rate limit|abuse detection|submitted too quickly/i.test(said);
+  if (status !== 403 && status !== 429 && !(status === 422 && tooQuick)) return;
   const after = retryAfterS(headers["retry-after"], serverTime(headers));
   if (after !== undefined) return after;
   if (String(headers["x-ratelimit-remaining"]) === "0") {
@@ -118,7 +128,7 @@ function limit(status: number, headers: Headers, said: string): number | undefin
       Math.max(0, Math.ceil(Number(headers["x-ratelimit-reset"]) - serverTime(headers) / 1000)) || LIMITED_S
     );
   }
-  return status === 429 || /rate limit/i.test(said) ? LIMITED_S : undefined;
+  return status === 429 || tooQuick ? LIMITED_S : undefined;
 }
 
 /** Milliseconds since 1970 by GitHub's clock. */

@@ -62,6 +62,17 @@ describe("what GitHub refuses for now is tried again when it asks for it", () =>
     expect(waitS).toBe(60);
   });
 
+  it.each([
+    [403, "You have triggered an abuse detection mechanism. Please retry your request again later."],
+    [422, 'Validation Failed: {"resource":"Release","code":"custom","message":"was submitted too quickly"}'],
+  ])("after a minute, where a %d says: %s", (status, message) => {
+    expect(limited(status, {}, message)).toMatchObject({
+      transient: true,
+      waitS: 60,
+      code: "github-limited",
+    });
+  });
+
   it("and the reader is told until when", () => {
     expect(limited(403, exceeded(90), "API rate limit exceeded").message).toBe(
       "GitHub's rate limit is reached until 10:01 UTC (API rate limit exceeded): run the same command again after that",
@@ -120,6 +131,21 @@ describe("what GitHub answers is put into one line that says what to do", () => 
         "pull-requests: write; in a workflow, the job's `permissions: { contents: write, pull-requests: write }`",
     );
     expect(answered(403, "no").message).toContain("it needs contents: write;");
+  });
+
+  it.each([
+    ["Resource protected by organization SAML enforcement.", {}],
+    [
+      "Forbidden",
+      { "x-github-sso": "required; url=https://github.com/orgs/example/sso?authorization_request=x" },
+    ],
+  ])("tells a token that single sign-on refuses from one without permission: %s", (said, headers) => {
+    const { message, code, transient } = answered(403, said, headers);
+    expect(message).toBe(
+      `the token is not authorised for the organisation of example/images (403 ${said}): ` +
+        "authorise it for single sign-on (SAML) in the settings of your tokens on GitHub",
+    );
+    expect([code, transient]).toEqual(["github-denied", false]);
   });
 
   it("says where it has looked for a repository that is not there", () => {
