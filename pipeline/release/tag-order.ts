@@ -1,4 +1,4 @@
-import { compareIdentifiers } from "semver";
+import semver from "semver";
 
 /** The version in a tag: `images-v0.0.15`, `images-v1.2.0-rc.1`, `images-15`, `images-2026.05.06.1`. */
 interface Version {
@@ -28,7 +28,7 @@ export const hasVersion = (tag: string): boolean => versionOf(tag) !== undefined
 export function compareTags(a: string, b: string): number {
   const [one, other] = [versionOf(a)!, versionOf(b)!];
   for (let at = 0; at < Math.max(one.numbers.length, other.numbers.length); at++) {
-    const order = compareIdentifiers(one.numbers[at] ?? "0", other.numbers[at] ?? "0");
+    const order = semver.compareIdentifiers(one.numbers[at] ?? "0", other.numbers[at] ?? "0");
     if (order !== 0) return order;
   }
   // A prerelease comes before its release.
@@ -38,7 +38,7 @@ export function compareTags(a: string, b: string): number {
   for (let at = 0; at < Math.max(one.prerelease.length, other.prerelease.length); at++) {
     const [left, right] = [one.prerelease[at], other.prerelease[at]];
     if (left === undefined || right === undefined) return left === undefined ? -1 : 1;
-    const order = compareIdentifiers(left, right);
+    const order = semver.compareIdentifiers(left, right);
     if (order !== 0) return order;
   }
   return 0;

@@ -26,6 +26,8 @@ export interface Finding {
 interface Surroundings {
   readonly root: string;
   readonly env: NodeJS.ProcessEnv;
+  /** Whether GITHUB_TOKEN was set. */
+  readonly hasToken: boolean;
 }
 
 export interface Check {
@@ -63,8 +65,8 @@ export const CHECKS: readonly Check[] = [
   { title: "disk space", check: disk },
   {
     title: "GitHub token",
-    check: async ({ env }) =>
-      env.GITHUB_TOKEN
+    check: async ({ hasToken }) =>
+      hasToken
         ? ok("GITHUB_TOKEN is set")
         : {
             level: "warn",

@@ -40,7 +40,10 @@ export const sbomAsset = (asset: string): string => asset.replace(/\.(ext4\.zst|
 export const MANIFEST_ASSET = "manifest.json";
 export const SUMS_ASSET = "SHA256SUMS";
 
+/** The GitHub of every repository that is declared. */
+export const GITHUB = "https://github.com";
+
 /** The download address of an asset of a published release. */
 export function assetUrl(repository: string, tag: string, asset: string): string {
-  return `https://github.com/${repository}/releases/download/${tag}/${asset}`;
+  return `${GITHUB}/${repository}/releases/download/${tag}/${asset}`;
 }

@@ -49,6 +49,8 @@ export const ERROR_CODES = {
   "release-published": "The release is public. A published release is never changed.",
   "asset-conflict": "The release has other bytes under the name of an asset. They are never replaced.",
   "tag-conflict": "The tag of the release exists, and is on another commit than the one that is built.",
+  "other-repository":
+    "The workflow runs in another repository than images.ts declares, or on another GitHub.",
   "several-drafts": "There is more than one draft for the tag, and a person must decide.",
   // GitHub.
   "github-token": "There is no token for GitHub, or it is not valid.",

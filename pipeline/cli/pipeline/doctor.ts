@@ -1,5 +1,6 @@
 import { Command } from "commander";
 import { CHECKS, type Finding } from "../../runtime/doctor.ts";
+import { githubToken } from "../shared/token.ts";
 import { root } from "./tree.ts";
 
 const MARKS = { ok: "ok  ", warn: "warn", fail: "FAIL" } as const;
@@ -7,7 +8,7 @@ const MARKS = { ok: "ok  ", warn: "warn", fail: "FAIL" } as const;
 export const doctorCommand = new Command("doctor").action(async () => {
   let failed = 0;
   for (const { title, check } of CHECKS) {
-    const finding = await check({ root: root(), env: process.env });
+    const finding = await check({ root: root(), env: process.env, hasToken: githubToken() !== undefined });
     if (finding.level === "fail") failed++;
     process.stdout.write(text(title, finding));
   }

@@ -1,7 +1,10 @@
 import type { Cells } from "../../schema/cells.ts";
+import { GITHUB } from "../../schema/names.ts";
 import { GitHubClient } from "../../stores/github/client.ts";
 import { GitHubReleases } from "../../stores/github/releases.ts";
+import { PipelineError } from "../../util/error.ts";
 import type { Run } from "../../util/progress.ts";
+import { githubToken } from "../shared/token.ts";
 import { actionsRun } from "./actions-run.ts";
 
 export { propose } from "../../stores/github/propose.ts";
@@ -11,14 +14,31 @@ export { actionsRun };
 export const openGitHubReleases = (cells: Cells, run: Run, anonymous: boolean): GitHubReleases =>
   new GitHubReleases(openGitHub(cells, run, anonymous), actionsRun().commit);
 
-/** A client for the repository in GITHUB_REPOSITORY, or else the declared one. The workflow of a fork uses the fork. */
+/**
+ * A client for the declared repository; for one that only reads, for the repository in GITHUB_REPOSITORY.
+ * @throws PipelineError for a client that may write, if GITHUB_REPOSITORY or GITHUB_SERVER_URL is another's
+ */
 export function openGitHub(cells: Cells, run: Run, anonymous = false): GitHubClient {
   const { repository = cells.repository, apiUrl } = actionsRun();
-  if (repository !== cells.repository) {
-    run.progress.warn(
-      `GITHUB_REPOSITORY is ${repository}, but images.ts declares ${cells.repository}: ` +
-        `addresses in the manifest are those of ${cells.repository}`,
+  if (!anonymous) checkDeclared(cells, repository);
+  return new GitHubClient({ token: githubToken(), repository, apiUrl, anonymous }, run);
+}
+
+/** The addresses in the manifest are those of the declared repository, so nothing is published anywhere else. */
+function checkDeclared({ repository }: Cells, asked: string): void {
+  const { GITHUB_SERVER_URL: server = GITHUB } = process.env;
+  if (asked !== repository) {
+    throw new PipelineError(
+      `GITHUB_REPOSITORY is ${asked}, but images.ts declares ${repository}, which every address in the manifest names`,
+      { code: "other-repository", fix: "declare your repository in images.ts, and run `npm run synth`" },
     );
   }
-  return new GitHubClient({ token: process.env.GITHUB_TOKEN, repository, apiUrl, anonymous }, run);
+  if (server !== GITHUB) {
+    throw new PipelineError(
+      `GITHUB_SERVER_URL is ${server}, but the addresses in the manifest are on ${GITHUB}`,
+      {
+        ...{ code: "other-repository", fix: "publish from a repository on github.com" },
+      },
+    );
+  }
 }

@@ -1,6 +1,8 @@
 import { Command, Option } from "commander";
+import { guardOutput } from "../shared/guard.ts";
 import { watchOutput } from "../shared/output.ts";
 import { runProgram } from "../shared/program.ts";
+import { takeToken } from "../shared/token.ts";
 import { commandsOf } from "../shared/verbs.ts";
 import { useApp } from "./tree.ts";
 import { VERBS } from "./verbs.ts";
@@ -8,6 +10,8 @@ import { VERBS } from "./verbs.ts";
 const program = new Command("smolvm-images").description(
   "Build and publish the root file systems in which SmolVM runs coding agents",
 );
+takeToken();
+guardOutput();
 watchOutput();
 const words = process.argv.slice(2);
 await runProgram(program, await commandsOf(VERBS, words), words, {

@@ -3,6 +3,7 @@ import type { Publication } from "../../release/publish.ts";
 import { loginMsOf } from "../../schema/kinds/index.ts";
 import type { RecordedDigests } from "../../schema/recorded-digests.ts";
 import { humanBytes } from "../../util/human-bytes.ts";
+import { redact } from "../shared/token.ts";
 
 /** Whether this is a step of GitHub Actions, which has a summary. */
 const shown = () => Boolean(process.env.GITHUB_STEP_SUMMARY);
@@ -17,19 +18,21 @@ export async function summarisePublication(
 ): Promise<void> {
   if (!shown()) return;
   const { summary } = actions;
-  summary.addHeading(`${release.tag}: ${verdict(release.state, problems)}`, 2);
-  summary.addLink("the release", release.url).addEOL();
-  if (problems.length > 0) summary.addList([...problems]);
+  summary.addHeading(asHtml(`${release.tag}: ${verdict(release.state, problems)}`), 2);
+  summary.addLink("the release", asHtml(release.url)).addEOL();
+  if (problems.length > 0) summary.addList(problems.map(asHtml));
   const headings = ["cell", "asset", "size", "of the raw image", "boot, ms", "sha256", "made"];
-  const rows = facts.map((each) => [
-    each.id,
-    each.asset,
-    humanBytes(each.size),
-    `${((100 * each.size) / each.image_size).toFixed(1)} %`,
-    String(loginMsOf(each) ?? "-"),
-    each.sha256,
-    before?.assets[each.asset]?.sha256 === each.sha256 ? `carried from ${before.tag}` : "built",
-  ]);
+  const rows = facts.map((each) =>
+    [
+      each.id,
+      each.asset,
+      humanBytes(each.size),
+      `${((100 * each.size) / each.image_size).toFixed(1)} %`,
+      String(loginMsOf(each) ?? "-"),
+      each.sha256,
+      before?.assets[each.asset]?.sha256 === each.sha256 ? `carried from ${before.tag}` : "built",
+    ].map(asHtml),
+  );
   if (rows.length > 0) summary.addTable([headings.map((data) => ({ data, header: true })), ...rows]);
   await summary.write();
 }
@@ -39,11 +42,24 @@ export async function summariseCommands(why: string, commands: readonly string[]
   if (!shown()) return;
   await actions.summary
     .addHeading("Commands to run by hand", 2)
-    .addRaw(why)
+    .addRaw(`<p>${asHtml(why)}</p>`)
     .addEOL()
-    .addCodeBlock(commands.join("\n"), "sh")
+    .addCodeBlock(commands.map(asHtml).join("\n"), "sh")
     .write();
 }
+
+const ENTITIES: Readonly<Record<string, string>> = {
+  ...{ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" },
+};
+
+/**
+ * A text as data in a summary, on one line and without the token. What facts, packages and GitHub say must become neither
+ * HTML nor Markdown; a line break would end the block in which GitHub reads no Markdown.
+ */
+export const asHtml = (text: string): string =>
+  redact(text)
+    .replace(/\s+/g, " ")
+    .replace(/[&<>"']/g, (character) => ENTITIES[character]!);
 
 const verdict = (state: "draft" | "published", problems: readonly string[]) =>
   problems.length > 0

@@ -15,6 +15,7 @@ import { placeOf } from "../../util/place.ts";
 import { type Accel, askedAccel } from "../../vm/accel.ts";
 import type { CliProgress } from "../shared/progress.ts";
 import { inRun } from "../shared/run.ts";
+import { githubToken } from "../shared/token.ts";
 import { root } from "./tree.ts";
 
 /** The flags of commands that build. Each command declares some of them. */
@@ -105,7 +106,7 @@ export function toOptions(cells: Cells, flags: BuildFlags): CellOptions {
     bootTimeoutMs: flags.bootTimeout && flags.bootTimeout * 1000,
     bases: flags.bases && resolve(flags.bases),
     epoch: epochFromEnvironment(),
-    secrets: secretsOf(network, process.env),
+    secrets: secretsOf(network, { ...process.env, GITHUB_TOKEN: githubToken() }),
   };
 }
 

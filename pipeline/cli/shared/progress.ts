@@ -1,6 +1,7 @@
 import { clearLine, cursorTo } from "node:readline";
 import { humanBytes } from "../../util/human-bytes.ts";
 import type { Progress } from "../../util/progress.ts";
+import { writeCommand } from "./guard.ts";
 
 /** The shortest time between two updates of the live line, ms. */
 const REDRAW_MS = 100;
@@ -78,14 +79,14 @@ function groups(stream: NodeJS.WriteStream): CliProgress {
   let open = false;
   const close = () => {
     finish();
-    if (open) stream.write("::endgroup::\n");
+    if (open) writeCommand(stream, "endgroup");
     open = false;
   };
   return {
     step(title) {
       close();
       open = true;
-      stream.write(`::group::${title}\n`);
+      writeCommand(stream, "group", title);
       begin(title);
     },
     bytes,
@@ -102,9 +103,7 @@ export function annotate(
   stream: NodeJS.WriteStream = process.stderr,
   title?: string,
 ): void {
-  stream.write(
-    `::${level}${title ? ` title=${title}` : ""}::${line.replaceAll("%", "%25").replaceAll("\r", "%0D").replaceAll("\n", "%0A")}\n`,
-  );
+  writeCommand(stream, `${level}${title ? ` title=${title}` : ""}`, line);
 }
 
 function liveLine(stream: NodeJS.WriteStream): CliProgress {

@@ -1,6 +1,8 @@
 import { Command } from "commander";
+import { guardOutput } from "../shared/guard.ts";
 import { watchOutput } from "../shared/output.ts";
 import { runProgram } from "../shared/program.ts";
+import { takeToken } from "../shared/token.ts";
 import { commandsOf } from "../shared/verbs.ts";
 import { VERBS } from "./verbs.ts";
 
@@ -13,6 +15,8 @@ function inOrder(words: readonly string[]): readonly string[] {
   return ["start", preset, ...rest];
 }
 
+takeToken();
+guardOutput();
 watchOutput();
 const words = inOrder(process.argv.slice(2));
 await runProgram(program, await commandsOf(VERBS, words), words);

@@ -1,3 +1,5 @@
+import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { startEngine } from "../../../support/docker-server.ts";
 import { cli, REPOSITORY } from "../../../support/project.ts";
@@ -35,5 +37,19 @@ describe("doctor", () => {
     const { stdout } = await visit(host);
     expect(about(stdout, "Docker Engine")).toBe("ok    Docker Engine: 20.10.24 on arm64\n");
     expect(about(stdout, "tool container")).toMatch(/^ok .*not built yet/);
+  });
+
+  it("hands the token to no program that it starts, and knows that there is one", async () => {
+    const path = tempDirectory();
+    const seen = join(path, "environment");
+    const qemu = join(path, `qemu-system-${process.arch === "arm64" ? "aarch64" : "x86_64"}`);
+    writeFileSync(qemu, `#!/bin/sh\n/usr/bin/env >>${seen}\necho QEMU emulator version 9.0.0\n`);
+    chmodSync(qemu, 0o755);
+    const env = { DOCKER_HOST: "unix:///nonexistent.sock", PATH: path, GITHUB_TOKEN: "sesame", KEPT: "kept" };
+    const { stdout } = await cli(REPOSITORY, ["doctor"], { env });
+    expect(about(stdout, "GitHub token")).toMatch(/^ok .*GITHUB_TOKEN is set/);
+    expect(existsSync(seen)).toBe(true);
+    expect(readFileSync(seen, "utf8")).toContain("KEPT=kept");
+    expect(readFileSync(seen, "utf8")).not.toContain("sesame");
   });
 });

@@ -104,9 +104,14 @@ describe("the release commands on GitHub", () => {
       /^error: GitHub does not accept the token \(401 Bad credentials\): set GITHUB_TOKEN to a valid token$/,
     ],
     [
-      "a repository that is not there",
-      { GITHUB_REPOSITORY: "example/other" },
-      /^error: example\/other does not exist on http:\S+, or the token may not see it \(404 Not Found\)/,
+      "another repository than is declared",
+      { GITHUB_REPOSITORY: "example/fork" },
+      /^error: GITHUB_REPOSITORY is example\/fork, but images\.ts declares example\/images, which every address in the manifest names: declare your repository/,
+    ],
+    [
+      "another GitHub than the manifest's addresses are on",
+      { GITHUB_SERVER_URL: "https://github.example.com" },
+      /^error: GITHUB_SERVER_URL is https:\/\/github\.example\.com, but the addresses in the manifest are on https:\/\/github\.com: publish/,
     ],
     [
       "a repository that is none",
@@ -171,6 +176,30 @@ describe("the release commands on GitHub", () => {
     expect(refused.stderr).toContain(
       "::error title=github-token::GitHub does not accept the token (401 Bad credentials)",
     );
+  });
+
+  it("take what GitHub and packages say for data: neither for a workflow command nor for HTML", async () => {
+    const summary = join(root, "summary");
+    writeFileSync(summary, "");
+    const release = server.github.addRelease(cells.tag);
+    for (const name of ["::warning::planted", "##[error]planted", "<img src=planted>"])
+      server.github.addAsset(release, name, "x");
+    // Nothing is staged: nothing is awaited on the release.
+    rmSync(join(root, STORE), { recursive: true });
+    const actions = { GITHUB_ACTIONS: "true", GITHUB_STEP_SUMMARY: summary };
+    const { stdout, stderr, exitCode } = await onGitHub(["release", "publish"], actions);
+    expect([exitCode, stderr]).toEqual([1, expect.stringMatching(/^::group::/m)]);
+    expect(stdout).toMatch(/^: :warning::planted: /m);
+    expect(stdout).toMatch(/^## \[error\]planted: /m);
+    const page = readFileSync(summary, "utf8");
+    expect(page).toContain("<li>&lt;img src=planted&gt;: ");
+    expect(page).not.toContain("<img");
+  });
+
+  it("say nothing that holds the token", async () => {
+    const said = await run(["cell", "good-amd64-good"], github());
+    expect(said.stderr).toBe(said.stderr.replaceAll("good", "***"));
+    expect(said.stderr).toContain('"***"');
   });
 
   it("record no digests over a file that the pipeline did not write, and publish nothing", async () => {
