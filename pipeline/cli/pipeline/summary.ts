@@ -56,7 +56,7 @@ const ENTITIES: Readonly<Record<string, string>> = {
  * A text as data in a summary, on one line and without the token. What facts, packages and GitHub say must become neither
  * HTML nor Markdown; a line break would end the block in which GitHub reads no Markdown.
  */
-export const asHtml = (text: string): string =>
+const asHtml = (text: string): string =>
   redact(text)
     .replace(/\s+/g, " ")
     .replace(/[&<>"']/g, (character) => ENTITIES[character]!);
