@@ -108,7 +108,10 @@ async function measure({ kernel, initrd, bus }: Contender, disk: string, accel: 
     await firstData(machine.address!.port, watch.signal);
     watch.disarm();
     const banner = performance.now();
-    const [init, ready] = [machine.console.stageUptime("init")!, machine.console.stageUptime("ready")!];
+    const [init, ready] = [
+      machine.console.stageUptime("init-start")!,
+      machine.console.stageUptime("init-complete")!,
+    ];
     return { init, ready, answers: ready + (banner - marked) / 1000, wall: (banner - started) / 1000 };
   } finally {
     await machine.destroy();

@@ -31,6 +31,7 @@ need qemu-system-x86_64 qemu-system-x86
 need qemu-system-aarch64 qemu-system-arm
 need mmdebstrap mmdebstrap
 need shellcheck shellcheck
+need busybox busybox-static
 need ssh openssh-client
 need git git
 need zstd zstd

@@ -48,7 +48,9 @@ export class Console {
 
   /** The uptime at which `/init` reached a stage, seconds; undefined if it has not. */
   stageUptime(stage: string): number | undefined {
-    const mark = new RegExp(`SMOLVM_TS stage=${stage} uptime_s=([0-9.]+)`).exec(this.#text)?.[1];
+    const mark = new RegExp(`SMOLVM_TS stage=${stage} (?:epoch_s=\\S+ )?uptime_s=([0-9.]+)`).exec(
+      this.#text,
+    )?.[1];
     return mark === undefined ? undefined : Number(mark);
   }
 

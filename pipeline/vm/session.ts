@@ -60,7 +60,7 @@ export async function boot(options: BootOptions, run: Run): Promise<Booted> {
       silenceMs: accel === "kvm" ? SILENCE_MS : undefined,
       signal: run.signal,
     });
-    await machine.console.waitFor(/SMOLVM_TS stage=ready/, watching.signal);
+    await machine.console.waitFor(/SMOLVM_TS stage=init-complete /, watching.signal);
     return { machine, accel, bootMs: performance.now() - started, watch: watching };
   } catch (error) {
     await machine.destroy();

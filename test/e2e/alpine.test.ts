@@ -176,7 +176,7 @@ describe.runIf(hasAlpine)("alpine, on real musl and busybox", () => {
 
     it("a server that listens in the booted guest", async () => {
       const said = await refusal(
-        "RUN sed -i 's|^stage ready$|nc -lk -p 8080 -e true \\& stage ready|' /init",
+        "RUN sed -i 's|^  stage sshd-start$|  nc -lk -p 8080 -e true \\& stage sshd-start|' /init",
         [],
       );
       expect(said).toContain("error: base-amd64-alpine: the audit refuses the booted guest: 2 findings");

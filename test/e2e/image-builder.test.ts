@@ -78,7 +78,7 @@ describe("images of one's own", () => {
     });
     const patience = AbortSignal.timeout(120_000);
     try {
-      await machine.console.waitFor(/SMOLVM_TS stage=ready/, patience);
+      await machine.console.waitFor(/SMOLVM_TS stage=init-complete/, patience);
       const answers = [];
       for (const way of ways) answers.push(await answerTo({ ...machine.address, ...way }, patience));
       return answers;

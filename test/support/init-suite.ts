@@ -1,14 +1,36 @@
+import { readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
+import { withAccelerator } from "../../pipeline/vm/accel.ts";
 import type { Kernel } from "../../pipeline/vm/proof/verify.ts";
 import type { Bus } from "../../pipeline/vm/qemu/arguments.ts";
-import type { QemuMachine } from "../../pipeline/vm/qemu/machine.ts";
+import { QemuControl } from "../../pipeline/vm/qemu/control.ts";
+import { QemuMachine } from "../../pipeline/vm/qemu/machine.ts";
+import { Qmp } from "../../pipeline/vm/qemu/qmp.ts";
 import { attempt, generateKey, keyParameter, login, runCommand } from "../../pipeline/vm/ssh.ts";
 import { startMachine } from "./machine.ts";
+import { recordedRun, tempDirectory } from "./run.ts";
 
 /** Long enough for a boot under emulation beside other work, ms. */
 const PATIENCE = 240_000;
+
+/** The stages of a boot, in their order: those of SmolVM's own init. */
+const STAGES = [
+  ...["init-start", "mounts-ready", "root-ready", "guest-agent-start", "guest-agent-started"],
+  ...[
+    "net-config-start",
+    "net-config-done",
+    "net-ready",
+    "ssh-hostkey-check-start",
+    "ssh-hostkey-check-done",
+  ],
+  ...["ssh-authkey-inject-start", "ssh-authkey-inject-done", "clock-sync-start", "clock-sync"],
+  ...["sshd-start", "sshd-invoked", "init-complete"],
+];
+/** Whether a guest has a real-time clock depends on its kernel and VMM. */
+const stagesOf = (marks: Iterable<string | undefined>) =>
+  [...marks].map((stage) => stage?.replace(/^clock-sync-(started|disabled)$/, "clock-sync"));
 
 /** What every image promises of its PID 1, on whatever userland; `image` and `kernel` are asked for late. */
 export function describeInit(userland: string, image: () => { disk: string; kernel: Kernel }): void {
@@ -43,8 +65,23 @@ export function describeInit(userland: string, image: () => { disk: string; kern
       const client = await login(address!, key, patience());
       const run = (script: string) => runCommand(client, ["sh", "-c", script], patience());
 
-      const marks = [...console.text.matchAll(/SMOLVM_TS stage=(\w+)/g)].map(([, stage]) => stage);
-      expect(marks).toEqual(["init", "network", "ready"]);
+      const marks = [...console.text.matchAll(/SMOLVM_TS stage=(\S+) epoch_s=(\d+) uptime_s=([\d.]+)/g)];
+      expect(stagesOf(marks.map(([, stage]) => stage))).toEqual(STAGES);
+      // The guest agent reads both files.
+      const objects = marks.map(([, stage, epoch, uptime]) => ({
+        ...{ stage, epoch_s: Number(epoch), uptime_s: Number(uptime) },
+      }));
+      for (const name of ["milestones", "boot-milestones"]) {
+        const { output } = await run(`cat /run/smolvm/${name}.jsonl`);
+        expect(
+          output
+            .trimEnd()
+            .split("\n")
+            .map((line) => JSON.parse(line)),
+        ).toEqual(objects);
+      }
+      const places = 'grep -c " /tmp " /proc/mounts; stat -c "%F %a" /tmp /workspace';
+      expect((await run(places)).output).toBe("0\ndirectory 1777\ndirectory 755\n");
       expect(console.text).not.toContain("SMOLVM_ERR");
       expect((await run("cat /proc/1/comm; hostname; stat -c %a /root/.ssh/authorized_keys")).output).toBe(
         "init\nsmolvm\n600\n",
@@ -98,7 +135,7 @@ export function describeInit(userland: string, image: () => { disk: string; kern
         "ip=10.0.2.999::nowhere:255.0.255.0::eth0:off",
         "smolvm.authorized_key_b64=!!",
       ]);
-      await console.waitFor(/stage=ready/, patience());
+      await console.waitFor(/stage=init-complete/, patience());
       expect(console.text).toContain('SMOLVM_ERR ip: "10.0.2.999" is no IPv4 address');
       expect(console.text).toContain(
         "SMOLVM_ERR smolvm.authorized_key_b64: not the base64 of an SSH public key",
@@ -107,8 +144,82 @@ export function describeInit(userland: string, image: () => { disk: string; kern
 
     it("gets ready without a network device", async () => {
       const { console } = await boot(["ip=10.0.2.15::10.0.2.2:255.255.255.0::eth0:off"], false);
-      await console.waitFor(/stage=ready/, patience());
+      await console.waitFor(/stage=init-complete/, patience());
       expect(console.text).toContain("SMOLVM_ERR ip: there is no network device eth0");
+    });
+
+    /** Boots a machine that has no console, as SmolVM starts Firecracker, and logs in. Its devices are on `bus`. */
+    const bootSilently = async (bus: Bus, cmdline: string[]) => {
+      const { disk, kernel } = image();
+      const elf = { kernel: join(dirname(kernel.kernel), "elf") };
+      const key = generateKey();
+      const run = recordedRun();
+      machine = await withAccelerator({ arch: "amd64" }, run, (accel) =>
+        QemuMachine.start(
+          {
+            ...(bus === "mmio" ? elf : kernel),
+            ...{ arch: "amd64", accel, bus, disk, internet: true, consoleLog: join(tempDirectory(), "log") },
+            // There is no ttyS0 then, so `console=ttyS0` names no console.
+            cmdline: ["8250.nr_uarts=0", keyParameter(key.publicKey), ...cmdline],
+          },
+          run.signal,
+        ),
+      );
+      const client = await login(machine.address!, key, patience());
+      client.on("error", () => {});
+      const output = async (script: string) =>
+        (await runCommand(client, ["sh", "-c", script], patience())).output;
+      return { machine, output };
+    };
+    const STAGES_IN_LOG = "dmesg | sed -n 's/.*SMOLVM_TS stage=\\([^ ]*\\) .*/\\1/p'";
+
+    it("boots without a console on PCI devices, with what is wrong on its command line in the kernel's log", async () => {
+      const { output, machine } = await bootSilently("pci", [
+        "ro ip=10.0.2.15::10.0.2.2:255.255.255.0::eth0:off smolvm.dns=1.1.1.1,resolver,2001:db8::1",
+        "smolvm.mount=gone:/gone",
+      ]);
+      expect(machine.console.text).toBe("");
+      expect(stagesOf((await output(STAGES_IN_LOG)).trimEnd().split("\n"))).toEqual(STAGES);
+      expect(await output("dmesg | grep -o 'SMOLVM_ERR.*'")).toBe(
+        'SMOLVM_ERR smolvm.mount: the host shares no directory with the tag "gone"; nothing is mounted on /gone\n' +
+          'SMOLVM_ERR smolvm.dns: "resolver" is not the address of a name server\n',
+      );
+      expect(await output("cat /etc/resolv.conf")).toBe("nameserver 1.1.1.1\nnameserver 2001:db8::1\n");
+      expect(await output("cp /etc/resolv.conf /root/written && echo writable")).toBe("writable\n");
+    });
+
+    it("boots without a console on MMIO devices, with the gateway and public resolvers of an ip= without DNS", async () => {
+      const { output } = await bootSilently("mmio", ["ip=10.0.2.15::10.0.2.2:255.255.255.0::eth0:off"]);
+      expect(stagesOf((await output(STAGES_IN_LOG)).trimEnd().split("\n"))).toEqual(STAGES);
+      expect(await output("cat /etc/resolv.conf")).toBe(
+        "nameserver 10.0.2.2\nnameserver 8.8.8.8\nnameserver 8.8.4.4\n",
+      );
+    });
+
+    it("asks the network for its address with smolvm.network=guest", async () => {
+      const { output } = await bootSilently("mmio", ["ip=off smolvm.network=guest"]);
+      expect(await output("cat /proc/$(cat /run/udhcpc.eth0.pid)/comm")).toBe("udhcpc\n");
+      expect(await output("ip route")).toMatch(/^default via 10\.0\.2\.2 dev eth0/m);
+      expect(await output("cat /etc/resolv.conf")).toBe("nameserver 10.0.2.3\n");
+      expect(await output("dmesg | grep -o 'SMOLVM_ERR.*'")).toBe("");
+    });
+
+    it("powers off at Ctrl-Alt-Del", async () => {
+      const key = generateKey();
+      const { disk, kernel } = image();
+      const directory = tempDirectory();
+      const consoleLog = join(directory, "console");
+      machine = await startMachine({
+        ...{ ...kernel, arch: "amd64", disk, consoleLog, outlives: directory },
+        cmdline: [keyParameter(key.publicKey)],
+      });
+      await machine.console.waitFor(/stage=init-complete/, patience());
+      // QEMU speaks to one client at a time.
+      machine.release();
+      const qmp = await Qmp.open(QemuControl.socket(directory));
+      await qmp.monitor("sendkey ctrl-alt-delete");
+      expect(await machine.exited).toBe(0);
+      expect(readFileSync(consoleLog, "utf8")).toMatch(/stage=poweroff [\s\S]*reboot: Power down/);
     });
   });
 }

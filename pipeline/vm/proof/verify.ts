@@ -53,10 +53,10 @@ async function bootOnce(options: VerifyOptions, accel: Accel, run: Run): Promise
   );
   const { machine, client } = session;
   try {
-    const [init, ready] = ["init", "ready"].map((stage) => machine.console.stageUptime(stage));
+    const [init, ready] = ["init-start", "init-complete"].map((stage) => machine.console.stageUptime(stage));
     if (init === undefined || ready === undefined) {
       throw new PipelineError(
-        "SSH login works, but /init has not printed its marks `init` and `ready` on the console",
+        "SSH login works, but /init has not printed its marks `init-start` and `init-complete` on the console",
         {
           code: "boot-failed",
           details: consoleTail(machine),

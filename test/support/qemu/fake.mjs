@@ -116,8 +116,8 @@ async function startGuest() {
     );
   }).listen(socket);
 
-  const stages = ["init", "network", "ready"].map(
-    (stage, index) => `SMOLVM_TS stage=${stage} uptime_s=1.${index}\n`,
+  const stages = ["init-start", "net-ready", "init-complete"].map(
+    (stage, index) => `SMOLVM_TS stage=${stage} epoch_s=1790000000 uptime_s=1.${index}\n`,
   );
   if (mode === "internal-error") {
     process.stderr.write("KVM internal error. Suberror: 1\nEAX=00000000\n");
@@ -127,7 +127,9 @@ async function startGuest() {
   } else if (mode === "probe") {
     // Even a guest that does so little takes longer than its QEMU is connected to.
     await asked;
-    process.stdout.write(`${stages[0]}SMOLVM_PROBE Linux version 6.12\n`, () => process.exit(0));
+    process.stdout.write(`SMOLVM_TS stage=init uptime_s=1.0\nSMOLVM_PROBE Linux version 6.12\n`, () =>
+      process.exit(0),
+    );
   } else if (mode === "hang") {
     process.stdout.write("Linux version 6.12\n");
   } else if (mode === "panic") {

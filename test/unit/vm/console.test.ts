@@ -21,15 +21,16 @@ function guest() {
 describe("a guest's console", () => {
   it("gives a line that was printed before anybody waited for it", async () => {
     const { console, print } = guest();
-    await print("SMOLVM_TS stage=ready uptime_s=5.21\n");
-    const [, stage] = await console.waitFor(/stage=(\w+)/, NEVER);
-    expect(stage).toBe("ready");
+    await print("SMOLVM_TS stage=init-complete epoch_s=1790000000 uptime_s=5.21\n");
+    const [, stage] = await console.waitFor(/stage=(\S+)/, NEVER);
+    expect(stage).toBe("init-complete");
   });
 
   it("gives a line that comes later, also when it comes in pieces", async () => {
     const { console, print } = guest();
-    const waiting = console.waitFor(/stage=ready uptime_s=([0-9.]+)\n/, NEVER);
-    for (const piece of ["SMOLVM_TS sta", "ge=ready uptime_s=5.", "21\n"]) await print(piece);
+    const waiting = console.waitFor(/stage=init-complete epoch_s=1790000000 uptime_s=([0-9.]+)\n/, NEVER);
+    for (const piece of ["SMOLVM_TS sta", "ge=init-complete epoch_s=1790000000 uptime_s=5.", "21\n"])
+      await print(piece);
     expect((await waiting)[1]).toBe("5.21");
   });
 
@@ -52,9 +53,11 @@ describe("a guest's console", () => {
 
   it("knows at which uptime each stage was reached, and which was not", async () => {
     const { console, print } = guest();
-    await print("SMOLVM_TS stage=init uptime_s=0.90\r\nSMOLVM_TS stage=ready uptime_s=5.21\r\n");
+    await print(
+      "SMOLVM_TS stage=init uptime_s=0.90\r\nSMOLVM_TS stage=init-complete epoch_s=1790000000 uptime_s=5.21\r\n",
+    );
     expect(console.stageUptime("init")).toBe(0.9);
-    expect(console.stageUptime("ready")).toBe(5.21);
+    expect(console.stageUptime("init-complete")).toBe(5.21);
     expect(console.stageUptime("read")).toBeUndefined();
     expect(console.stageUptime("poweroff")).toBeUndefined();
   });

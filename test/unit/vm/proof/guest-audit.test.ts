@@ -49,7 +49,7 @@ async function audited({ accepts = () => false, sockets = "", processes = "" }: 
 const CLEAN = {
   sockets:
     "tcp sl local_address rem_address st\ntcp 0: 00000000:0016 00000000:0000 0A 0 0\ntcp 1: 0F02000A:0016 0202000A:8000 01 0 0\n",
-  processes: "init\nsshd\nsshd-session\n",
+  processes: "init\nsshd\nsshd-session\nsleep\ndate\nsmolvm-guest-ag\n",
 };
 
 it("finds nothing in a guest where SSH alone runs and listens, and keys alone are let in", async () => {
