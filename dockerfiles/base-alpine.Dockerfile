@@ -14,6 +14,7 @@ RUN set -eu; . /tmp/network/env; \
       npm \
       openssh-keygen \
       openssh-server \
-      python3
+      python3 \
+      uv
 COPY init/init /init
 COPY init/sshd_config /etc/smolvm/sshd_config

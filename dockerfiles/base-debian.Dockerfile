@@ -14,7 +14,8 @@ RUN set -eu; . /tmp/network/env; . /tmp/network/snapshot; export DEBIAN_FRONTEND
       git \
       iproute2 \
       openssh-server \
-      python3; \
+      python3 \
+      udhcpc; \
     apt-get clean; \
     rm -rf /var/lib/apt/lists/*
 COPY --from=tools /opt/node/ /usr/local/

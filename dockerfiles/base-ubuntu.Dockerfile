@@ -15,10 +15,11 @@ RUN set -eu; . /tmp/network/env; . /tmp/network/snapshot; export DEBIAN_FRONTEND
       git \
       iproute2 \
       openssh-server \
-      python3; \
+      python3 \
+      udhcpc; \
     apt-get clean; \
     rm -rf /var/lib/apt/lists/*
 COPY --from=tools /opt/node/ /usr/local/
-COPY --from=uv /uv /usr/local/bin/uv
+COPY --from=uv /uv /uvx /usr/local/bin/
 COPY init/init /init
 COPY init/sshd_config /etc/smolvm/sshd_config

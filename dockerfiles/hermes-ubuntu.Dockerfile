@@ -5,10 +5,10 @@ FROM ${BASE}
 COPY dockerfiles/network/ /tmp/network/
 RUN set -eu; \
     . /tmp/network/env; \
-    git init -q /opt/hermes; \
-    cd /opt/hermes; \
+    git init -q /opt/hermes-agent; \
+    cd /opt/hermes-agent; \
     git fetch -q --depth 1 https://github.com/NousResearch/hermes-agent f97608f178d1ffeca59860195ab7da295f7c8e5f; \
     git checkout -q FETCH_HEAD; \
     rm -rf .git; \
     UV_PYTHON_DOWNLOADS=never uv sync --frozen --no-dev --no-cache --no-progress --extra all; \
-    ln -s /opt/hermes/.venv/bin/hermes /usr/local/bin/hermes
+    ln -s /opt/hermes-agent/.venv/bin/hermes /usr/local/bin/hermes

@@ -13,3 +13,9 @@ RUN set -eu; \
 FROM ${BASE}
 COPY --from=install /opt/openclaw/ /opt/openclaw/
 RUN ln -s /opt/openclaw/node_modules/.bin/openclaw /usr/local/bin/openclaw
+RUN set -eu; \
+    other=$(sed -n 's/^\([^:]*\):[^:]*:1000:.*/\1/p' /etc/passwd); \
+    [ -z "$other" ] || userdel --remove "$other"; \
+    useradd --create-home --user-group --uid 1000 --shell /bin/bash node; \
+    mkdir -p /workspace; \
+    chown node:node /workspace

@@ -37,6 +37,8 @@ export function declareImages(app: App): void {
 
   // ── bases ──────────────────────────────────────────────────────────────────────────────────────
   const everywhere = ["bash", "ca-certificates", "curl", "git", "iproute2", "openssh-server", "python3"];
+  // A DHCP client for smolvm.network=guest: busybox's. It is the smallest, and Alpine's busybox has it.
+  const withApt = [...everywhere, "udhcpc"];
 
   new BaseRootfs(release, "base-ubuntu", {
     flavor: Flavor.ubuntu({
@@ -45,7 +47,7 @@ export function declareImages(app: App): void {
       tarballs: pins.UBUNTU_TARBALLS,
       snapshot: APT_SNAPSHOT,
     }),
-    packages: everywhere,
+    packages: withApt,
     node: pins.NODE_GLIBC,
     uv: pins.UV_IMAGE,
     diskMib: 4096,
@@ -58,15 +60,15 @@ export function declareImages(app: App): void {
       image: pins.ALPINE_IMAGE,
       tarballs: pins.ALPINE_TARBALLS,
     }),
-    packages: [...everywhere, "nodejs", "npm", "openssh-keygen"],
+    packages: [...everywhere, "nodejs", "npm", "openssh-keygen", "uv"],
     node: pins.NODE_ALPINE,
     diskMib: 2048,
-    budget: { contentMb: 350, assetMb: 110 },
+    budget: { contentMb: 420, assetMb: 130 },
   });
 
   new BaseRootfs(release, "base-debian", {
     flavor: debian,
-    packages: everywhere,
+    packages: withApt,
     node: pins.NODE_GLIBC,
     diskMib: 4096,
     budget: { contentMb: 450, assetMb: 125 },
@@ -95,6 +97,7 @@ export function declareImages(app: App): void {
   new PresetLayer(release, "openclaw", {
     install: npm("openclaw"),
     check: ["openclaw", "--version"],
+    user: "node",
     budget: { contentMb: 600, assetMb: 130 },
     refuses: { alpine: { reason: "its native parts ship as glibc prebuilts only", since: FIRST_TAG } },
   });
@@ -104,6 +107,7 @@ export function declareImages(app: App): void {
       repository: "https://github.com/NousResearch/hermes-agent",
       commit: pins.HERMES_COMMIT,
       extras: ["all"],
+      directory: "/opt/hermes-agent",
     }),
     check: ["hermes", "--version"],
     budget: { contentMb: 900, assetMb: 320 },

@@ -4,6 +4,7 @@ import { IMAGE_BY_DIGEST } from "../schema/digest.ts";
 import { Arch, Vmm } from "../schema/names.ts";
 import { type Flavor, FlavorProp } from "./flavor.ts";
 import { lockedVersion } from "./lockfile.ts";
+import { type Program, ProgramsProp } from "./program.ts";
 import { listOf, takesProps, wholeNumber } from "./props.ts";
 import { Release } from "./release.ts";
 
@@ -26,8 +27,10 @@ export interface BaseRootfsProps {
    * @default the base has no Node.js
    */
   readonly node?: string | undefined;
-  /** A container image, by digest, that contains `/uv`. @default the base has no uv */
+  /** A container image, by digest, that contains `/uv` and `/uvx`. @default the base has no uv */
   readonly uv?: string | undefined;
+  /** Programs that are fetched from a release, such as SmolVM's guest agent. @default none */
+  readonly programs?: readonly Program[] | undefined;
   /** Size of the ext4 file system, MiB; a user can grow it. */
   readonly diskMib: number;
   /** @default no limit */
@@ -53,6 +56,7 @@ const Props: z.ZodType<BaseRootfsProps> = z.strictObject({
     .regex(/^\d+\.\d+\.\d+$/, "is not a version like 24.21.0")
     .optional(),
   uv: z.string().regex(IMAGE_BY_DIGEST, "is not fixed by digest").optional(),
+  programs: ProgramsProp.optional(),
   diskMib: wholeNumber(64),
   budget: BudgetProp.optional(),
   published: z.boolean().optional(),
@@ -66,6 +70,7 @@ export class BaseRootfs extends Construct {
   readonly packages!: readonly string[];
   readonly nodeVersion!: string | undefined;
   readonly uv!: string | undefined;
+  readonly programs!: readonly Program[];
   readonly diskMib!: number;
   readonly budget!: Budget | undefined;
   readonly published!: boolean;
@@ -81,6 +86,7 @@ export class BaseRootfs extends Construct {
     this.packages = props.packages;
     this.nodeVersion = props.node;
     this.uv = props.uv;
+    this.programs = props.programs ?? [];
     this.diskMib = props.diskMib;
     this.budget = props.budget;
     this.published = props.published ?? true;
@@ -107,6 +113,11 @@ export class BaseRootfs extends Construct {
         errors.push(
           `flavor ${this.flavor.name} has no base image or tarball for ${arch}: declare one of image, tarballs`,
         );
+      }
+    }
+    for (const { path, files } of this.programs) {
+      for (const arch of this.archs.filter((each) => !files[each])) {
+        errors.push(`programs: ${path} has no file for ${arch}: declare its address and sha256`);
       }
     }
     if (this.nodeVersion !== undefined) errors.push(...this.#validateNode(release, this.nodeVersion));

@@ -7,4 +7,5 @@ export { type AptProps, type DebianProps, Flavor, type FlavorProps, type Tarball
 export { type Install, npm, uv } from "./install.ts";
 export { Kernel, type KernelProps } from "./kernel.ts";
 export { PresetLayer, type PresetLayerProps } from "./preset-layer.ts";
+export type { Program } from "./program.ts";
 export { Release, type ReleaseProps } from "./release.ts";

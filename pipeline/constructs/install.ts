@@ -17,6 +17,8 @@ export interface UvInstall {
   /** The full commit id. */
   readonly commit: string;
   readonly extras: readonly string[];
+  /** The directory in the image that it is installed in; undefined for `/opt/<preset>`. */
+  readonly directory?: string | undefined;
 }
 
 export type Install = NpmInstall | UvInstall;
@@ -40,6 +42,8 @@ export interface UvOptions {
   readonly commit: string;
   /** @default none */
   readonly extras?: readonly string[] | undefined;
+  /** The directory in the image that it is installed in, below `/opt`. @default `/opt/<preset>` */
+  readonly directory?: string | undefined;
 }
 
 /** A Python project at a commit of its repository. */
@@ -65,6 +69,10 @@ const UvProps = z.strictObject({
   repository: text(),
   commit: z.string().regex(/^[0-9a-f]{40}$/, "is not a full commit id"),
   extras: listOf(text()),
+  directory: z
+    .string()
+    .regex(/^\/opt\/[A-Za-z0-9_-]+$/, "is not a directory like /opt/agent")
+    .optional(),
 });
 
 /** The schema of what `npm()` and `uv()` return. */

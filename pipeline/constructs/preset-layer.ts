@@ -13,6 +13,12 @@ export interface PresetLayerProps {
   readonly install: Install;
   /** The command that proves the preset works; its first word is the program that users type. */
   readonly check: readonly string[];
+  /**
+   * The name of an account (uid 1000) that its services can run as. The account has a home directory and owns `/workspace`;
+   * the preset's command is still run as root. It replaces an account of the distribution with this uid.
+   * @default none
+   */
+  readonly user?: string | undefined;
   /** How much it may add to the size of each base. @default no limit */
   readonly budget?: Budget | undefined;
   /** The flavors on which it is not offered, each with the reason that users see. @default none */
@@ -31,6 +37,10 @@ const Props: z.ZodType<PresetLayerProps> = z.strictObject({
   check: z.array(text()).refine(([program = ""]) => /^[a-z][a-z0-9-]*$/.test(program), {
     error: "the first word must be the name of the preset's program, such as codex",
   }),
+  user: z
+    .string()
+    .regex(/^[a-z][a-z0-9-]{0,30}$/, "is not a user name such as node")
+    .optional(),
   budget: BudgetProp.optional(),
   refuses: z
     .record(
@@ -51,6 +61,7 @@ export class PresetLayer extends Construct {
   #vmms: readonly Vmm[] | undefined;
   readonly install!: Install;
   readonly check!: readonly string[];
+  readonly user!: string | undefined;
   readonly budget!: Budget | undefined;
   readonly refuses!: Readonly<Record<string, string>>;
 
@@ -62,6 +73,7 @@ export class PresetLayer extends Construct {
     if (!takesProps(this, Props, props)) return;
     this.install = props.install;
     this.check = props.check;
+    this.user = props.user;
     this.budget = props.budget;
     this.refuses = Object.fromEntries(
       Object.entries(props.refuses ?? {}).map(([flavor, why]) => [

@@ -1,7 +1,7 @@
 import { mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type Docker from "dockerode";
-import { buildImage, hasFile } from "../image/docker/container-image.ts";
+import { type BuildOptions, buildImage, hasFile } from "../image/docker/container-image.ts";
 import { connect, removeAbandonedContainers } from "../image/docker/engine.ts";
 import type { Network } from "../image/docker/network.ts";
 import { dockerArch, ensureTools } from "../image/docker/tools-image.ts";
@@ -91,11 +91,12 @@ export async function buildRecipe(
   cell: BaseCell | PresetCell,
   tag: string,
   args: Readonly<Record<string, string>>,
+  programs: BuildOptions["programs"] = [],
 ): Promise<void> {
   run.progress.step(`docker build ${cell.dockerfile}`);
   const { root, network, noCache } = options;
   const { dockerfile, files, arch } = cell;
-  const recipe = { dockerfile, files, arch, tag, args: { ...args, TOOLS: tools } };
+  const recipe = { dockerfile, files, programs, arch, tag, args: { ...args, TOOLS: tools } };
   await buildImage(docker, { ...recipe, root, network, noCache }, run);
 }
 

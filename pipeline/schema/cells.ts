@@ -49,6 +49,11 @@ export const BaseCell = z.strictObject({
   kind: z.literal("base"),
   /** The sources of its root file system, in the order in which they are tried. */
   sources: z.array(RootfsSource).min(1),
+  /** Programs that are fetched and put into the image, each with its path there; no field if there are none. */
+  programs: z
+    .array(z.strictObject({ path: z.string(), url: z.string(), sha256: Sha256 }))
+    .min(1)
+    .optional(),
 });
 export const PresetCell = z.strictObject({
   ...common,

@@ -105,8 +105,15 @@ function baseCell(
     flavor: base.flavor.name,
     disk_mib: base.diskMib,
     sources: [...base.flavor.sources(arch)],
+    ...programsOf(base, arch),
   });
   return { ...cell, vmms: base.vmms, budget: bytesOf(base.budget) };
+}
+
+/** The programs of a base for one arch. A base without any has no such field. */
+function programsOf({ programs }: BaseRootfs, arch: Arch): Pick<BaseCell, "programs"> {
+  if (programs.length === 0) return {};
+  return { programs: programs.map(({ path, files }) => ({ path, ...files[arch]! })) };
 }
 
 /** The apk versions in a base's listing. They are part of its inputs, because apk has no dated archive. */

@@ -3,6 +3,7 @@ import type { NpmInstall, UvInstall } from "../constructs/install.ts";
 import type { Kernel } from "../constructs/kernel.ts";
 import type { PresetLayer } from "../constructs/preset-layer.ts";
 import { BOOT_FILES, COPY_BOOT_FILES, COPY_NETWORK } from "../schema/boot-files.ts";
+import { programInContext } from "../schema/programs.ts";
 import { marker } from "./marker.ts";
 
 /** A Dockerfile and the project files that it copies in. */
@@ -51,7 +52,8 @@ export function baseDockerfile(base: BaseRootfs): Dockerfile {
     COPY_NETWORK,
     ...(flavor.snapshot ? aptInstall(base.packages, flavor.snapshot) : apkInstall(base.packages)),
     ...(nodeFromTools ? ["COPY --from=tools /opt/node/ /usr/local/"] : []),
-    ...(base.uv ? ["COPY --from=uv /uv /usr/local/bin/uv"] : []),
+    ...(base.uv ? ["COPY --from=uv /uv /uvx /usr/local/bin/"] : []),
+    ...base.programs.map(({ path }) => `COPY ${programInContext(path)} ${path}`),
     ...COPY_BOOT_FILES,
   ];
   return {
@@ -119,12 +121,13 @@ function npmDockerfile(path: string, preset: PresetLayer, base: BaseRootfs, inst
     "FROM ${BASE}",
     `COPY --from=install ${home}/ ${home}/`,
     `RUN ln -s ${home}/node_modules/${install.binary ?? `.bin/${program}`} /usr/local/bin/${program}`,
+    ...account(preset, base),
   ];
   return { path, text: `${lines.join("\n")}\n`, files: [NETWORK, ...locks] };
 }
 
 function uvDockerfile(path: string, preset: PresetLayer, base: BaseRootfs, install: UvInstall): Dockerfile {
-  const home = `/opt/${preset.preset}`;
+  const home = install.directory ?? `/opt/${preset.preset}`;
   const program = preset.check[0]!;
   const extras = install.extras.map((extra) => ` --extra ${extra}`).join("");
   const lines = [
@@ -142,8 +145,26 @@ function uvDockerfile(path: string, preset: PresetLayer, base: BaseRootfs, insta
       `UV_PYTHON_DOWNLOADS=never uv sync --frozen --no-dev --no-cache --no-progress${extras}`,
       `ln -s ${home}/.venv/bin/${program} /usr/local/bin/${program}`,
     ]),
+    ...account(preset, base),
   ];
   return { path, text: `${lines.join("\n")}\n`, files: [NETWORK] };
+}
+
+/** Makes the preset's account. Ubuntu's images have an account with this uid, which is removed first. */
+function account({ user }: PresetLayer, { flavor }: BaseRootfs): string[] {
+  if (user === undefined) return [];
+  const [remove, add] =
+    flavor.packageManager === "apk"
+      ? ["deluser --remove-home", `adduser -D -u 1000 -s /bin/sh ${user}`]
+      : ["userdel --remove", `useradd --create-home --user-group --uid 1000 --shell /bin/bash ${user}`];
+  return [
+    "RUN set -eu; \\",
+    "    other=$(sed -n 's/^\\([^:]*\\):[^:]*:1000:.*/\\1/p' /etc/passwd); \\",
+    `    [ -z "$other" ] || ${remove} "$other"; \\`,
+    `    ${add}; \\`,
+    "    mkdir -p /workspace; \\",
+    `    chown ${user}:${user} /workspace`,
+  ];
 }
 
 /** One RUN instruction that sets up the build's network and stops at the first failed command. */

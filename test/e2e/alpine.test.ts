@@ -1,7 +1,17 @@
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { copyFileSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import type { Server } from "node:http";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { App } from "../../pipeline/constructs/app.ts";
@@ -9,45 +19,64 @@ import { npm } from "../../pipeline/constructs/install.ts";
 import { PresetLayer } from "../../pipeline/constructs/preset-layer.ts";
 import { Release } from "../../pipeline/constructs/release.ts";
 import { RootfsFacts } from "../../pipeline/schema/facts.ts";
+import { generateKey, keyParameter, login, runCommand } from "../../pipeline/vm/ssh.ts";
 import { ALPINE_TARBALL, alpineBase, hasAlpine, serveAlpine } from "../support/alpine.ts";
 import { describeInit } from "../support/init-suite.ts";
 import { testKernel } from "../support/kernel.ts";
+import { startMachine } from "../support/machine.ts";
 import { cli, Project } from "../support/project.ts";
+import { serveDirectory } from "../support/serve.ts";
 
 const BASE = "base-amd64-alpine";
 const STORE = "out/release/alpine-test";
 
-/** The published presets that need no Node, on an Alpine with what the test data has. */
-function declareAlpine(app: App): void {
-  const release = new Release(app, "alpine", {
-    tag: "alpine-test",
-    repository: "example/images",
-    archs: ["amd64"],
-    vmms: ["qemu"],
-    defaultFlavor: "alpine",
-    newestFile: "2026-10-05T00:00:00Z",
-  });
-  testKernel(release, ["alpine"]);
-  alpineBase(release);
-  new PresetLayer(release, "codex", {
-    install: npm("@openai/codex", { binary: "@openai/codex-linux-*/vendor/*/bin/codex" }),
-    check: ["codex", "--version"],
-  });
-  new PresetLayer(release, "claude-code", {
-    install: npm("@anthropic-ai/claude-code", { binary: "@anthropic-ai/claude-code-linux-*/claude" }),
-    check: ["claude", "--version"],
-  });
-}
+/** A guest agent that says how it was started, and runs until it is ended. */
+const AGENT = "#!/bin/sh\necho agent $*\necho $$ >/run/agent.pid\nexec sleep 100000\n";
+const AGENT_PATH = "/usr/local/bin/smolvm-guest-agent";
+
+/** The published presets that need no Node, on an Alpine with what the test data has; its agent is fetched from `url`. */
+const declareAlpine =
+  (url: string, agent: string = AGENT) =>
+  (app: App): void => {
+    const release = new Release(app, "alpine", {
+      tag: "alpine-test",
+      repository: "example/images",
+      archs: ["amd64"],
+      vmms: ["qemu"],
+      defaultFlavor: "alpine",
+      newestFile: "2026-10-05T00:00:00Z",
+    });
+    testKernel(release, ["alpine"]);
+    const sha256 = createHash("sha256").update(agent).digest("hex");
+    alpineBase(release, { programs: [{ path: AGENT_PATH, files: { amd64: { url, sha256 } } }] });
+    new PresetLayer(release, "codex", {
+      install: npm("@openai/codex", { binary: "@openai/codex-linux-*/vendor/*/bin/codex" }),
+      check: ["codex", "--version"],
+      user: "node",
+    });
+    new PresetLayer(release, "claude-code", {
+      install: npm("@anthropic-ai/claude-code", { binary: "@anthropic-ai/claude-code-linux-*/claude" }),
+      check: ["claude", "--version"],
+    });
+  };
 
 describe.runIf(hasAlpine)("alpine, on real musl and busybox", () => {
   let project: Project;
   let mirror: { server: Server; url: string };
+  /** A release that has the agent. */
+  let served: { server: Server; url: string };
+  let directory: string;
   beforeAll(async () => {
-    project = new Project(declareAlpine);
+    directory = mkdtempSync(join(tmpdir(), "smolvm-programs-"));
+    writeFileSync(join(directory, "agent"), AGENT);
+    served = await serveDirectory(directory, /^\//);
+    project = new Project(declareAlpine(`${served.url}/agent`));
     mirror = await serveAlpine();
   });
   afterAll(() => {
     mirror.server.close();
+    served.server.close();
+    rmSync(directory, { recursive: true, force: true });
     project.remove();
   });
 
@@ -71,6 +100,27 @@ describe.runIf(hasAlpine)("alpine, on real musl and busybox", () => {
     const actual = createHash("sha256").update("not Alpine").digest("hex");
     expect(refused.stderr).toContain(`its sha256 is ${actual}, expected ${expected}`);
     expect(refused.exitCode).toBe(2);
+  });
+
+  it("refuses a program that is not the expected one, and says what cannot be fetched", async () => {
+    const failed = async (url: string, agent: string) => {
+      const other = new Project(declareAlpine(url, agent));
+      try {
+        return await cli(other.root, ["cell", BASE, "--stage", "build", "--apk-mirror", mirror.url]);
+      } finally {
+        other.remove();
+      }
+    };
+    const wrong = await failed(`${served.url}/agent`, "another program");
+    expect(wrong.stderr).toMatch(/^error: base-amd64-alpine: http\S+\/agent is not the expected file: /m);
+    expect(wrong.stderr).toContain(
+      `check the address and the sha256 of ${AGENT_PATH} in the base's programs`,
+    );
+    const missing = await failed(`${served.url}/none`, "what nobody has");
+    expect(missing.stderr).toMatch(
+      /^error: base-amd64-alpine: \/usr\/local\/bin\/smolvm-guest-agent: cannot fetch http\S+\/none: HTTP 404/m,
+    );
+    expect([wrong.exitCode, missing.exitCode]).toEqual([2, 2]);
   });
 
   it("says how large the disk must be when the image does not fit, and leaves nothing", async () => {
@@ -225,7 +275,7 @@ describe.runIf(hasAlpine)("alpine, on real musl and busybox", () => {
   it("has the same bytes when another user builds it, under another umask, host name, time zone and locale", async () => {
     const facts = (root: string) =>
       JSON.parse(readFileSync(join(root, "out/images", BASE, "build.json"), "utf8"));
-    const elsewhere = new Project(declareAlpine);
+    const elsewhere = new Project(declareAlpine(`${served.url}/agent`));
     try {
       const socket = statSync("/var/run/docker.sock");
       spawnSync("chown", ["-R", "12345:12345", elsewhere.root]);
@@ -276,6 +326,34 @@ describe.runIf(hasAlpine)("alpine, on real musl and busybox", () => {
 
   it("keeps the base of the build stage while all that went wrong", () => {
     expect(existsSync(join(project.root, "out/images", BASE, "rootfs.ext4"))).toBe(true);
+  });
+
+  it("starts the guest agent of an image, and starts it again when it has ended", async () => {
+    const key = generateKey();
+    const machine = await startMachine({
+      ...{ arch: "amd64", disk: join(project.root, "out/images", BASE, "rootfs.ext4") },
+      ...{ ...project.kernel("amd64"), cmdline: [keyParameter(key.publicKey)] },
+      consoleLog: join(directory, "console"),
+    });
+    try {
+      const patience = AbortSignal.timeout(240_000);
+      const client = await login(machine.address!, key, patience);
+      const output = async (script: string) =>
+        (await runCommand(client, ["sh", "-c", script], patience)).output;
+      expect(await output("cat /var/log/smolvm-agent.log")).toBe("agent --listen vsock://1024\n");
+      await output(
+        'old=$(cat /run/agent.pid); kill $old; while [ "$(cat /run/agent.pid)" = $old ]; do sleep 0.1; done',
+      );
+      expect(await output("grep -c vsock /var/log/smolvm-agent.log")).toBe("2\n");
+      const reports = machine.console.text.match(/SMOLVM_ERR smolvm-guest-agent ended with exit code \d+;/g);
+      expect(reports).toHaveLength(1);
+      expect(machine.console.text.indexOf("guest-agent-start ")).toBeLessThan(
+        machine.console.text.indexOf("net-config-start "),
+      );
+      client.end();
+    } finally {
+      await machine.destroy();
+    }
   });
 
   describeInit("busybox userland (alpine)", () => ({

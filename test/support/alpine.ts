@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { BaseRootfs } from "../../pipeline/constructs/base-rootfs.ts";
+import { BaseRootfs, type BaseRootfsProps } from "../../pipeline/constructs/base-rootfs.ts";
 import { Flavor } from "../../pipeline/constructs/flavor.ts";
 import type { Release } from "../../pipeline/constructs/release.ts";
 import { REPOSITORY } from "./project.ts";
@@ -18,11 +18,12 @@ export const hasAlpine = existsSync(ALPINE_TARBALL.url);
 if (!hasAlpine) console.warn(`No Alpine data in ${DATA}: the Alpine flavor is not built and booted here.`);
 
 /** An Alpine base with what the data has. */
-export const alpineBase = (release: Release) =>
+export const alpineBase = (release: Release, props: Partial<BaseRootfsProps> = {}) =>
   new BaseRootfs(release, "base-alpine", {
     flavor: Flavor.alpine({ version: "3.19", tarballs: { amd64: ALPINE_TARBALL } }),
     packages: ["ca-certificates-bundle", "openssh-keygen", "openssh-server"],
     diskMib: 1024,
+    ...props,
   });
 
 /** Serves the packages: Alpine's mirrors have one repository per branch and component, the data is one. */

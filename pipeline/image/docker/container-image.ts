@@ -20,6 +20,8 @@ export interface BuildOptions {
   readonly files: readonly string[];
   /** A directory of files (no links) that goes into the context as a whole. @default none */
   readonly tree?: { readonly from: string; readonly to: string };
+  /** Executable files that go into the context, each from a path outside of the project. @default none */
+  readonly programs?: readonly { readonly from: string; readonly to: string }[];
   readonly arch: Arch;
   /** The image's name and tag. */
   readonly tag: string;
@@ -106,6 +108,7 @@ async function sendContext(context: ReturnType<typeof pack>, options: BuildOptio
   for (const file of options.tree ? await filesBelow(options.tree.from) : []) {
     await addLarge(context, join(options.tree!.from, file), `${options.tree!.to}/${file}`);
   }
+  for (const { from, to } of options.programs ?? []) await addLarge(context, from, to, 0o755);
   context.finalize();
 }
 
@@ -118,9 +121,15 @@ async function filesBelow(directory: string): Promise<string[]> {
     .sort();
 }
 
-async function addLarge(context: ReturnType<typeof pack>, path: string, name: string): Promise<void> {
-  const { size, mode } = await stat(path);
-  const entry = context.entry({ name, size, mode: mode & 0o100 ? 0o755 : 0o644, mtime: new Date(0) });
+async function addLarge(
+  context: ReturnType<typeof pack>,
+  path: string,
+  name: string,
+  fixedMode?: number,
+): Promise<void> {
+  const { size, mode: own } = await stat(path);
+  const mode = fixedMode ?? (own & 0o100 ? 0o755 : 0o644);
+  const entry = context.entry({ name, size, mode, mtime: new Date(0) });
   await pipeline(createReadStream(path), entry as unknown as Writable);
 }
 

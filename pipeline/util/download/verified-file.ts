@@ -12,6 +12,13 @@ const SILENCE_MS = 60_000;
 /** The maximum size of a root file system tarball, bytes. */
 const MOST = 16 * 2 ** 30;
 
+export interface FetchOptions {
+  /** @default one minute of silence ends a download */
+  readonly patience?: Partial<Patience>;
+  /** What to do about a file with another sha256; the end of the error's message. @default for a root file system */
+  readonly fix?: string;
+}
+
 /**
  * Fetches a file (a path or an http(s) address) into the directory `cache` and returns its path there. The file's name is
  * its sha256; a file that is there already is hashed again before it is used.
@@ -23,7 +30,10 @@ export async function fetchVerified(
   sha256: string,
   cache: string,
   run: Run,
-  patience: Partial<Patience> = { silenceMs: SILENCE_MS },
+  {
+    patience = { silenceMs: SILENCE_MS },
+    fix = "check the address, or give the right hash with --rootfs-sha256",
+  }: FetchOptions = {},
 ): Promise<string> {
   const target = join(cache, sha256);
   // A cached file is verified like a downloaded one.
@@ -42,7 +52,7 @@ export async function fetchVerified(
     if (!(error instanceof SourceError) || error.code !== "digest-mismatch") throw error;
     throw new PipelineError(`${from} is not the expected file: ${error.problem}`, {
       code: "digest-mismatch",
-      fix: "check the address, or give the right hash with --rootfs-sha256",
+      fix,
       cause: error,
     });
   } finally {

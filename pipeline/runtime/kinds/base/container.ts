@@ -9,6 +9,9 @@ import { importRootfs } from "../../../image/rootfs/source.ts";
 import { inputsWith, overridesOf, rootfsFor } from "../../../plan/freshness.ts";
 import type { BaseCell, RootfsSource } from "../../../schema/cells.ts";
 import { DEFAULT_LEVEL } from "../../../schema/defaults.ts";
+import { programInContext } from "../../../schema/programs.ts";
+import { SourceError } from "../../../util/download/source.ts";
+import { fetchVerified } from "../../../util/download/verified-file.ts";
 import { PipelineError } from "../../../util/error.ts";
 import { readRecord } from "../../../util/record.ts";
 import { writeWhole } from "../../../util/whole-file.ts";
@@ -71,7 +74,8 @@ async function build(workshop: Workshop, cell: BaseCell, image: string): Promise
     { arch: cell.arch, sourceDateEpoch: epoch, network, cache: join(cache, "rootfs"), noCache },
     run,
   );
-  await buildRecipe(workshop, cell, image, { ROOTFS: imported.image });
+  const programs = await fetchPrograms(workshop, cell);
+  await buildRecipe(workshop, cell, image, { ROOTFS: imported.image }, programs);
   run.progress.step("list the base's paths");
   return {
     image,
@@ -80,6 +84,28 @@ async function build(workshop: Workshop, cell: BaseCell, image: string): Promise
     fallback: imported.from !== sources[0],
     live: await hasFile(docker, image, LIVE),
   };
+}
+
+/**
+ * Fetches the base's programs into the cache, which verifies them, and says where each goes in the build's context.
+ * @throws PipelineError if one cannot be fetched, or is not the expected file
+ */
+async function fetchPrograms({ run, cache }: Workshop, { programs = [] }: BaseCell) {
+  const fetched: { from: string; to: string }[] = [];
+  for (const { path, url, sha256 } of programs) {
+    run.progress.step(`fetch ${url}`);
+    const fix = `check the address and the sha256 of ${path} in the base's programs`;
+    const from = await fetchVerified(url, sha256, join(cache, "programs"), run, { fix }).catch((cause) => {
+      if (!(cause instanceof SourceError)) throw cause;
+      throw new PipelineError(`${path}: cannot fetch ${url}: ${cause.problem}`, {
+        code: "not-fetched",
+        fix,
+        cause,
+      });
+    });
+    fetched.push({ from, to: programInContext(path) });
+  }
+  return fetched;
 }
 
 /** The declared sources, or the source that the user sets with --rootfs. */

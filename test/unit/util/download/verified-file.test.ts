@@ -136,7 +136,7 @@ describe("fetching a file", () => {
       response.end(CONTENT.subarray(from));
     });
     const cache = freshCache();
-    const path = await fetchVerified(url, SHA256, cache, recordedRun(), FAST);
+    const path = await fetchVerified(url, SHA256, cache, recordedRun(), { patience: FAST });
     expect(readFileSync(path).equals(CONTENT)).toBe(true);
     expect(ranges).toEqual([undefined, expect.stringMatching(/^bytes=\d+-$/)]);
     expect(readdirSync(cache)).toEqual([SHA256]);
@@ -149,7 +149,9 @@ describe("fetching a file", () => {
       response.destroy();
     });
     const cache = freshCache();
-    const error = await fetchVerified(url, SHA256, cache, recordedRun(), FAST).catch((reason) => reason);
+    const error = await fetchVerified(url, SHA256, cache, recordedRun(), { patience: FAST }).catch(
+      (reason) => reason,
+    );
     expect(error).toBeInstanceOf(SourceError);
     expect(error.code).toBe("not-fetched");
     expect(seen).toHaveLength(FAST.attempts);
@@ -182,7 +184,9 @@ describe("fetching a file", () => {
     ["there is a directory", async () => tempDirectory()],
   ])("from where %s fails, and keeps nothing", async (_, from) => {
     const cache = freshCache();
-    await expect(fetchVerified(await from(), SHA256, cache, recordedRun(), FAST)).rejects.toThrow();
+    await expect(
+      fetchVerified(await from(), SHA256, cache, recordedRun(), { patience: FAST }),
+    ).rejects.toThrow();
     expect(existsSync(join(cache, SHA256))).toBe(false);
     expect(readdirSync(cache)).toEqual([]);
   });
