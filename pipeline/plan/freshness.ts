@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import type { Cell, Cells } from "../schema/cells.ts";
 import { DEFAULT_LEVEL } from "../schema/defaults.ts";
 import type { Facts } from "../schema/facts.ts";
+import { isFactsOf } from "../schema/kinds/index.ts";
 import { PipelineError } from "../util/error.ts";
 
 /** A root file system tarball that the user gives (`--rootfs`). */
@@ -87,7 +88,7 @@ export const notDeclared = (overrides: readonly string[]) =>
 /**
  * A staged asset, compared with what a build of its cell would make now:
  * - `missing`: the asset is not staged
- * - `stale`: it was made from other inputs than the cell's present ones
+ * - `stale`: it was made from other inputs than the cell's present ones, or its facts are those of another cell
  * - `other-options`: it was made from these inputs, with other options (level, root file system, epoch) than requested now
  * - `undeclared`: it was made with the requested options, but has overrides that the tree does not accept
  * - `fresh`: it was made as the tree declares or accepts
@@ -114,7 +115,8 @@ export function freshnessOf(
   asked?: readonly string[],
 ): Freshness {
   if (!facts) return { state: "missing" };
-  if (facts.inputs !== inputsWith(cell, facts.overrides)) return { state: "stale", facts };
+  if (!isFactsOf(cell, facts) || facts.inputs !== inputsWith(cell, facts.overrides))
+    return { state: "stale", facts };
   const then = facts.overrides.filter((override) => /^(level|rootfs|SOURCE_DATE_EPOCH)=/.test(override));
   if (asked && then.join("\n") !== asked.join("\n")) return { state: "other-options", facts };
   const refused = unaccepted(cells, facts.overrides);

@@ -1,6 +1,6 @@
 import type { Cells } from "../schema/cells.ts";
 import type { Facts } from "../schema/facts.ts";
-import { idsBelow, type KindName, kindNamed, ofKind } from "../schema/kinds/index.ts";
+import { idsBelow, type KindName, ofKind } from "../schema/kinds/index.ts";
 import { sbomAsset } from "../schema/names.ts";
 import { type Freshness, freshnessOf, leastFresh } from "./freshness.ts";
 import { type Selection, selectPublished } from "./selection.ts";
@@ -56,7 +56,7 @@ function whyOf(found: Freshness): string {
 /** The matrix entries of the job that attests: the staged files of each built cell, below the directory `staged`. */
 export function attestations(cells: Cells, planned: readonly PlannedCell[]): object[] {
   const build = new Set(planned.filter(({ action }) => action === "build").map(({ id }) => id));
-  const path = (asset: string) => `staged/${cells.tag}/${asset}`;
+  const path = (asset: string) => `staged/${asset}`;
   return cells.cells
     .filter(({ id }) => build.has(id))
     .map(({ id, assets }) => ({
@@ -69,13 +69,7 @@ export function attestations(cells: Cells, planned: readonly PlannedCell[]): obj
 /** The matrix entries of the job that builds the cells of one kind. */
 export function matrixOf(cells: Cells, planned: readonly PlannedCell[], kind: KindName): object[] {
   const build = new Set(planned.filter(({ action }) => action === "build").map(({ id }) => id));
-  const { handedOn } = kindNamed(kind);
   return ofKind(cells.cells, kind)
     .filter(({ id }) => build.has(id))
-    .map((cell) => ({
-      cell: cell.id,
-      runner: RUNNERS[cell.arch],
-      ...(handedOn?.cached ? { inputs: cell.inputs } : {}),
-      ...idsBelow(cell),
-    }));
+    .map((cell) => ({ cell: cell.id, runner: RUNNERS[cell.arch], ...idsBelow(cell) }));
 }

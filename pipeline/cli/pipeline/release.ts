@@ -2,8 +2,11 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import * as actions from "@actions/core";
 import { Command, Option } from "commander";
+import { takeArtifacts } from "../../release/artifacts.ts";
+import { type Expected, expectedAssets, notAsDeclared } from "../../release/expected.ts";
 import { prune } from "../../release/prune.ts";
 import { checkPartial, publish } from "../../release/publish.ts";
+import { type Upload, uploadCell } from "../../release/upload.ts";
 import { verifyRelease } from "../../release/verify.ts";
 import { readCells } from "../../runtime/read-cells.ts";
 import type { Cells } from "../../schema/cells.ts";
@@ -21,7 +24,7 @@ import { BOUNDS, range, wholeNumber } from "../shared/numbers.ts";
 import { type CliRun, inRun } from "../shared/run.ts";
 import { checkActionsFiles } from "./actions-files.ts";
 import { openReleases, RELEASE_ID, STORE, type StoreFlags, stagingDirectory, theRelease } from "./store.ts";
-import { summarisePublication } from "./summary.ts";
+import { summarisePublication, summariseRefusal } from "./summary.ts";
 import { root } from "./tree.ts";
 
 export const releaseCommand = new Command("release")
@@ -45,6 +48,13 @@ export const releaseCommand = new Command("release")
           "publish what is staged, even if assets are missing; only for directories",
         ).conflicts("final"),
       )
+      .addOption(
+        new Option(
+          "--artifacts <dir>",
+          "check the artifacts of a run (cell-<id> in this directory), and upload them first",
+        ).conflicts(["partial", "releaseId"]),
+      )
+      .option("--empty", "with --artifacts: remove the assets that earlier runs left on the draft")
       .option("--withhold <reason>", "do not publish, for this reason, and report the state (empty: publish)")
       .option("--final", "make the release public (default: it stays a draft, which a person publishes)")
       .action(publishRelease),
@@ -102,16 +112,25 @@ async function empty(store: ReleaseStore, release: StoredRelease, run: CliRun): 
   }
 }
 
-async function publishRelease(
-  flags: StoreFlags & { final?: true; partial?: true; withhold?: string },
-): Promise<void> {
+interface PublishFlags extends StoreFlags {
+  readonly final?: true;
+  readonly partial?: true;
+  readonly artifacts?: string;
+  readonly empty?: true;
+  readonly withhold?: string;
+}
+
+async function publishRelease(flags: PublishFlags): Promise<void> {
   checkActionsFiles();
   const cells = readCells(root());
   await inRun(async (run) => {
     const store = await openReleases(cells, flags.store, run);
     checkPartial(store, flags.partial);
-    const release = await theRelease(store, cells, flags);
     const staged = new StagingDirectory(stagingDirectory(cells, flags.store));
+    const release = flags.artifacts
+      ? await uploadArtifacts({ cells, store, staged }, flags.artifacts, flags, run)
+      : await theRelease(store, cells, flags);
+    if (!release) return;
     const before = await readCommitted(join(root(), DIGESTS_PATH), RecordedDigests);
     if (store.isPublic) await checkRecordable();
     const published = await publish(
@@ -139,6 +158,41 @@ async function publishRelease(
     );
   });
 }
+
+/**
+ * Takes the artifacts of a run, and uploads all of them to the draft. If one is not as it must be, or one is missing,
+ * nothing is uploaded: prints why, and returns nothing.
+ */
+async function uploadArtifacts(
+  target: Omit<Upload, "release">,
+  directory: string,
+  { withhold, empty: emptied }: PublishFlags,
+  run: CliRun,
+): Promise<StoredRelease | undefined> {
+  const { cells, store, staged } = target;
+  const refused = await takeArtifacts(cells, resolve(directory), staged, run);
+  const { facts, problems } = refused.length > 0 ? NOTHING : await expectedAssets(cells, staged);
+  const all = [
+    ...(withhold ? [`withheld: ${withhold}`] : []),
+    ...refused,
+    ...problems,
+    ...(store.isPublic ? notAsDeclared(cells, facts) : []),
+  ];
+  if (all.length > 0) {
+    run.progress.end();
+    await summariseRefusal(cells.tag, all, facts);
+    refuse(`${cells.tag} is not published, and nothing was changed`, all);
+    return undefined;
+  }
+  const release = await store.prepare(cells.tag);
+  if (emptied) await empty(store, release, run);
+  for (const cell of cells.cells.filter(({ published }) => published)) {
+    await uploadCell({ ...target, release }, cell, run);
+  }
+  return release;
+}
+
+const NOTHING: Expected = { facts: [], problems: [] };
 
 /** Checks that `record` may replace the manifest's file. @throws PipelineError if this project did not write it */
 async function checkRecordable(): Promise<void> {

@@ -1,5 +1,6 @@
 import * as actions from "@actions/core";
 import type { Publication } from "../../release/publish.ts";
+import type { Facts } from "../../schema/facts.ts";
 import { loginMsOf } from "../../schema/kinds/index.ts";
 import type { RecordedDigests } from "../../schema/recorded-digests.ts";
 import { humanBytes } from "../../util/human-bytes.ts";
@@ -17,10 +18,31 @@ export async function summarisePublication(
   before: RecordedDigests | undefined,
 ): Promise<void> {
   if (!shown()) return;
-  const { summary } = actions;
-  summary.addHeading(asHtml(`${release.tag}: ${verdict(release.state, problems)}`), 2);
-  summary.addLink("the release", asHtml(release.url)).addEOL();
-  if (problems.length > 0) summary.addList(problems.map(asHtml));
+  addVerdict(release.tag, verdict(release.state, problems), problems);
+  actions.summary.addLink("the release", asHtml(release.url)).addEOL();
+  addAssets(facts, before);
+  await actions.summary.write();
+}
+
+/** Writes the summary of a run that changed nothing: the reasons, and a table of what is staged. */
+export async function summariseRefusal(
+  tag: string,
+  problems: readonly string[],
+  facts: readonly Facts[],
+): Promise<void> {
+  if (!shown()) return;
+  addVerdict(tag, verdict("draft", problems), problems);
+  addAssets(facts, undefined);
+  await actions.summary.write();
+}
+
+function addVerdict(tag: string, text: string, problems: readonly string[]): void {
+  actions.summary.addHeading(asHtml(`${tag}: ${text}`), 2);
+  if (problems.length > 0) actions.summary.addList(problems.map(asHtml));
+}
+
+function addAssets(facts: readonly Facts[], before: RecordedDigests | undefined): void {
+  if (facts.length === 0) return;
   const headings = ["cell", "asset", "size", "of the raw image", "boot, ms", "sha256", "made"];
   const rows = facts.map((each) =>
     [
@@ -33,8 +55,7 @@ export async function summarisePublication(
       before?.assets[each.asset]?.sha256 === each.sha256 ? `carried from ${before.tag}` : "built",
     ].map(asHtml),
   );
-  if (rows.length > 0) summary.addTable([headings.map((data) => ({ data, header: true })), ...rows]);
-  await summary.write();
+  actions.summary.addTable([headings.map((data) => ({ data, header: true })), ...rows]);
 }
 
 /** Writes the commands that a person must run, because the workflow may not. */

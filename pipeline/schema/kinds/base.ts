@@ -20,7 +20,6 @@ export const base: Kind<BaseCell> = {
     taken: "base's container image",
     directory: DIRECTORY,
     flags: `--bases ${DIRECTORY}`,
-    cached: false,
   },
   ...rootfsReport,
 };

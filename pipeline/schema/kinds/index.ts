@@ -1,6 +1,6 @@
 import type { Cell } from "../cells.ts";
 import type { Facts } from "../facts.ts";
-import type { Arch } from "../names.ts";
+import { type Arch, sbomAsset } from "../names.ts";
 import { base } from "./base.ts";
 import { kernel } from "./kernel.ts";
 import type { CellOf, Coordinates, Kind, KindName } from "./kind.ts";
@@ -43,6 +43,22 @@ export const flavorOf = (cell: Cell): string | null => ("flavor" in cell ? cell.
 
 /** The preset of a cell; null for a base or a kernel. */
 export const presetOf = (cell: Cell): string | null => ("preset" in cell ? cell.preset : null);
+
+/** Whether facts say of themselves that they are those of an asset of the cell, with its inventory. */
+export const isFactsOf = (cell: Cell, facts: Facts): boolean =>
+  facts.id === cell.id &&
+  facts.kind === cell.kind &&
+  facts.arch === cell.arch &&
+  ("flavor" in facts ? facts.flavor : null) === flavorOf(cell) &&
+  ("preset" in facts ? facts.preset : null) === presetOf(cell) &&
+  cell.assets.includes(facts.asset) &&
+  facts.sbom.asset === sbomAsset(facts.asset);
+
+/** The names of all files of a cell in a staging directory, apart from those that describe the directory. */
+export const filesOf = (cell: Cell): string[] => [
+  ...cell.assets.flatMap((asset) => [asset, `${asset}.json`, sbomAsset(asset)]),
+  ...(kindNamed(cell.kind).beside?.(cell) ?? []),
+];
 
 /** The flavors of cells, without duplicates. */
 export const flavorsOf = (cells: readonly Cell[]): string[] => [

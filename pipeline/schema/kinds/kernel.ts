@@ -10,10 +10,12 @@ export const kernel: Kind<KernelCell> = {
   idForm: "kernel-<arch>",
   id: kernelId,
   assets: ({ arch }) => KERNEL_FORMATS.map((format) => kernelAsset(arch, format)),
+  // The resolved configuration.
+  beside: ({ arch }) => [`vmlinux-${arch}.config`],
   anyArch: true,
   dependsOn: {},
   matrix: "kernels",
-  handedOn: { made: "kernel", taken: "kernel", directory: "out/cache/kernels", cached: true },
+  handedOn: { made: "kernel", taken: "kernel", directory: "out/cache/kernels" },
   summary: ({ asset, size, source, boot }) => [
     `${asset}: ${humanBytes(size)}, from ${source}`,
     ...boot.map(

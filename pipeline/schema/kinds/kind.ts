@@ -23,8 +23,6 @@ export interface HandedOn {
   readonly directory: string;
   /** The flags with which the command `cell` uses the directory. @default none: it always uses it */
   readonly flags?: string;
-  /** Whether workflows cache it between runs, under the cell's inputs hash. */
-  readonly cached: boolean;
 }
 
 /** The properties of a kind of cell that do not need a build. */
@@ -34,6 +32,8 @@ export interface Kind<C extends Cell = Cell> {
   id(coordinates: CoordinatesOf<C>): string;
   /** The names of a cell's files on the release. */
   assets(coordinates: CoordinatesOf<C>, defaultFlavor: string): string[];
+  /** The names of files that are staged beside a cell's assets and are not published. @default none */
+  beside?(coordinates: CoordinatesOf<C>): string[];
   /** Whether its cells can be built on a host of any arch. If false, a cell needs a host of its own arch. */
   readonly anyArch: boolean;
   /** The kinds that it depends on, each with a function that gives the id of the cell in question. */

@@ -11,6 +11,9 @@ import { writeWhole } from "../../util/whole-file.ts";
 import type { Outgoing } from "../store.ts";
 import { inTheWay, ownershipOf } from "./ownership.ts";
 
+/** The maximum size of a facts file, bytes. */
+const MOST_FACTS_BYTES = 16 << 20;
+
 const ADVICE = "choose another directory with --store dir:PATH";
 
 /** The staging directory: finished, verified assets, each `<asset>` with its facts in `<asset>.json` beside it. */
@@ -21,11 +24,18 @@ export class StagingDirectory {
     this.directory = directory;
   }
 
-  /** The facts of a staged asset; undefined if it is not staged. @throws PipelineError when the facts are damaged */
+  /**
+   * The facts of a staged asset; undefined if it is not staged.
+   * @throws PipelineError when the facts are damaged, too large, or those of another asset
+   */
   async facts(asset: string): Promise<Facts | undefined> {
     const path = join(this.directory, `${asset}.json`);
     try {
-      return Facts.parse(JSON.parse(await readFile(path, "utf8")));
+      const { size } = await stat(path);
+      if (size > MOST_FACTS_BYTES) throw new Error(`${size} bytes, the maximum is ${MOST_FACTS_BYTES}`);
+      const facts = Facts.parse(JSON.parse(await readFile(path, "utf8")));
+      if (facts.asset !== asset) throw new Error(`they are those of ${facts.asset}`);
+      return facts;
     } catch (cause) {
       if (errorCode(cause) === "ENOENT") return undefined;
       throw new PipelineError(`${path} does not contain the facts of an asset (${reasonOf(cause)})`, {

@@ -2,17 +2,17 @@ import { type HandedOn, KIND_NAMES, KINDS, type KindName, kindNamed } from "../.
 import { uses } from "./actions.ts";
 import { attest } from "./attest.ts";
 import type { Job, Step, Workflow } from "./model.ts";
+import { propose } from "./propose.ts";
 import { publish } from "./publish.ts";
-import { installTools, keep, prepare, program, token } from "./steps.ts";
+import { installTools, keep, prepare, program } from "./steps.ts";
 
 /** The time limit of a cell's job. The longest part is an emulated boot on arm64. */
 const CELL_MINUTES = 90;
 
 /**
- * plan -> kernel -> base -> preset -> attest -> publish. `plan` refuses stale generated files, selects the cells to build
- * and creates the draft. The job of a cell builds, packs and boots it with the same command as on a laptop, without a
- * token, and then uploads it to the draft. Digests are recorded, and the release is made public, only when every asset is
- * on the draft.
+ * plan -> kernel -> base -> preset -> attest -> publish -> propose. `plan` refuses stale generated files and selects the
+ * cells to build. The job of a cell builds, packs and boots it with the same command as on a laptop, and leaves it as an
+ * artifact; it may only read. `publish` alone may write to the release. Nothing is taken from a cache between runs.
  */
 export function buildPublishedImages(tag: string): Workflow {
   return {
@@ -34,9 +34,8 @@ export function buildPublishedImages(tag: string): Workflow {
       plan: {
         "runs-on": "ubuntu-24.04",
         "timeout-minutes": 15,
-        permissions: { contents: "write" },
+        permissions: { contents: "read" },
         outputs: {
-          "release-id": "${{ steps.draft.outputs.release-id }}",
           complete: "${{ steps.plan.outputs.complete }}",
           attestations: "${{ steps.plan.outputs.attestations }}",
           ...Object.fromEntries(
@@ -56,17 +55,12 @@ export function buildPublishedImages(tag: string): Workflow {
             },
             run: program('plan --presets "$PRESETS" --flavors "$FLAVORS" --archs "$ARCHS"'),
           },
-          {
-            name: "Find or create the draft",
-            id: "draft",
-            env: { ...token, EMPTY: "${{ inputs.empty && '--empty' || '' }}" },
-            run: program("release prepare --store github $EMPTY"),
-          },
         ],
       },
-      ...Object.fromEntries(KIND_NAMES.map((kind) => [kind, cellJob(kind)])),
+      ...Object.fromEntries(KIND_NAMES.map((kind) => [kind, cellJob(kind, tag)])),
       attest,
       publish,
+      propose,
     },
   };
 }
@@ -82,18 +76,9 @@ const runCell = (flags = ""): Step => ({
   run: program(`cell "$CELL" --as-declared${flags && ` ${flags}`}`),
 });
 
-/** The only step of a cell with a token. Assets that the draft has already, with the same bytes, are not uploaded again. */
-const upload: Step = {
-  name: "Upload to the draft",
-  env: { ...token, CELL: "${{ matrix.cell }}", RELEASE_ID: "${{ needs.plan.outputs.release-id }}" },
-  run: program('cell "$CELL" --stage upload --store github --release-id "$RELEASE_ID"'),
-};
-
 /** Keeps what a cell hands on to later jobs, as an artifact of the run. */
 const handOver = ({ made, directory }: HandedOn): Step =>
-  keep(`Upload the ${made} for later jobs`, "for-others-${{ matrix.cell }}", directory, {
-    "retention-days": 1,
-  });
+  keep(`Upload the ${made} for later jobs`, "for-others-${{ matrix.cell }}", directory);
 
 /** Downloads what the job of a cell of another kind has handed on. */
 const takeOver = (kind: KindName, { taken, directory }: HandedOn): Step => ({
@@ -102,20 +87,12 @@ const takeOver = (kind: KindName, { taken, directory }: HandedOn): Step => ({
   with: { name: `for-others-\${{ matrix.${kind} }}`, path: directory },
 });
 
-/** Restores what an earlier run has made from the same inputs. */
-const takeCached = ({ made, directory }: HandedOn): Step => ({
-  name: `Restore the cached ${made} of these inputs`,
-  uses: uses("actions/cache"),
-  with: { path: directory, key: "${{ matrix.cell }}-${{ matrix.inputs }}" },
-});
-
 /** The steps that build a cell of a kind, with those that take what other jobs hand on and hand on its own result. */
 function cellSteps(kind: KindName, below: readonly KindName[]): Step[] {
   const { handedOn: own } = kindNamed(kind);
   const taken = below.map((each) => [each, kindNamed(each).handedOn!] as const);
   const flags = [...taken.map(([, { flags }]) => flags), own?.flags].filter((each) => each !== undefined);
   return [
-    ...(own?.cached ? [takeCached(own)] : []),
     ...taken.map(([each, handedOn]) => takeOver(each, handedOn)),
     runCell(flags.join(" ")),
     ...(own ? [handOver(own)] : []),
@@ -123,7 +100,7 @@ function cellSteps(kind: KindName, below: readonly KindName[]): Step[] {
 }
 
 /** The job for the cells of one kind that `plan` selects. A failed cell does not cancel the others. */
-function cellJob(kind: KindName): Job {
+function cellJob(kind: KindName, tag: string): Job {
   const { matrix, dependsOn } = kindNamed(kind);
   const below = KIND_NAMES.filter((each) => Object.hasOwn(dependsOn, each));
   const output = `needs.plan.outputs.${matrix}`;
@@ -134,17 +111,15 @@ function cellJob(kind: KindName): Job {
     if: `\${{ !cancelled() && needs.plan.result == 'success' && ${output} != '[]' }}`,
     "runs-on": "${{ matrix.runner }}",
     "timeout-minutes": CELL_MINUTES,
-    permissions: { contents: "write" },
+    permissions: { contents: "read" },
     strategy: { "fail-fast": false, matrix: { include: `\${{ fromJSON(${output}) }}` } },
     steps: [
       ...prepare,
       installTools,
       ...cellSteps(kind, below),
-      keep("Upload the staged asset and its facts", "cell-${{ matrix.cell }}", "out/release", {
+      keep("Upload the staged asset and its facts", "cell-${{ matrix.cell }}", `out/release/${tag}`, {
         "compression-level": 0,
       }),
-      keep("Upload the facts alone, for the gate", "facts-${{ matrix.cell }}", "out/release/**/*.json"),
-      upload,
       {
         ...keep(
           "Upload the console of a failed boot",

@@ -25,6 +25,8 @@ export interface Job {
   readonly if?: string;
   readonly "runs-on": string;
   readonly "timeout-minutes": number;
+  /** The environment of the repository whose protection rules hold for this job. */
+  readonly environment?: string;
   readonly permissions: Permissions;
   readonly outputs?: Readonly<Record<string, string>>;
   readonly strategy?: { readonly "fail-fast": false; readonly matrix: { readonly include: string } };

@@ -3,33 +3,38 @@ import { MANIFEST_PATH } from "../../schema/manifest.ts";
 import { DIGESTS_PATH } from "../../schema/recorded-digests.ts";
 import { uses } from "./actions.ts";
 import type { Job } from "./model.ts";
-import { keep, prepare, program, token } from "./steps.ts";
+import { keep, prepareToWrite, program, token } from "./steps.ts";
 
-/** Runs the gate after all cells, and proposes the recorded digests to the repository. */
+/**
+ * The only job that may write to the release. It takes what the cells' jobs have staged, checks it against the committed
+ * cells, uploads it and runs the gate. It starts nothing of an artifact, and neither Docker nor QEMU.
+ */
 export const publish: Job = {
   needs: ["plan", ...KIND_NAMES, "attest"],
-  // It also runs after a failure. Then it lists what is on the release and what is missing, and refuses.
+  // It also runs after a failure. Then it lists what is staged and what is missing, and refuses.
   if: "${{ !cancelled() && needs.plan.outputs.complete == 'true' }}",
   "runs-on": "ubuntu-24.04",
-  "timeout-minutes": 30,
-  permissions: { contents: "write", "pull-requests": "write" },
+  "timeout-minutes": 60,
+  // The environment's protection rules decide who may start this job, and from which branch.
+  environment: "release",
+  permissions: { contents: "write" },
   steps: [
-    ...prepare,
+    ...prepareToWrite,
     {
-      name: "Download the facts of every cell",
+      name: "Download what was staged",
       uses: uses("actions/download-artifact"),
-      with: { pattern: "facts-*", "merge-multiple": true, path: "out/release" },
+      with: { pattern: "cell-*", path: "staged" },
     },
     {
-      name: "Publish, if every asset is there",
+      name: "Check, upload and publish",
       env: {
         ...token,
-        RELEASE_ID: "${{ needs.plan.outputs.release-id }}",
+        EMPTY: "${{ inputs.empty && '--empty' || '' }}",
         FINAL: "${{ inputs.final && '--final' || '' }}",
         WITHHELD:
           "${{ needs.attest.result != 'success' && format('attest: {0}', needs.attest.result) || '' }}",
       },
-      run: program('release publish --store github --release-id "$RELEASE_ID" --withhold "$WITHHELD" $FINAL'),
+      run: program('release publish --store github --artifacts staged --withhold "$WITHHELD" $EMPTY $FINAL'),
     },
     keep("Upload the recorded digests", "recorded", `${DIGESTS_PATH}\n${MANIFEST_PATH}`),
     {
@@ -37,11 +42,6 @@ export const publish: Job = {
       if: "${{ inputs.final }}",
       env: token,
       run: program("release verify --store github"),
-    },
-    {
-      name: "Propose the recorded digests",
-      env: token,
-      run: program("release propose"),
     },
   ],
 };

@@ -1,6 +1,6 @@
 import { uses } from "./actions.ts";
 import type { Workflow } from "./model.ts";
-import { prepare, program } from "./steps.ts";
+import { prepareCached, program } from "./steps.ts";
 
 /** The checks of a pull request: generated files are up to date, the tests pass, and real images build and boot. */
 export function pullRequest(): Workflow {
@@ -15,7 +15,7 @@ export function pullRequest(): Workflow {
         "timeout-minutes": 15,
         permissions: { contents: "read" },
         steps: [
-          ...prepare,
+          ...prepareCached,
           { name: "Check that generated files are up to date", run: program("synth --check") },
           { run: "npm run --if-present lint" },
           { run: "npm run --if-present typecheck" },
@@ -28,7 +28,7 @@ export function pullRequest(): Workflow {
         "timeout-minutes": 60,
         permissions: { contents: "read" },
         steps: [
-          ...prepare,
+          ...prepareCached,
           {
             name: "Restore cached kernels of these inputs",
             uses: uses("actions/cache"),

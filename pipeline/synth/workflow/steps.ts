@@ -1,11 +1,27 @@
 import { uses } from "./actions.ts";
 import type { Step } from "./model.ts";
 
-/** Checks out the repository and installs its npm packages. No token stays on the runner. */
-export const prepare: readonly Step[] = [
-  { uses: uses("actions/checkout"), with: { "persist-credentials": false } },
-  { uses: uses("actions/setup-node"), with: { "node-version": 24, cache: "npm" } },
-  { run: "npm ci" },
+/** How long artifacts are kept, days: as long as GitHub lets a run be started again. A repeated job needs those of others. */
+const RETENTION_DAYS = 30;
+
+/** Checks out the repository. No token stays on the runner. */
+const checkout: Step = { uses: uses("actions/checkout"), with: { "persist-credentials": false } };
+const setupNode = (more: Step["with"] = {}): Step => ({
+  uses: uses("actions/setup-node"),
+  with: { "node-version": 24, ...more },
+});
+
+/** Checks out the repository and installs its npm packages, from the registry alone. */
+export const prepare: readonly Step[] = [checkout, setupNode(), { run: "npm ci" }];
+
+/** The same with npm's cache between runs. Not for a release: every job of `main` can write that cache. */
+export const prepareCached: readonly Step[] = [checkout, setupNode({ cache: "npm" }), { run: "npm ci" }];
+
+/** The same for a job that may write: without development dependencies, and without running any package's script. */
+export const prepareToWrite: readonly Step[] = [
+  checkout,
+  setupNode(),
+  { run: "npm ci --omit=dev --ignore-scripts" },
 ];
 
 /** A command line of the installed program. `--no` keeps npx from downloading a package of that name. */
@@ -21,5 +37,8 @@ export const token = { GITHUB_TOKEN: "${{ github.token }}" } as const;
 export const keep = (title: string, name: string, path: string, more: Step["with"] = {}): Step => ({
   name: title,
   uses: uses("actions/upload-artifact"),
-  with: { name, path, overwrite: true, "if-no-files-found": "error", "retention-days": 7, ...more },
+  with: {
+    ...{ name, path, overwrite: true, "if-no-files-found": "error", "retention-days": RETENTION_DAYS },
+    ...more,
+  },
 });

@@ -42,9 +42,10 @@ export class Artifacts {
     cpSync(this.path(name), directory, { recursive: true });
   }
 
-  /** Puts the files of every artifact whose name matches below `directory`. */
-  downloadAll(pattern: string, directory: string): void {
-    for (const name of this.names.filter((each) => glob(pattern).test(each))) this.download(name, directory);
+  /** Puts the files of every artifact whose name matches below `directory`: into a directory of its name, unless merged. */
+  downloadAll(pattern: string, directory: string, merge: boolean): void {
+    for (const name of this.names.filter((each) => glob(pattern).test(each)))
+      this.download(name, merge ? directory : join(directory, name));
   }
 }
 

@@ -1,4 +1,4 @@
-import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { x } from "tinyexec";
 import { parse } from "yaml";
@@ -13,8 +13,6 @@ export interface RunnerOptions {
   readonly inputs: Readonly<Record<string, string | boolean>>;
   /** Where everything of this run is kept. */
   readonly directory: string;
-  /** What actions/cache keeps from one run to the next. */
-  readonly caches: string;
   /** `owner/name`, and where its API is. */
   readonly repository: string;
   readonly apiUrl: string;
@@ -111,18 +109,16 @@ export class WorkflowRun {
     mkdirSync(workspace, { recursive: true });
     const token = this.#options.tokenFor(name, job.permissions);
     const steps: Record<string, { outputs: Record<string, string> }> = {};
-    const saved: (() => void)[] = [];
     let failed = false;
     for (const step of job.steps) {
       const now = { ...contexts, steps, github: { ...(contexts.github as object), token } };
       const status = { failed, incomplete: failed };
       if (!holds(step.if, now, status)) continue;
       const outputs: Record<string, string> = {};
-      const ok = await this.#runStep({ name, job, step, workspace, contexts: now, status, outputs, saved });
+      const ok = await this.#runStep({ name, job, step, workspace, contexts: now, status, outputs });
       if (step.id) steps[step.id] = { outputs };
       failed ||= !ok;
     }
-    if (!failed) for (const save of saved) save();
     const last = { ...contexts, steps };
     const outputs = Object.entries(job.outputs ?? {}).map(([key, value]) => [
       key,
@@ -151,7 +147,7 @@ export class WorkflowRun {
   }
 
   /** An action, as far as the generated workflows use it. @throws Error when it fails */
-  #act({ step, workspace, job, saved }: Running, inputs: Record<string, string>): string {
+  #act({ step, workspace, job }: Running, inputs: Record<string, string>): string {
     const [action] = step.uses!.split("@");
     const path = join(workspace, inputs.path ?? ".");
     switch (action) {
@@ -160,12 +156,6 @@ export class WorkflowRun {
         return "";
       case "actions/setup-node":
         return "";
-      case "actions/cache": {
-        const kept = join(this.#options.caches, inputs.key!);
-        if (existsSync(kept)) cpSync(kept, path, { recursive: true });
-        else saved.push(() => cpSync(path, kept, { recursive: true }));
-        return "";
-      }
       case "actions/upload-artifact": {
         const files = this.artifacts.upload(
           inputs.name!,
@@ -178,7 +168,8 @@ export class WorkflowRun {
         return "";
       }
       case "actions/download-artifact":
-        if (inputs.pattern) this.artifacts.downloadAll(inputs.pattern, path);
+        if (inputs.pattern)
+          this.artifacts.downloadAll(inputs.pattern, path, inputs["merge-multiple"] === "true");
         else this.artifacts.download(inputs.name!, path);
         return "";
       case "actions/attest":
@@ -234,8 +225,6 @@ interface Running {
   readonly contexts: Contexts;
   readonly status: Status;
   readonly outputs: Record<string, string>;
-  /** What is to be done when the job has succeeded. */
-  readonly saved: (() => void)[];
 }
 
 /** The file that GITHUB_OUTPUT names: `name<<delimiter`, lines, `delimiter`; or `name=value`. */

@@ -17,6 +17,7 @@ import type { CellOptions, Workshop } from "../../../pipeline/runtime/workshop.t
 import { DEFAULT_LEVEL } from "../../../pipeline/schema/defaults.ts";
 import type { Facts } from "../../../pipeline/schema/facts.ts";
 import { PipelineError } from "../../../pipeline/util/error.ts";
+import { factsOf } from "../../support/github/staging.ts";
 import { REPOSITORY } from "../../support/project.ts";
 
 const cells = { ...readCells(REPOSITORY), accepts: [APT_LIVE] };
@@ -25,8 +26,11 @@ const [cell, other] = cells.cells as [(typeof cells.cells)[0], (typeof cells.cel
 const options = (more: Partial<CellOptions> = {}) => ({ level: DEFAULT_LEVEL, ...more }) as CellOptions;
 const rootfs = (from: string, sha256?: string, flavor?: string) => [{ from, sha256, flavor }];
 /** Facts of the cell's present inputs, with what was overridden. */
-const facts = (...overrides: string[]) =>
-  ({ inputs: inputsWith(cell, overrides), overrides }) as unknown as Facts;
+const facts = (...overrides: string[]): Facts => ({
+  ...factsOf(cell, cell.assets[0]!),
+  inputs: inputsWith(cell, overrides),
+  overrides,
+});
 
 describe("what a user overrides", () => {
   it("is nothing where it is as declared", () => {

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { inputsWith } from "../../../pipeline/plan/freshness.ts";
 import { isComplete, matrixOf, plan } from "../../../pipeline/plan/plan.ts";
 import { type Selection, selectPublished } from "../../../pipeline/plan/selection.ts";
-import type { Facts } from "../../../pipeline/schema/facts.ts";
+import { factsOf } from "../../support/github/staging.ts";
 import { sampleCells } from "../../support/tree.ts";
 
 const NOTHING_STAGED = { facts: async () => undefined };
@@ -102,7 +102,7 @@ describe("the plan of a selection", () => {
     const staged = {
       facts: async (asset: string) => {
         const cell = cells.cells.find(({ assets }) => assets.includes(asset))!;
-        return { asset, overrides, inputs: inputs ?? inputsWith(cell, overrides) } as unknown as Facts;
+        return { ...factsOf(cell, asset, overrides), inputs: inputs ?? inputsWith(cell, overrides) };
       },
     };
     for (const planned of await plan(cells, staged)) expect(planned).toMatchObject({ action, why });
@@ -112,9 +112,7 @@ describe("the plan of a selection", () => {
     const staged = {
       facts: async (asset: string) => {
         const cell = cells.cells.find(({ assets }) => assets.includes(asset))!;
-        return asset.endsWith(".elf")
-          ? undefined
-          : ({ overrides: [], inputs: cell.inputs } as unknown as Facts);
+        return asset.endsWith(".elf") ? undefined : factsOf(cell, asset);
       },
     };
     const planned = await plan(cells, staged);

@@ -31,6 +31,13 @@ const stepsOf = (text: string) => jobsOf(text).flatMap(([, job]) => job.steps);
 const namesOf = (text: string, breaks: (job: Job) => boolean) =>
   jobsOf(text).flatMap(([name, job]) => (breaks(job) ? [name] : []));
 
+/** The permissions of each job that has others than `contents: read`. */
+const PERMISSIONS: Readonly<Record<string, string>> = {
+  attest: "id-token: write,attestations: write",
+  publish: "contents: write",
+  propose: "contents: write,pull-requests: write",
+};
+
 const hasToken = ({ env }: Step) => env?.GITHUB_TOKEN === "${{ github.token }}";
 
 /** Rules of our own: each gives what breaks it. */
@@ -45,16 +52,36 @@ const RULES: Record<string, (text: string) => string[]> = {
   "every job is bounded in time": (text) => namesOf(text, (job) => !(job["timeout-minutes"] > 0)),
   "no matrix stops at the first cell that fails": (text) =>
     namesOf(text, ({ strategy }) => strategy !== undefined && strategy["fail-fast"] !== false),
-  "a job may write when a step of it has the token, and what may sign runs none of our code": (text) =>
-    namesOf(text, ({ permissions, steps }) => {
-      const asked = Object.entries(permissions).map(([name, access]) => `${name}: ${access}`);
-      const signs = asked.includes("id-token: write");
-      if (signs)
-        return asked.join() !== "id-token: write,attestations: write" || steps.some(({ run }) => run);
-      const writes = steps.some(hasToken) ? "contents: write" : "contents: read";
-      const proposes = steps.some(({ run }) => run?.includes("propose")) ? ["pull-requests: write"] : [];
-      return asked.join() !== [writes, ...proposes].join();
+  "each job has the permissions of its task: to read, to sign, to publish, or to propose": (text) =>
+    jobsOf(text).flatMap(([name, { permissions }]) => {
+      const asked = Object.entries(permissions).map(([permission, access]) => `${permission}: ${access}`);
+      return asked.join() === (PERMISSIONS[name] ?? "contents: read") ? [] : [`${name}: ${asked}`];
     }),
+  "a job without a permission to write has no token": (text) =>
+    jobsOf(text).flatMap(([name, { steps }]) =>
+      PERMISSIONS[name]?.startsWith("contents: write")
+        ? []
+        : steps.flatMap((step) => (hasToken(step) ? [name] : [])),
+    ),
+  "what may sign runs none of our code": (text) =>
+    namesOf(text, ({ permissions, steps }) => "id-token" in permissions && steps.some(({ run }) => run)),
+  "what may write runs no script of a package, no container and no machine": (text) =>
+    jobsOf(text).flatMap(([name, { permissions, steps }]) =>
+      permissions.contents === "write"
+        ? steps.flatMap(({ run }) =>
+            run === undefined ||
+            /^(npm ci --omit=dev --ignore-scripts$|npx --no -- smolvm-images release )/.test(run)
+              ? []
+              : [`${name}: ${run}`],
+          )
+        : [],
+    ),
+  "nothing of a release comes from a cache": (text) =>
+    (parse(text) as Workflow).name === "build-published-images"
+      ? stepsOf(text).flatMap((step) =>
+          step.uses?.startsWith("actions/cache@") || step.with?.cache !== undefined ? [step.uses!] : [],
+        )
+      : [],
   "what no job asks for is granted to none": (text) => {
     const { permissions } = parse(text) as Workflow;
     return JSON.stringify(permissions) === "{}" ? [] : [`permissions: ${JSON.stringify(permissions)}`];
@@ -65,7 +92,7 @@ const RULES: Record<string, (text: string) => string[]> = {
       .flatMap((step) => (step.with?.["persist-credentials"] === false ? [] : [step.uses!])),
   "the token reaches the steps that talk to GitHub, and nothing else": (text) => {
     const given = stepsOf(text).filter(hasToken);
-    const talk = /^npx --no -- smolvm-images (release |cell "\$CELL" --stage upload )/;
+    const talk = /^npx --no -- smolvm-images release /;
     const strangers = given.flatMap(({ run, name }) => (talk.test(run ?? "") ? [] : [name ?? "?"]));
     const elsewhere = (text.match(/secrets\.\w+|github\.token/g) ?? []).slice(given.length);
     return [...strangers, ...elsewhere];
@@ -87,7 +114,8 @@ describe.each(workflows)("%s", (_, text) => {
     expect(verbs).toContain("synth");
     expect(verbs.filter((verb) => !Object.hasOwn(VERBS, verb))).toEqual([]);
     const rest = runs.filter((run) => !run.startsWith("npx --no -- smolvm-images "));
-    expect(rest.filter((run) => !/^npm (ci|run --if-present \w+|test --if-present)$/.test(run))).toEqual([]);
+    const known = /^npm (ci( --omit=dev --ignore-scripts)?|run --if-present \w+|test --if-present)$/;
+    expect(rest.filter((run) => !known.test(run))).toEqual([]);
   });
 });
 
@@ -95,7 +123,8 @@ describe("build-published-images", () => {
   const { jobs } = parse(published) as Workflow;
 
   it("plans first, then builds the kernels, the bases, and the presets on them; what is attested is published", () => {
-    expect(Object.keys(jobs)).toEqual(["plan", "kernel", "base", "preset", "attest", "publish"]);
+    expect(Object.keys(jobs)).toEqual(["plan", "kernel", "base", "preset", "attest", "publish", "propose"]);
+    expect(jobs.propose?.needs).toEqual(["publish"]);
     expect(jobs.publish?.needs).toEqual(["plan", "kernel", "base", "preset", "attest"]);
     expect(jobs.plan?.needs).toBeUndefined();
     expect(jobs.kernel?.needs).toEqual(["plan"]);
@@ -109,7 +138,7 @@ describe("build-published-images", () => {
     expect(matrixOf(jobs.base)).toBe("${{ fromJSON(needs.plan.outputs.bases) }}");
     expect(matrixOf(jobs.preset)).toBe("${{ fromJSON(needs.plan.outputs.presets) }}");
     expect(Object.keys(jobs.plan?.outputs ?? {})).toEqual([
-      ...["release-id", "complete", "attestations", "kernels", "bases", "presets"],
+      ...["complete", "attestations", "kernels", "bases", "presets"],
     ]);
   });
 
@@ -131,18 +160,40 @@ describe("build-published-images", () => {
     expect(taken?.path).toBe(given?.path);
   });
 
-  it("compiles no kernel twice for the same inputs: their hash is the key, whole and alone", () => {
-    const [cache] = withOf(jobs.kernel, "actions/cache");
-    expect(cache).toEqual({ path: "out/cache/kernels", key: "${{ matrix.cell }}-${{ matrix.inputs }}" });
-    expect(jobs.kernel?.steps.find(({ env }) => env?.CELL)?.run).toContain(" --as-declared");
-    expect(cache?.path).toBe(withOf(jobs.kernel, "actions/upload-artifact")[0]?.path);
+  it("hands over and stages only what was made as declared", () => {
+    for (const job of [jobs.kernel, jobs.base, jobs.preset])
+      expect(job?.steps.find(({ env }) => env?.CELL)?.run).toContain(" --as-declared");
+  });
+
+  it("keeps what it hands over as long as what it stages, so that a failed job can be run again", () => {
+    const kept = Object.values(jobs).flatMap((job) => withOf(job, "actions/upload-artifact"));
+    expect(new Set(kept.map((each) => each["retention-days"]))).toEqual(new Set([30]));
+  });
+
+  it("publishes what every cell staged, in an environment whose rules the repository sets", () => {
+    const staged = withOf(jobs.preset, "actions/upload-artifact").find(({ name }) =>
+      `${name}`.startsWith("cell-"),
+    );
+    expect(staged).toMatchObject({
+      name: "cell-${{ matrix.cell }}",
+      path: expect.stringMatching(/^out\/release\/images-v/),
+    });
+    expect(withOf(jobs.publish, "actions/download-artifact")).toEqual([
+      { pattern: "cell-*", path: "staged" },
+    ]);
+    expect(jobs.publish?.environment).toBe("release");
+    expect(jobs.publish?.steps.find(hasToken)?.run).toContain(
+      "release publish --store github --artifacts staged ",
+    );
   });
 
   it("attests the origin and the inventory of what every cell staged, in a job that alone may sign", () => {
     const signing = Object.entries(jobs).filter(([, { permissions }]) => permissions["id-token"] === "write");
     expect(signing.map(([name]) => name)).toEqual(["attest"]);
     expect(jobs.attest?.needs).toEqual(["plan", "kernel", "base", "preset"]);
-    const staged = withOf(jobs.base, "actions/upload-artifact").find(({ path }) => path === "out/release");
+    const staged = withOf(jobs.base, "actions/upload-artifact").find(({ path }) =>
+      `${path}`.startsWith("out/release/"),
+    );
     const [taken] = withOf(jobs.attest, "actions/download-artifact");
     expect(taken).toEqual({ name: staged?.name, path: "staged" });
     expect(withOf(jobs.attest, "actions/attest")).toEqual([
@@ -190,14 +241,25 @@ it.each([
   ["every job is bounded in time", /^ {4}timeout-minutes: 15\n/m, ""],
   ["no matrix stops at the first cell that fails", "fail-fast: false", "fail-fast: true"],
   [
-    "a job may write when a step of it has the token, and what may sign runs none of our code",
-    "contents: write",
+    "each job has the permissions of its task: to read, to sign, to publish, or to propose",
     "contents: read",
+    "contents: write",
   ],
+  [
+    "a job without a permission to write has no token",
+    "CELL: ${{ matrix.cell }}\n        run",
+    "CELL: ${{ matrix.cell }}\n          GITHUB_TOKEN: ${{ github.token }}\n        run",
+  ],
+  [
+    "what may write runs no script of a package, no container and no machine",
+    "npm ci --omit=dev --ignore-scripts",
+    "npm ci --omit=dev",
+  ],
+  ["nothing of a release comes from a cache", "node-version: 24", "node-version: 24\n          cache: npm"],
   ["what no job asks for is granted to none", "permissions: {}", "permissions: write-all"],
   ["no checkout leaves a token behind", "persist-credentials: false", "fetch-depth: 0"],
   [
-    "a job may write when a step of it has the token, and what may sign runs none of our code",
+    "what may sign runs none of our code",
     "name: cell-${{ matrix.cell }}\n          path: staged",
     "name: x\n      - run: npm ci",
   ],

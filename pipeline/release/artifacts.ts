@@ -1,0 +1,99 @@
+import { lstat, readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Cell, Cells } from "../schema/cells.ts";
+import type { Facts } from "../schema/facts.ts";
+import { filesOf, isFactsOf } from "../schema/kinds/index.ts";
+import { SUMS_ASSET, sbomAsset } from "../schema/names.ts";
+import { StagingDirectory } from "../stores/directory/staging.ts";
+import { MOST_BYTES } from "../stores/outgoing.ts";
+import { PipelineError } from "../util/error.ts";
+import { sha256File } from "../util/hash.ts";
+import type { Run } from "../util/progress.ts";
+import { reasonOf } from "../util/reason.ts";
+
+/** The directory of a cell's artifact is named so, as the workflow uploads it. */
+const PREFIX = "cell-";
+
+/**
+ * Takes what the jobs of cells have left in `directory` (`cell-<id>/` each) into the staging directory. The jobs run code of
+ * packages, so nothing in an artifact is believed: a file must be one of the cell's own by its name, a regular file, and
+ * what its facts say. If anything is not, nothing is taken.
+ * @returns a line for each problem
+ * @throws PipelineError when the directory cannot be read
+ */
+export async function takeArtifacts(
+  cells: Cells,
+  directory: string,
+  staged: StagingDirectory,
+  run: Run,
+): Promise<string[]> {
+  const problems: string[] = [];
+  const taken: Cell[] = [];
+  for (const name of await namesIn(directory)) {
+    const cell = cells.cells.find(({ id, published }) => published && name === `${PREFIX}${id}`);
+    if (!cell) problems.push(`${name}: it is not the artifact of a published cell`);
+    else {
+      run.progress.step(`check ${name}`);
+      const found = await problemsOf(cell, join(directory, name), run);
+      problems.push(...found.map((problem) => `${name}: ${problem}`));
+      taken.push(cell);
+    }
+  }
+  if (problems.length > 0) return problems;
+  for (const cell of taken) await take(cell, join(directory, `${PREFIX}${cell.id}`), staged);
+  return [];
+}
+
+async function namesIn(directory: string): Promise<string[]> {
+  try {
+    return (await readdir(directory)).sort();
+  } catch (cause) {
+    throw new PipelineError(`cannot read ${directory} (${reasonOf(cause)})`, {
+      ...{ code: "not-readable", fix: "download the artifacts `cell-*` of the run there", cause },
+    });
+  }
+}
+
+/** What is wrong with the artifact of a cell. Files that are missing are found later, by the gate. */
+async function problemsOf(cell: Cell, directory: string, run: Run): Promise<string[]> {
+  if (!(await lstat(directory)).isDirectory()) return ["it is not a directory"];
+  const own = new Set(filesOf(cell));
+  const problems: string[] = [];
+  for (const name of await namesIn(directory)) {
+    const file = await lstat(join(directory, name));
+    if (!own.has(name) && name !== SUMS_ASSET) problems.push(`${name} is not a file of this cell`);
+    else if (!file.isFile()) problems.push(`${name} is not a regular file`);
+    else if (file.size > MOST_BYTES) problems.push(`${name} has ${file.size} bytes, too many for an asset`);
+  }
+  if (problems.length > 0) return problems;
+  for (const asset of cell.assets) {
+    const facts = await new StagingDirectory(directory).facts(asset);
+    if (!facts) continue;
+    if (!isFactsOf(cell, facts)) problems.push(`${asset}.json has the facts of another cell (${facts.id})`);
+    else problems.push(...(await differences(directory, facts, run)));
+  }
+  return problems;
+}
+
+/** Compares an asset and its inventory with their facts. */
+async function differences(directory: string, facts: Facts, run: Run): Promise<string[]> {
+  const problems: string[] = [];
+  for (const { asset, sha256, size } of [facts, facts.sbom]) {
+    const file = await lstat(join(directory, asset)).catch(() => undefined);
+    if (!file) problems.push(`${asset} is missing, but its facts are there`);
+    else if (file.size !== size) problems.push(`${asset} has ${file.size} bytes, but its facts say ${size}`);
+    else if ((await sha256File(join(directory, asset), run.signal)) !== sha256) {
+      problems.push(`${asset} has another sha256 than its facts say (${sha256})`);
+    }
+  }
+  return problems;
+}
+
+async function take(cell: Cell, directory: string, staged: StagingDirectory): Promise<void> {
+  for (const asset of cell.assets) {
+    const facts = await new StagingDirectory(directory).facts(asset);
+    if (!facts) continue;
+    const sbom = await readFile(join(directory, sbomAsset(asset)), "utf8");
+    await staged.put(join(directory, asset), facts, sbom);
+  }
+}

@@ -1,0 +1,21 @@
+import { uses } from "./actions.ts";
+import type { Job } from "./model.ts";
+import { prepareToWrite, program, token } from "./steps.ts";
+
+/** Opens the pull request with the recorded digests. It writes a branch of its own, and nothing of the release. */
+export const propose: Job = {
+  needs: ["publish"],
+  if: "${{ !cancelled() && needs.publish.result == 'success' }}",
+  "runs-on": "ubuntu-24.04",
+  "timeout-minutes": 15,
+  permissions: { contents: "write", "pull-requests": "write" },
+  steps: [
+    ...prepareToWrite,
+    {
+      name: "Download the recorded digests",
+      uses: uses("actions/download-artifact"),
+      with: { name: "recorded", path: "." },
+    },
+    { name: "Propose the recorded digests", env: token, run: program("release propose") },
+  ],
+};
