@@ -9,6 +9,13 @@ const Package = z.strictObject({
 });
 export type Package = z.infer<typeof Package>;
 
+/**
+ * What an asset was proven on: a VMM, and for QEMU the bus of the machine's devices. `qemu-mmio` is the nearest stand-in
+ * for Firecracker, and for libkrun's ELF kernel, on a host without KVM.
+ */
+export const ProvenOn = z.enum(["qemu-pci", "qemu-mmio", "firecracker"]);
+export type ProvenOn = z.infer<typeof ProvenOn>;
+
 const boot = {
   vmm: z.literal("qemu"),
   accel: z.enum(["kvm", "tcg"]),
