@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { unique } from "../util/unique.ts";
 import { Sha256 } from "./digest.ts";
 import { Arch, KernelFormat } from "./names.ts";
 
@@ -16,9 +17,12 @@ export type Package = z.infer<typeof Package>;
 export const ProvenOn = z.enum(["qemu-pci", "qemu-mmio", "firecracker"]);
 export type ProvenOn = z.infer<typeof ProvenOn>;
 
+const Accel = z.enum(["kvm", "tcg"]);
+const DeviceBus = z.enum(["pci", "mmio"]);
+
 const boot = {
   vmm: z.literal("qemu"),
-  accel: z.enum(["kvm", "tcg"]),
+  accel: Accel,
   /** Guest uptime at the start of PID 1, seconds. */
   init_uptime_s: z.number().nonnegative(),
 };
@@ -39,12 +43,45 @@ export const BootFacts = z.strictObject({
 });
 export type BootFacts = z.infer<typeof BootFacts>;
 
+/** One boot that an asset has passed. */
+export const ProofFacts = z.strictObject({
+  vmm: z.enum(["qemu", "firecracker"]),
+  /** The bus of the machine's devices. Firecracker's is always MMIO. */
+  machine: DeviceBus,
+  /** The format of the kernel that the VMM started. */
+  format: KernelFormat,
+  accel: Accel,
+});
+export type ProofFacts = z.infer<typeof ProofFacts>;
+
+const PROVEN_ON = {
+  qemu: { pci: "qemu-pci", mmio: "qemu-mmio" },
+  firecracker: { pci: "firecracker", mmio: "firecracker" },
+} as const satisfies Record<ProofFacts["vmm"], Record<ProofFacts["machine"], ProvenOn>>;
+
+/** What a boot proves its asset on. */
+export const provenOn = ({ vmm, machine }: Pick<ProofFacts, "vmm" | "machine">): ProvenOn =>
+  PROVEN_ON[vmm][machine];
+
+/**
+ * What every root file system is booted on before it may be staged: the machines on which VMMs start the two formats of a
+ * kernel.
+ */
+export const NEEDED_PROOFS = ["qemu-pci", "qemu-mmio"] as const satisfies readonly ProvenOn[];
+
+/** The boots of a root file system: each of NEEDED_PROOFS is there. */
+const Proven = z.array(ProofFacts).superRefine((boots, context) => {
+  const passed = boots.map(provenOn);
+  for (const needed of NEEDED_PROOFS.filter((each) => !passed.includes(each)))
+    context.addIssue({ code: "custom", message: `the image was not booted on ${needed}` });
+});
+
 /** One boot of a kernel: one format on one QEMU machine type. */
 export const KernelBootFacts = z.strictObject({
   ...boot,
   /** The format that QEMU started. If QEMU cannot start the asset's format, this is the other format of the same build. */
   started: KernelFormat,
-  machine: z.enum(["pci", "mmio"]),
+  machine: DeviceBus,
   /** The base that it booted up to an SSH login; null for the probe, which only shows that the kernel starts PID 1. */
   rootfs: z
     .strictObject({
@@ -96,7 +133,10 @@ export const RootfsFacts = z.strictObject({
   zstd_level: z.int(),
   /** The total size of all files, bytes. */
   content_size: z.int().positive(),
+  /** The boot on `qemu-pci`, with the check and the audit of the guest. */
   boot: BootFacts,
+  /** Every boot that it has passed, in order. All of them ended with an SSH login, except on Firecracker, where `/init` was ready. */
+  proven: Proven,
   packages: z.array(Package),
 });
 export type RootfsFacts = z.infer<typeof RootfsFacts>;
@@ -115,3 +155,7 @@ export type KernelFacts = z.infer<typeof KernelFacts>;
 /** `<asset>.json` beside a finished, verified asset in the staging directory. */
 export const Facts = z.discriminatedUnion("kind", [RootfsFacts, KernelFacts]);
 export type Facts = z.infer<typeof Facts>;
+
+/** What an asset was proven on, in the order of the boots. */
+export const provenOf = (facts: Facts): ProvenOn[] =>
+  unique(("proven" in facts ? facts.proven : facts.boot).map(provenOn));

@@ -12,14 +12,19 @@ export type Accel = (typeof ACCELS)[number];
 /**
  * QEMU's program for guests of each arch, and its machine types by the bus of their devices. The machine type microvm
  * needs `rtc=on`, because without KVM its clock would otherwise start in 1970. ACPI is off, because it hangs under
- * emulation; so the guest powers off by a reset (`reboot=t`), at which QEMU ends because of `-no-reboot`.
+ * emulation; so the guest powers off by a reset, at which QEMU ends because of `-no-reboot`. Like Firecracker's machine it
+ * has an i8042, at which `reboot=k` resets it.
  */
 export const EMULATORS = {
   amd64: {
     program: "qemu-system-x86_64",
     machines: {
-      pci: { machine: "q35", reboot: "k", devices: "pci" },
-      mmio: { machine: "microvm,x-option-roms=off,rtc=on,acpi=off", reboot: "t", devices: "device" },
+      pci: { machine: "q35", devices: "pci", more: [] },
+      mmio: {
+        machine: "microvm,x-option-roms=off,rtc=on,acpi=off",
+        devices: "device",
+        more: ["-device", "i8042"],
+      },
     },
     console: "ttyS0",
     nodeArch: "x64",
@@ -27,8 +32,8 @@ export const EMULATORS = {
   arm64: {
     program: "qemu-system-aarch64",
     machines: {
-      pci: { machine: "virt", reboot: "k", devices: "pci" },
-      mmio: { machine: "virt", reboot: "k", devices: "device" },
+      pci: { machine: "virt", devices: "pci", more: [] },
+      mmio: { machine: "virt", devices: "device", more: [] },
     },
     console: "ttyAMA0",
     nodeArch: "arm64",

@@ -2,7 +2,7 @@ import { PipelineError } from "../util/error.ts";
 import type { Run } from "../util/progress.ts";
 import type { Accel } from "./accel.ts";
 import type { Address, Machine } from "./machine.ts";
-import { type KeyPair, login, runCommand } from "./ssh.ts";
+import { type KeyPair, login, runCommand, sshAnswers } from "./ssh.ts";
 import { endsWithin, type Watch, watch } from "./watch.ts";
 
 /** The time limit from the start of a machine to the SSH login, ms. Emulation takes about ten times as long as KVM. */
@@ -24,6 +24,8 @@ export interface BootOptions {
   readonly hint?: string;
   /** Called with the machine as soon as its VMM runs. @default none */
   readonly onStart?: (machine: Machine) => Promise<void>;
+  /** Whether `/init` says on the console that it is ready. Otherwise the guest is ready when its SSH server answers. @default true */
+  readonly hasConsole?: boolean;
 }
 
 /** A machine whose `/init` is ready. */
@@ -49,7 +51,7 @@ export interface Session extends Omit<Booted, "watch"> {
  * @throws GuestNotRun if the VMM could not run the guest; otherwise PipelineError with the console's last lines
  */
 export async function boot(options: BootOptions, run: Run): Promise<Booted> {
-  const { accel, timeoutMs = LOGIN_MS[accel], hint } = options;
+  const { accel, timeoutMs = LOGIN_MS[accel], hint, hasConsole = true } = options;
   const late = `no SSH login within ${timeoutMs / 1000} s of starting the machine (${accel})`;
   const started = performance.now();
   const machine = await options.start(run.signal);
@@ -57,10 +59,11 @@ export async function boot(options: BootOptions, run: Run): Promise<Booted> {
     await options.onStart?.(machine);
     const watching = watch(machine, {
       deadline: { ms: timeoutMs, message: hint ? `${late}; ${hint}` : late },
-      silenceMs: accel === "kvm" ? SILENCE_MS : undefined,
+      silenceMs: accel === "kvm" && hasConsole ? SILENCE_MS : undefined,
       signal: run.signal,
     });
-    await machine.console.waitFor(/SMOLVM_TS stage=init-complete /, watching.signal);
+    if (hasConsole) await machine.console.waitFor(/SMOLVM_TS stage=init-complete /, watching.signal);
+    else await sshAnswers(addressOf(machine), watching.signal);
     return { machine, accel, bootMs: performance.now() - started, watch: watching };
   } catch (error) {
     await machine.destroy();

@@ -1,3 +1,5 @@
+import { connect } from "node:net";
+import { setTimeout } from "node:timers/promises";
 import type { Client, ConnectConfig } from "ssh2";
 import ssh2 from "ssh2";
 import { PipelineError } from "../util/error.ts";
@@ -49,8 +51,46 @@ export async function login(
           cause: error,
         });
       }
-      await new Promise((resolve) => setTimeout(resolve, BETWEEN_ATTEMPTS_MS));
+      await setTimeout(BETWEEN_ATTEMPTS_MS);
     }
+  }
+}
+
+/** How long a connection waits for the first bytes of an SSH server before it is replaced, ms. */
+const ANSWER_MS = 1_000;
+
+/**
+ * Resolves as soon as an SSH server answers. Each connection is given up soon: QEMU's network accepts it before the guest
+ * has a network, and then tries the guest again only after 6 s. Rejects on abort.
+ */
+export async function sshAnswers(
+  address: { readonly host: string; readonly port: number },
+  signal: AbortSignal,
+): Promise<void> {
+  for (;;) {
+    signal.throwIfAborted();
+    if (await answersOnce(address, signal)) return;
+    await setTimeout(BETWEEN_ATTEMPTS_MS);
+  }
+}
+
+async function answersOnce(
+  address: { readonly host: string; readonly port: number },
+  signal: AbortSignal,
+): Promise<boolean> {
+  const socket = connect({ ...address, timeout: ANSWER_MS });
+  const abort = () => void socket.destroy();
+  signal.addEventListener("abort", abort, { once: true });
+  try {
+    return await new Promise((resolve) => {
+      socket.once("data", () => resolve(true));
+      for (const event of ["timeout", "close"]) socket.once(event, () => resolve(false));
+      // Always followed by `close`.
+      socket.on("error", () => {});
+    });
+  } finally {
+    signal.removeEventListener("abort", abort);
+    socket.destroy();
   }
 }
 

@@ -3,11 +3,11 @@ import type { Facts } from "../../schema/facts.ts";
 import type { CellOf } from "../../schema/kinds/index.ts";
 import type { Workshop } from "../workshop.ts";
 import type { Base } from "./base/container.ts";
-import type { BootKernel } from "./kernel/cache.ts";
+import type { BootKernels } from "./kernel/cache.ts";
 
 /** What the cells of a kind make for cells of other kinds. */
 export interface HandedOver {
-  readonly kernel: BootKernel;
+  readonly kernel: BootKernels;
   readonly base: Base;
 }
 

@@ -16,7 +16,7 @@ import { cellDirectory, inWorkDirectory, notBuilt, type Workshop } from "../work
 import { IMAGE, makeRootfs } from "./image.ts";
 
 /** `out/images/<id>/build.json`: the facts that the build stage passes to the verify stage. */
-export const BuildFacts = RootfsFacts.omit({ boot: true });
+export const BuildFacts = RootfsFacts.omit({ boot: true, proven: true });
 export type BuildFacts = z.infer<typeof BuildFacts>;
 
 export const SBOM = "sbom.cdx.json";

@@ -1,5 +1,6 @@
 import { humanBytes } from "../../util/human-bytes.ts";
 import type { BaseCell, PresetCell } from "../cells.ts";
+import { provenOn } from "../facts.ts";
 import type { Kind } from "./kind.ts";
 
 /** The asset name of a root file system. */
@@ -7,9 +8,9 @@ export const rootfsAsset = (name: string): string => `${name}-rootfs.ext4.zst`;
 
 /** The report on a finished root file system, the same for bases and presets. */
 export const rootfsReport: Pick<Kind<BaseCell | PresetCell>, "summary" | "loginMs"> = {
-  summary: ({ boot, size, image_size: raw }) => [
+  summary: ({ boot, proven, size, image_size: raw }) => [
     `${humanBytes(size)}, of a ${humanBytes(raw)} image; SSH login after ${(boot.ms / 1000).toFixed(1)} s ` +
-      `(${boot.accel}), init ready at ${boot.ready_uptime_s.toFixed(1)} s`,
+      `(${boot.accel}), init ready at ${boot.ready_uptime_s.toFixed(1)} s; booted on ${proven.map(provenOn).join(", ")}`,
     ...(boot.check ? [`${boot.check.command.join(" ")}: ${boot.check.output.split("\n")[0]}`] : []),
   ],
   loginMs: ({ boot }) => boot.ms,

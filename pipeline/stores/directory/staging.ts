@@ -50,9 +50,11 @@ export class StagingDirectory {
    * Stages an asset with its inventory: moves `file` into the directory. The facts are written last, and an asset counts as
    * staged only with its facts. When an asset is staged again, its old facts are removed first, so that facts never lie
    * beside other bytes. Returns the path of the staged asset.
-   * @throws PipelineError when a file that the pipeline did not make is in the place of one of these
+   * @throws PipelineError when a file that the pipeline did not make is in the place of one of these; ZodError when the
+   * facts are not complete, such as those of an image that lacks a boot
    */
   async put(file: string, facts: Facts, sbom: string): Promise<string> {
+    Facts.parse(facts);
     const target = join(this.directory, facts.asset);
     await makeDirectory(this.directory, ADVICE);
     const names = [facts.asset, `${facts.asset}.json`, facts.sbom.asset, SUMS_ASSET, MANIFEST_ASSET];

@@ -11,8 +11,8 @@ export interface FirecrackerOptions {
   readonly cpus: number;
   /** Kernel parameters, appended to those that every machine has. */
   readonly cmdline: readonly string[];
-  /** The tap device of the machine's network. It must be up and have the address HOST_IP. */
-  readonly tap: string;
+  /** The tap device of the machine's network. It must be up and have the address HOST_IP. Undefined for no network. */
+  readonly tap: string | undefined;
   readonly consoleLog: string;
   /** The directory for Firecracker's API socket. */
   readonly directory: string;
@@ -29,11 +29,11 @@ export const BOOT_ARGS = "console=ttyS0 reboot=k panic=1 pci=off root=/dev/vda r
  * The kernel's command line: the parameters of Firecracker's guide for an arch (its docs/rootfs-and-kernel-setup.md),
  * the network and `cmdline`.
  */
-function bootArgs({ arch, cmdline }: Pick<FirecrackerOptions, "arch" | "cmdline">): string {
+function bootArgs({ arch, cmdline, tap }: Pick<FirecrackerOptions, "arch" | "cmdline" | "tap">): string {
   return [
     ...(arch === "arm64" ? ["keep_bootcon"] : []),
     BOOT_ARGS,
-    `ip=${GUEST_IP}::${HOST_IP}:255.255.255.252::eth0:off`,
+    ...(tap === undefined ? [] : [`ip=${GUEST_IP}::${HOST_IP}:255.255.255.252::eth0:off`]),
     ...cmdline,
   ].join(" ");
 }
@@ -54,7 +54,9 @@ function calls(options: FirecrackerOptions): Call[] {
       { drive_id: "rootfs", path_on_host: options.disk, is_root_device: true, is_read_only: false },
     ],
     ["PUT", "/machine-config", { vcpu_count: options.cpus, mem_size_mib: options.memoryMib }],
-    ["PUT", "/network-interfaces/eth0", { iface_id: "eth0", host_dev_name: options.tap }],
+    ...(options.tap === undefined
+      ? []
+      : [["PUT", "/network-interfaces/eth0", { iface_id: "eth0", host_dev_name: options.tap }] as const]),
     ["PUT", "/entropy", {}],
     ["PUT", "/actions", { action_type: "InstanceStart" }],
   ];

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { errorCode, PipelineError } from "../../util/error.ts";
 import { Console, follow } from "../console.ts";
-import { GuestNotRun, type Machine } from "../machine.ts";
+import { type Address, GuestNotRun, type Machine } from "../machine.ts";
 import { configure, type FirecrackerOptions, GUEST_IP } from "./api.ts";
 
 const POLL_MS = 10;
@@ -15,7 +15,7 @@ const SSH_PORT = 22;
 export class FirecrackerMachine implements Machine {
   readonly console: Console;
   readonly exited: Promise<number | null>;
-  readonly address = { host: GUEST_IP, port: SSH_PORT };
+  readonly address: Address | undefined;
   /** Never resolves: Firecracker's process ends when it cannot run the guest, so `exited` resolves. */
   readonly failed = new Promise<string>(() => {});
   readonly #child: ChildProcess;
@@ -41,7 +41,12 @@ export class FirecrackerMachine implements Machine {
     void exited.then(() => {
       running = false;
     });
-    const machine = new FirecrackerMachine(child, new Console(follow(options.consoleLog, exited)), exited);
+    const machine = new FirecrackerMachine(
+      child,
+      new Console(follow(options.consoleLog, exited)),
+      exited,
+      options.tap === undefined ? undefined : { host: GUEST_IP, port: SSH_PORT },
+    );
     try {
       while (running && !(await accepts(socket))) {
         await Promise.race([exited, setTimeout(POLL_MS, undefined, { signal })]);
@@ -63,10 +68,16 @@ export class FirecrackerMachine implements Machine {
     }
   }
 
-  private constructor(child: ChildProcess, output: Console, exited: Promise<number | null>) {
+  private constructor(
+    child: ChildProcess,
+    output: Console,
+    exited: Promise<number | null>,
+    address: Address | undefined,
+  ) {
     this.#child = child;
     this.console = output;
     this.exited = exited;
+    this.address = address;
   }
 
   get pid(): number {

@@ -10,6 +10,9 @@ import { generateKey, keyParameter, runCommand } from "../ssh.ts";
 import { consoleTail } from "../watch.ts";
 import { auditGuest } from "./guest-audit.ts";
 
+/** What to do about a login that took too long. */
+export const BOOT_TIMEOUT_HINT = "--boot-timeout sets a longer limit";
+
 export interface Kernel {
   readonly kernel: string;
   readonly initrd?: string | undefined;
@@ -46,11 +49,7 @@ async function bootOnce(options: VerifyOptions, accel: Accel, run: Run): Promise
   const cmdline = [keyParameter(key.publicKey)];
   const start = (signal: AbortSignal) =>
     QemuMachine.start({ ...options.kernel, arch, accel, bus, disk, cmdline, consoleLog }, signal);
-  const session = await openSession(
-    { accel, start, timeoutMs, hint: "--boot-timeout sets a longer limit" },
-    key,
-    run,
-  );
+  const session = await openSession({ accel, start, timeoutMs, hint: BOOT_TIMEOUT_HINT }, key, run);
   const { machine, client } = session;
   try {
     const [init, ready] = ["init-start", "init-complete"].map((stage) => machine.console.stageUptime(stage));

@@ -1,5 +1,5 @@
 import { DEFAULT_CPUS, DEFAULT_MEMORY_MIB } from "../../schema/defaults.ts";
-import type { Arch } from "../../schema/names.ts";
+import { type Arch, type KernelFormat, kernelFormatOf } from "../../schema/names.ts";
 import { type Accel, EMULATORS } from "../accel.ts";
 
 /**
@@ -7,6 +7,10 @@ import { type Accel, EMULATORS } from "../accel.ts";
  * (on amd64 that is QEMU's machine type microvm, which starts an ELF kernel by PVH).
  */
 export type Bus = "pci" | "mmio";
+
+/** The kernel format that a machine starts: with PCI devices the one for QEMU, with MMIO devices the one for Firecracker. */
+export const formatOn = (bus: Bus, arch: Arch): KernelFormat =>
+  kernelFormatOf(bus === "pci" ? "qemu" : "firecracker", arch);
 
 export interface QemuOptions {
   readonly arch: Arch;
@@ -25,6 +29,11 @@ export interface QemuOptions {
   readonly cpus?: number | undefined;
   /** Kernel parameters, appended to those that every machine has. */
   readonly cmdline: readonly string[];
+  /**
+   * Whether the kernel gets the parameters that SmolVM sends on Firecracker (its `src/smolvm/cli/main.py`), in place of our
+   * own: there is no console then. (On arm64 the kernel still finds one, in QEMU's device tree.) @default false
+   */
+  readonly asFirecracker?: boolean | undefined;
   /** Whether the machine has a network card. SSH needs it. @default true */
   readonly network?: boolean;
   /** Whether the guest can reach the internet. @default false */
@@ -43,23 +52,28 @@ export interface QemuOptions {
  * has just patched: 2 of 85 boots failed with "Oops: int3". With one thread, 0 of 70 failed, and boots were as fast.
  */
 const ACCELERATORS: Record<Accel, string> = { kvm: "kvm", tcg: "tcg,thread=single" };
-/** The kernel parameter for the guest's address in QEMU's user network. */
-const GUEST_IP = "ip=10.0.2.15::10.0.2.2:255.255.255.0::eth0:off:10.0.2.3";
+/** The kernel parameter for the guest's address in QEMU's user network. QEMU's own name server follows it. */
+const GUEST_IP = "ip=10.0.2.15::10.0.2.2:255.255.255.0::eth0:off";
+const NAME_SERVER = "10.0.2.3";
+/** What SmolVM sends on Firecracker. Firecracker itself adds the root device. */
+const FIRECRACKER_PARAMETERS = "reboot=k panic=1 pci=off init=/init 8250.nr_uarts=0";
 
 /** The arguments of QEMU. `socket` is the path of its control socket. */
 export function qemuArguments(options: QemuOptions, socket: string): string[] {
   const { machines, console } = EMULATORS[options.arch];
   const { bus = "pci", network = true, disk } = options;
-  const { machine, reboot, devices } = machines[bus];
-  const cmdline = [
-    `console=${console} reboot=${reboot} panic=1`,
-    ...(disk === undefined ? [] : ["root=/dev/vda rw init=/init"]),
-    ...(network ? [GUEST_IP] : []),
-    ...options.cmdline,
-  ];
+  const { machine, devices, more } = machines[bus];
+  const parameters = options.asFirecracker
+    ? [FIRECRACKER_PARAMETERS, "root=/dev/vda rw", GUEST_IP]
+    : [
+        `console=${console} reboot=k panic=1`,
+        ...(disk === undefined ? [] : ["root=/dev/vda rw init=/init"]),
+        ...(network ? [`${GUEST_IP}:${NAME_SERVER}`] : []),
+      ];
+  const cmdline = [...parameters, ...options.cmdline];
   return [
     ...["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"],
-    ...["-machine", machine, "-accel", ACCELERATORS[options.accel]],
+    ...["-machine", machine, "-accel", ACCELERATORS[options.accel], ...more],
     ...["-cpu", options.accel === "kvm" ? "host" : "max"],
     ...["-smp", String(options.cpus ?? DEFAULT_CPUS), "-m", String(options.memoryMib ?? DEFAULT_MEMORY_MIB)],
     ...["-kernel", options.kernel, ...(options.initrd ? ["-initrd", options.initrd] : [])],

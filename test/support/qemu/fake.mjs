@@ -10,6 +10,8 @@
 //   panic           the guest prints a panic, and the machine ends
 //   no-device       ends at once, as without /dev/kvm
 //   PATH            is the program at PATH instead, with emulation whatever was asked for
+// FAKE_QEMU_WITHOUT_CONSOLE says it for machines that are started without a console, in place of those two. Their guest
+// prints nothing.
 // FAKE_QEMU_LOG is a file to which the accelerator of each start is added, and `told to power off`.
 import { spawn } from "node:child_process";
 import { appendFileSync, rmSync } from "node:fs";
@@ -20,8 +22,11 @@ import ssh2 from "ssh2";
 const args = process.argv.slice(2);
 const after = (flag) => args[args.indexOf(flag) + 1];
 const accel = after("-accel").startsWith("kvm") ? "kvm" : "tcg";
-const mode = process.env[`FAKE_QEMU_${accel.toUpperCase()}`] ?? "run";
 const onlyMakesCpu = after("-qmp") === "stdio";
+const hasConsole = onlyMakesCpu || after("-append").includes("console=");
+const modeOf = (name) => process.env[`FAKE_QEMU_${name}`] || undefined;
+const mode = (hasConsole ? undefined : modeOf("WITHOUT_CONSOLE")) ?? modeOf(accel.toUpperCase()) ?? "run";
+const print = (text, then = () => {}) => (hasConsole ? process.stdout.write(text, then) : then());
 if (process.env.FAKE_QEMU_LOG && !onlyMakesCpu) appendFileSync(process.env.FAKE_QEMU_LOG, `${accel}\n`);
 
 if (mode.startsWith("/")) {
@@ -96,8 +101,13 @@ async function startGuest() {
   const asked = new Promise((resolve) => {
     onAsked = resolve;
   });
+  let onAddressAsked = () => {};
+  const addressAsked = new Promise((resolve) => {
+    onAddressAsked = resolve;
+  });
   const answer = ({ execute }) => {
     if (execute === "query-status") onAsked();
+    if (execute === "human-monitor-command") setImmediate(onAddressAsked);
     if (execute === "query-status") return { status, running: status === "running" };
     if (execute !== "human-monitor-command") return {};
     return `  Protocol[State]\r\n  TCP[HOST_FORWARD]  12  127.0.0.1 ${ssh.address().port}  10.0.2.15  22  0  0\r\n`;
@@ -123,16 +133,16 @@ async function startGuest() {
     process.stderr.write("KVM internal error. Suberror: 1\nEAX=00000000\n");
     stop("internal-error");
   } else if (["run", "io-error", "refuse", "stays"].includes(mode)) {
-    process.stdout.write(`Linux version 6.12\n${stages.join("")}`);
+    print(`Linux version 6.12\n${stages.join("")}`);
   } else if (mode === "probe") {
     // Even a guest that does so little takes longer than its QEMU is connected to.
     await asked;
-    process.stdout.write(`SMOLVM_TS stage=init uptime_s=1.0\nSMOLVM_PROBE Linux version 6.12\n`, () =>
-      process.exit(0),
-    );
+    print("SMOLVM_TS stage=init uptime_s=1.0\nSMOLVM_PROBE Linux version 6.12\n", () => process.exit(0));
   } else if (mode === "hang") {
-    process.stdout.write("Linux version 6.12\n");
+    print("Linux version 6.12\n");
   } else if (mode === "panic") {
-    process.stdout.write("Linux version 6.12\nKernel panic - not syncing: no init\n", () => process.exit(0));
+    // A kernel does not panic before QEMU has answered what it is asked at its start.
+    if (!hasConsole) await addressAsked;
+    print("Linux version 6.12\nKernel panic - not syncing: no init\n", () => process.exit(0));
   }
 }

@@ -21,7 +21,10 @@ export class FakeQemu {
   readonly env: NodeJS.ProcessEnv;
   readonly #log: string;
 
-  constructor(directory: string, modes: { readonly kvm: FakeMode; readonly tcg?: FakeMode }) {
+  constructor(
+    directory: string,
+    modes: { readonly kvm: FakeMode; readonly tcg?: FakeMode; readonly withoutConsole?: FakeMode },
+  ) {
     const bin = join(directory, "bin");
     const home = join(directory, "home");
     this.#log = join(directory, "started");
@@ -36,6 +39,7 @@ export class FakeQemu {
       SMOLVM_ACCEL: "",
       FAKE_QEMU_KVM: modes.kvm,
       FAKE_QEMU_TCG: modes.tcg ?? "run",
+      FAKE_QEMU_WITHOUT_CONSOLE: modes.withoutConsole ?? "",
       FAKE_QEMU_LOG: this.#log,
     };
   }

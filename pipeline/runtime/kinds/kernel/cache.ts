@@ -1,12 +1,13 @@
-import { rename, rm, writeFile } from "node:fs/promises";
+import { open, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import type { KernelCell } from "../../../schema/cells.ts";
 import { KernelFacts } from "../../../schema/facts.ts";
-import { KERNEL_FORMATS } from "../../../schema/names.ts";
+import { KERNEL_FORMATS, type KernelFormat } from "../../../schema/names.ts";
 import { sha256File } from "../../../util/hash.ts";
 import { readRecord } from "../../../util/record.ts";
 import type { Kernel } from "../../../vm/proof/verify.ts";
+import { type Bus, formatOn } from "../../../vm/qemu/arguments.ts";
 import { notBuilt, type Workshop } from "../../workshop.ts";
 import { compileKernel } from "./compile.ts";
 
@@ -21,10 +22,13 @@ export interface BuiltKernel {
   readonly overrides: readonly string[];
 }
 
-/** The kernel that images are booted with. */
+/** A kernel that images are booted with. */
 export interface BootKernel extends Kernel {
+  readonly format: KernelFormat;
   readonly sha256: string;
 }
+/** The kernel for machines with each bus. */
+export type BootKernels = Readonly<Record<Bus, BootKernel>>;
 
 const FACTS = "facts.json";
 
@@ -62,11 +66,30 @@ export async function ensureKernel(
   return await builtKernel(workshop, cell);
 }
 
-/** The kernel that images are booted with: the user's, or else this cell's, in the format that QEMU boots. */
-export async function bootKernel(workshop: Workshop, cell: KernelCell): Promise<BootKernel> {
+/**
+ * The kernels that images are booted with: this cell's, each in the format that its machine starts, or else the user's,
+ * which is one file for every machine.
+ */
+export async function bootKernels(workshop: Workshop, cell: KernelCell): Promise<BootKernels> {
   const { kernel: given } = workshop.options;
-  if (given) return { ...given, sha256: await sha256File(given.kernel, workshop.run.signal) };
+  if (given) {
+    const format = await formatOfFile(given.kernel);
+    const kernel = { ...given, format, sha256: await sha256File(given.kernel, workshop.run.signal) };
+    return { pci: kernel, mmio: kernel };
+  }
   const { directory, facts } = await ensureKernel(workshop, cell);
-  const { format, sha256 } = facts.find((each) => each.format === "image")!;
-  return { kernel: join(directory, format), sha256 };
+  const kernelOn = (bus: Bus): BootKernel => {
+    const format = formatOn(bus, cell.arch);
+    const { sha256 } = facts.find((each) => each.format === format)!;
+    return { kernel: join(directory, format), format, sha256 };
+  };
+  return { pci: kernelOn("pci"), mmio: kernelOn("mmio") };
+}
+
+const ELF_MAGIC = "\x7fELF";
+
+async function formatOfFile(path: string): Promise<KernelFormat> {
+  await using file = await open(path);
+  const { buffer } = await file.read(Buffer.alloc(ELF_MAGIC.length), 0, ELF_MAGIC.length, 0);
+  return buffer.toString("latin1") === ELF_MAGIC ? "elf" : "image";
 }

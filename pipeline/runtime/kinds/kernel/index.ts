@@ -1,7 +1,7 @@
 import type { KernelCell } from "../../../schema/cells.ts";
 import type { Steps } from "../steps.ts";
 import { prepareBoots, provesMore } from "./boots.ts";
-import { type BuiltKernel, bootKernel, builtKernel, ensureKernel } from "./cache.ts";
+import { type BuiltKernel, bootKernels, builtKernel, ensureKernel } from "./cache.ts";
 import { proveKernel } from "./prove.ts";
 import { reproduceKernel } from "./reproduce.ts";
 
@@ -19,5 +19,5 @@ export const kernel: Steps<KernelCell, BuiltKernel> = {
     };
   },
   reproduce: reproduceKernel,
-  handOver: bootKernel,
+  handOver: bootKernels,
 };

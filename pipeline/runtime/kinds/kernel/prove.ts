@@ -8,7 +8,7 @@ import { KERNEL_FORMATS, type KernelFormat } from "../../../schema/names.ts";
 import { PipelineError, within } from "../../../util/error.ts";
 import { probeKernel } from "../../../vm/proof/probe.ts";
 import { verifyBoot } from "../../../vm/proof/verify.ts";
-import type { Bus } from "../../../vm/qemu/arguments.ts";
+import { type Bus, formatOn } from "../../../vm/qemu/arguments.ts";
 import { IMAGE, makeRootfs } from "../../rootfs/image.ts";
 import { cellDirectory, inWorkDirectory, type Workshop } from "../../workshop.ts";
 import { baseInputs } from "../base/container.ts";
@@ -117,12 +117,12 @@ async function boot(
 }
 
 /**
- * The options to boot a kernel in a format. On arm64, QEMU can only boot the kernel image, so it is booted in place of
- * the ELF kernel of the same build.
+ * The options to boot a kernel in a format. On arm64 every VMM starts the kernel image, so it is booted in place of the ELF
+ * kernel of the same build.
  */
 function start(workshop: Workshop, cell: KernelCell, kernel: BuiltKernel, format: KernelFormat) {
-  const started: KernelFormat = cell.arch === "arm64" ? "image" : format;
   const machine = BUSES[format];
+  const started = formatOn(machine, cell.arch);
   return {
     ...{ started, machine, kernel: join(kernel.directory, started) },
     // In the cell's directory, so that it is kept when a boot fails.

@@ -6,7 +6,7 @@ import { kernelDirectory } from "../../../../pipeline/runtime/kinds/kernel/cache
 import type { Workshop } from "../../../../pipeline/runtime/workshop.ts";
 import { Cell, type Cells } from "../../../../pipeline/schema/cells.ts";
 import { KIND_NAMES, kindNamed, ofKind } from "../../../../pipeline/schema/kinds/index.ts";
-import { KERNEL_FORMATS, kernelAsset } from "../../../../pipeline/schema/names.ts";
+import { KERNEL_FORMATS, type KernelFormat, kernelAsset } from "../../../../pipeline/schema/names.ts";
 import { sha256File } from "../../../../pipeline/util/hash.ts";
 import { REPOSITORY } from "../../../support/project.ts";
 import { recordedRun, tempDirectory } from "../../../support/run.ts";
@@ -62,22 +62,36 @@ describe("the registry of kinds", () => {
 });
 
 describe("what cells need of others", () => {
-  it("is the kernel of their arch, with the hash that its facts say", async () => {
+  it("is the kernel of their arch in the format of each machine, with the hash that its facts say", async () => {
     const shop = workshop();
-    const { kernel: path, sha256 } = await handoverOf(shop).below(codex, "kernel");
-    expect(path).toBe(join(kernelDirectory(shop, kernel), "image"));
-    expect(sha256).toBe(HASH.replaceAll("1", String(KERNEL_FORMATS.indexOf("image") + 1)));
+    const inFormat = (format: KernelFormat) => ({
+      kernel: join(kernelDirectory(shop, kernel), format),
+      format,
+      sha256: HASH.replaceAll("1", String(KERNEL_FORMATS.indexOf(format) + 1)),
+    });
+    expect(await handoverOf(shop).below(codex, "kernel")).toEqual({
+      pci: inFormat("image"),
+      mmio: inFormat("elf"),
+    });
   });
 
-  it("is the user's kernel where one is given, hashed once", async () => {
-    const path = join(tempDirectory(), "vmlinuz");
-    writeFileSync(path, "a kernel");
-    const handover = handoverOf(workshop({ kernel: { kernel: path, initrd: "/initrd" } }));
-    const first = await handover.below(codex, "kernel");
-    expect(first).toEqual({ kernel: path, initrd: "/initrd", sha256: await sha256File(path) });
-    writeFileSync(path, "another kernel");
-    expect(await handover.below(codex, "kernel")).toBe(first);
-  });
+  it.each([
+    ["MZ and more", "image"],
+    ["\x7fELF and more", "elf"],
+    ["", "image"],
+  ])(
+    "is the user's kernel where one is given, for both machines, hashed once (%j)",
+    async (bytes, format) => {
+      const path = join(tempDirectory(), "vmlinuz");
+      writeFileSync(path, bytes);
+      const handover = handoverOf(workshop({ kernel: { kernel: path, initrd: "/initrd" } }));
+      const first = await handover.below(codex, "kernel");
+      const given = { kernel: path, initrd: "/initrd", format, sha256: await sha256File(path) };
+      expect(first).toEqual({ pci: given, mmio: given });
+      writeFileSync(path, "another kernel");
+      expect(await handover.below(codex, "kernel")).toBe(first);
+    },
+  );
 
   it("is made once for all of them, and anew by another handover", async () => {
     const shop = workshop();
@@ -92,7 +106,7 @@ describe("what cells need of others", () => {
     const handover = handoverOf(workshop({ kernel: { kernel: path } }));
     await expect(handover.ensure(kernel)).rejects.toThrow("ENOENT");
     writeFileSync(path, "a kernel");
-    expect(await handover.ensure(kernel)).toMatchObject({ kernel: path });
+    expect(await handover.ensure(kernel)).toMatchObject({ pci: { kernel: path }, mmio: { kernel: path } });
   });
 
   it("is declared, or the error says what is missing", async () => {

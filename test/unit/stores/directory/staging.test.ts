@@ -1,10 +1,11 @@
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, readdirSync, readFileSync, watch, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, watch, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { Facts } from "../../../../pipeline/schema/facts.ts";
 import { StagingDirectory } from "../../../../pipeline/stores/directory/staging.ts";
+import { PROVEN } from "../../../support/proven.ts";
 import { tempDirectory } from "../../../support/run.ts";
 
 const SBOM = "{}\n";
@@ -43,6 +44,7 @@ const facts = (sha256 = "a".repeat(64)): Facts =>
       kernel_sha256: "d".repeat(64),
       check: { command: ["codex", "--version"], output: "codex-cli 0.169.0" },
     },
+    proven: PROVEN,
     packages: [{ type: "deb", name: "bash", version: "5.2.37-2" }],
   });
 
@@ -58,6 +60,23 @@ function store() {
 }
 
 describe("the directory store", () => {
+  it("takes no image that was not booted on each of the machines", async () => {
+    for (const [index, missing] of ["qemu-pci", "qemu-mmio"].entries()) {
+      const { store: target, file } = store();
+      const half = { ...facts(), proven: PROVEN.filter((_, each) => each !== index) } as Facts;
+      await expect(target.put(file("bytes"), half, SBOM)).rejects.toThrow(
+        `the image was not booted on ${missing}`,
+      );
+      expect(existsSync(target.directory)).toBe(false);
+      // Nor does it believe such facts that lie there.
+      mkdirSync(target.directory, { recursive: true });
+      writeFileSync(join(target.directory, `${ASSET}.json`), JSON.stringify(half));
+      await expect(target.facts(ASSET)).rejects.toThrow(
+        /does not contain the facts of an asset \(.*the image was not booted on/,
+      );
+    }
+  });
+
   it("has an asset with its facts beside it, and nothing else", async () => {
     const { store: target, file } = store();
     const source = file("bytes");
