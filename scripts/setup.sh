@@ -36,6 +36,7 @@ need ssh openssh-client
 need git git
 need zstd zstd
 need resize2fs e2fsprogs
+need genisoimage genisoimage
 [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || packages+=(debian-archive-keyring)
 [ -e /etc/ssl/certs/ca-certificates.crt ] || packages+=(ca-certificates)
 # Docker Engine may run elsewhere (DOCKER_HOST), or outside of this container: an existing socket is used.
@@ -52,6 +53,12 @@ if [ "${#packages[@]}" -gt 0 ]; then
   say "installing ${packages[*]}"
   as_root apt-get update -qq
   as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
+fi
+
+# For the test of virtio-fs. Before Debian 13 and Ubuntu 24.04 it comes with QEMU, and there is no such package.
+if [ ! -x /usr/libexec/virtiofsd ] && [ ! -x /usr/lib/qemu/virtiofsd ] && apt-cache show virtiofsd >/dev/null 2>&1; then
+  say "installing virtiofsd"
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends virtiofsd >/dev/null
 fi
 
 # On GitHub's runners only root can use KVM.
