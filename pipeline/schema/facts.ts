@@ -67,7 +67,7 @@ export const provenOn = ({ vmm, machine }: Pick<ProofFacts, "vmm" | "machine">):
  * What every root file system is booted on before it may be staged: the machines on which VMMs start the two formats of a
  * kernel.
  */
-export const NEEDED_PROOFS = ["qemu-pci", "qemu-mmio"] as const satisfies readonly ProvenOn[];
+const NEEDED_PROOFS = ["qemu-pci", "qemu-mmio"] as const satisfies readonly ProvenOn[];
 
 /** The boots of a root file system: each of NEEDED_PROOFS is there. */
 const Proven = z.array(ProofFacts).superRefine((boots, context) => {

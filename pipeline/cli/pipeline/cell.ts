@@ -48,7 +48,7 @@ export const cellCommand = withBuildOptions(
       "fail if something differs from its declaration (default: record it in the facts)",
     )
     .option("--record", "record the contents of each image in listings/, to compare later builds with")
-    .option("--kernel <path>", "boot with this kernel instead of the pipeline's")
+    .option("--kernel <path>", "boot every machine with this kernel instead of the pipeline's")
     .option("--initrd <path>", "initial ramdisk for --kernel")
     .addOption(accelOption())
     .option(

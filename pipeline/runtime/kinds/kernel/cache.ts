@@ -23,7 +23,7 @@ export interface BuiltKernel {
 }
 
 /** A kernel that images are booted with. */
-export interface BootKernel extends Kernel {
+interface BootKernel extends Kernel {
   readonly format: KernelFormat;
   readonly sha256: string;
 }
