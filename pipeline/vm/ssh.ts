@@ -56,8 +56,9 @@ export async function login(
   }
 }
 
-/** How long a connection waits for the first bytes of an SSH server before it is replaced, ms. */
+/** How long the first connection waits for an SSH server's first bytes before it is replaced, ms; and how much longer the next. */
 const ANSWER_MS = 1_000;
+const ANSWER_GROWTH = 1.1;
 
 /**
  * Resolves as soon as an SSH server answers. Each connection is given up soon: QEMU's network accepts it before the guest
@@ -67,18 +68,19 @@ export async function sshAnswers(
   address: { readonly host: string; readonly port: number },
   signal: AbortSignal,
 ): Promise<void> {
-  for (;;) {
+  for (let ms = ANSWER_MS; ; ms = Math.min(ms * ANSWER_GROWTH, ATTEMPT_MS)) {
     signal.throwIfAborted();
-    if (await answersOnce(address, signal)) return;
+    if (await answersOnce(address, ms, signal)) return;
     await setTimeout(BETWEEN_ATTEMPTS_MS);
   }
 }
 
 async function answersOnce(
   address: { readonly host: string; readonly port: number },
+  timeout: number,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const socket = connect({ ...address, timeout: ANSWER_MS });
+  const socket = connect({ ...address, timeout });
   const abort = () => void socket.destroy();
   signal.addEventListener("abort", abort, { once: true });
   try {
