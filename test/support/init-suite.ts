@@ -87,6 +87,10 @@ export function describeInit(userland: string, image: () => { disk: string; kern
         "init\nsmolvm\n600\n",
       );
 
+      // SmolVM's client writes this file, and its commands run in a login shell.
+      await run("echo export FROM_SMOLVM=yes >/etc/profile.d/smolvm_env.sh");
+      expect((await run('"$SHELL" -lc "echo \\$FROM_SMOLVM"')).output).toBe("yes\n");
+
       const stranger = generateKey();
       await expect(attempt({ port, privateKey: stranger.privateKey }, patience())).rejects.toThrow(/auth/i);
       for (const password of ["smolvm", ""]) {
