@@ -185,7 +185,8 @@ export function describeInit(userland: string, image: () => { disk: string; kern
       expect(machine.console.text).toBe("");
       expect(stagesOf((await output(STAGES_IN_LOG)).trimEnd().split("\n"))).toEqual(STAGES);
       expect(await output("dmesg | grep -o 'SMOLVM_ERR.*'")).toBe(
-        'SMOLVM_ERR smolvm.mount: the host shares no directory with the tag "gone"; nothing is mounted on /gone\n' +
+        'SMOLVM_ERR smolvm.mount: "gone" cannot be mounted on /gone: ' +
+          "the host shares no directory with this tag, or it is in use\n" +
           'SMOLVM_ERR smolvm.dns: "resolver" is not the address of a name server\n',
       );
       expect(await output("cat /etc/resolv.conf")).toBe("nameserver 1.1.1.1\nnameserver 2001:db8::1\n");
@@ -206,6 +207,18 @@ export function describeInit(userland: string, image: () => { disk: string; kern
       expect(await output("ip route")).toMatch(/^default via 10\.0\.2\.2 dev eth0/m);
       expect(await output("cat /etc/resolv.conf")).toBe("nameserver 10.0.2.3\n");
       expect(await output("dmesg | grep -o 'SMOLVM_ERR.*'")).toBe("");
+    });
+
+    it("sets its clock by the real-time clock", async (context) => {
+      const { output } = await bootSilently("pci", []);
+      if ((await output(STAGES_IN_LOG)).includes("clock-sync-disabled")) {
+        context.skip("this kernel has no real-time clock");
+      }
+      // As after a sleep of the host. The next look at the real-time clock comes when a `sleep` ends.
+      const looks = "for p in $(grep -lx sleep /proc/[0-9]*/comm); do kill $(echo $p | cut -d/ -f3); done";
+      const wait = "while [ $(date +%Y) = 2020 ]; do sleep 0.1; done; date +%s";
+      const seconds = await output(`date -s '2020-01-01 00:00:00' >/dev/null; ${looks}; ${wait}`);
+      expect(Math.abs(Number(seconds) - Date.now() / 1000)).toBeLessThan(60);
     });
 
     it("powers off at Ctrl-Alt-Del", async () => {

@@ -217,7 +217,7 @@ describe.each(SHELLS)("/init under %s", (shell) => {
       const cmdline = `smolvm.mount=gone:${directory}/x quiet smolvm.mount=work:${directory}/y`;
       const { stdout } = run('mount() { [ "$5" = work ]; }; mount_shares', { cmdline, directory });
       expect(stdout).toBe(
-        `SMOLVM_ERR smolvm.mount: the host shares no directory with the tag "gone"; nothing is mounted on ${directory}/x\n`,
+        `SMOLVM_ERR smolvm.mount: "gone" cannot be mounted on ${directory}/x: the host shares no directory with this tag, or it is in use\n`,
       );
     });
 
