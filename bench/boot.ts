@@ -47,7 +47,7 @@ const progress = {
 const run = { progress, signal: new AbortController().signal };
 const network = buildNetwork(networkFromEnvironment(process.env, {}), process.env);
 const options = { root, network, level: 1, noCache: false, secrets: [] };
-const workshop = await openWorkshop(cells, options, run);
+const workshop = await openWorkshop(cells, [], options, run);
 const kernel = ofKind(cells.cells, "kernel").find(({ arch }) => arch === workshop.arch)!;
 const ours = await ensureKernel(workshop, kernel);
 const contenders: Contender[] = [

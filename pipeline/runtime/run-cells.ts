@@ -5,7 +5,7 @@ import type { Facts } from "../schema/facts.ts";
 import { errorCode, PipelineError, within } from "../util/error.ts";
 import { handoverOf, stepsOf } from "./kinds/index.ts";
 import type { Handover } from "./kinds/steps.ts";
-import { checkArch, type Workshop } from "./workshop.ts";
+import type { Workshop } from "./workshop.ts";
 
 export const STAGES = ["build", "verify"] as const;
 export type Stage = (typeof STAGES)[number];
@@ -26,7 +26,6 @@ export async function runCells(
   stages: readonly Stage[],
   onOutcome: (outcome: Outcome) => void,
 ): Promise<void> {
-  for (const cell of cells) checkArch(workshop, cell);
   const handover = handoverOf(workshop);
   for (const cell of cells) {
     try {

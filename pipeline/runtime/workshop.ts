@@ -7,7 +7,6 @@ import type { Network } from "../image/docker/network.ts";
 import { dockerArch, ensureTools } from "../image/docker/tools-image.ts";
 import type { Overridable } from "../plan/freshness.ts";
 import type { BaseCell, Cell, Cells, PresetCell } from "../schema/cells.ts";
-import { buildsOn } from "../schema/kinds/index.ts";
 import type { Arch } from "../schema/names.ts";
 import { StagingDirectory } from "../stores/directory/staging.ts";
 import { PipelineError } from "../util/error.ts";
@@ -15,6 +14,7 @@ import { isAlive } from "../util/process.ts";
 import type { Run } from "../util/progress.ts";
 import type { Accel } from "../vm/accel.ts";
 import type { Kernel } from "../vm/proof/verify.ts";
+import { archsFor, checkArchs } from "./archs.ts";
 
 /** The user's options for running cells. Everything else is in `out/cells.json`. */
 export interface CellOptions extends Overridable {
@@ -46,8 +46,10 @@ export interface Workshop {
   readonly cells: Cells;
   readonly run: Run;
   readonly docker: Docker;
-  /** The arch of the machine on which Docker runs. Only cells of this arch can be built. */
+  /** The arch of the machine on which Docker runs. */
   readonly arch: Arch;
+  /** The archs whose programs Docker runs: its own and, if it emulates that, the one of the cells. */
+  readonly archs: readonly Arch[];
   /** The name of the tool container's image. */
   readonly tools: string;
   /** Whether its packages came from the current archive, and not from the archive of the declared instant. */
@@ -59,11 +61,19 @@ export interface Workshop {
 }
 
 /**
- * Connects to Docker, removes what killed processes have left, and builds the tool container if needed. @throws
- * PipelineError
+ * Connects to Docker, checks that it can build `selected`, removes what killed processes have left, and builds the tool
+ * container if needed. @throws PipelineError
  */
-export async function openWorkshop(cells: Cells, options: CellOptions, run: Run): Promise<Workshop> {
+export async function openWorkshop(
+  cells: Cells,
+  selected: readonly Cell[],
+  options: CellOptions,
+  run: Run,
+): Promise<Workshop> {
   const docker = await connect();
+  const arch = await dockerArch(docker);
+  const archs = await archsFor(docker, arch, selected);
+  checkArchs(selected, arch, archs, run.progress);
   await removeAbandonedContainers(docker);
   const out = join(options.root, "out");
   const cache = join(out, "cache");
@@ -78,7 +88,8 @@ export async function openWorkshop(cells: Cells, options: CellOptions, run: Run)
     docker,
     cache,
     epoch,
-    arch: await dockerArch(docker),
+    arch,
+    archs,
     tools,
     toolsLive: await hasFile(docker, tools, LIVE),
     staging: new StagingDirectory(options.store ?? join(out, "release", cells.tag)),
@@ -87,17 +98,30 @@ export async function openWorkshop(cells: Cells, options: CellOptions, run: Run)
 
 /** Runs `docker build` with a root file system's recipe. The result is the container image `tag`. */
 export async function buildRecipe(
-  { docker, options, tools, run }: Workshop,
+  workshop: Workshop,
   cell: BaseCell | PresetCell,
   tag: string,
   args: Readonly<Record<string, string>>,
   programs: BuildOptions["programs"] = [],
 ): Promise<void> {
-  run.progress.step(`docker build ${cell.dockerfile}`);
+  const { docker, options, run } = workshop;
   const { root, network, noCache } = options;
+  const tools = await toolsFor(workshop, cell.arch);
+  run.progress.step(`docker build ${cell.dockerfile}`);
   const { dockerfile, files, arch } = cell;
   const recipe = { dockerfile, files, programs, arch, tag, args: { ...args, TOOLS: tools } };
   await buildImage(docker, { ...recipe, root, network, noCache }, run);
+}
+
+/** The image of the tool container whose Node has this arch. Only one of Docker's arch also makes and packs images. */
+async function toolsFor(
+  { docker, cells, options, arch: native, ...workshop }: Workshop,
+  arch: Arch,
+): Promise<string> {
+  if (arch === native) return workshop.tools;
+  const { cache, epoch, run } = workshop;
+  const settings = { root: options.root, cache, sourceDateEpoch: epoch, network: options.network, arch };
+  return await ensureTools(docker, cells.tools, settings, run);
 }
 
 /** The directory for a cell's files between its stages. */
@@ -139,12 +163,3 @@ export const notBuilt = ({ id }: Cell) =>
   new PipelineError(`${id} is not built yet`, {
     ...{ code: "not-built", fix: `run \`npx smolvm-images cell ${id} --stage build\` first` },
   });
-
-/** @throws PipelineError if this machine's Docker cannot build for the cell's arch */
-export function checkArch(workshop: Workshop, cell: Cell): void {
-  if (buildsOn(workshop.arch, cell)) return;
-  throw new PipelineError(
-    `${cell.id} must be built on ${cell.arch}, but this machine's Docker runs on ${workshop.arch}`,
-    { code: "wrong-arch", fix: "build it on a machine of that arch, as the workflow does" },
-  );
-}

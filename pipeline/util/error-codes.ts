@@ -28,7 +28,8 @@ export const ERROR_CODES = {
   "digest-mismatch": "The bytes have another sha256 than was declared. They are not used.",
   // Cells.
   "stale-cells": "`out/cells.json` is missing, or was written by another version of this project.",
-  "wrong-arch": "The cell is built on machines of another arch.",
+  "wrong-arch":
+    "This machine's Docker does not run programs of the cell's arch, or images cannot be built on its own.",
   "not-built": "An earlier stage of the cell has not run.",
   "not-staged": "The staging directory has no asset of the cell, or an incomplete one.",
   "stale-inputs": "The staged asset was made from other inputs than those of the tree.",

@@ -13,10 +13,12 @@ interface EngineRequest {
 }
 
 /** What the engine answers. `never` keeps the caller waiting. */
-type Answer =
+export type Answer =
   | { readonly status?: number; readonly json: unknown }
   /** The lines of JSON with which build, pull and import report; an error is one of them, after a 200. */
   | { readonly lines: readonly object[] }
+  /** The bytes of a file, such as a saved image. */
+  | { readonly bytes: Buffer }
   | "never";
 
 export interface Engine {
@@ -65,6 +67,10 @@ async function parse(incoming: IncomingMessage): Promise<EngineRequest> {
 
 function respond(response: ServerResponse, answer: Answer): void {
   if (answer === "never") return;
+  if ("bytes" in answer) {
+    response.end(answer.bytes);
+    return;
+  }
   if ("lines" in answer) {
     response.end(answer.lines.map((line) => `${JSON.stringify(line)}\r\n`).join(""));
     return;

@@ -67,7 +67,8 @@ export const cellCommand = withBuildOptions(
   if (stage !== "upload") {
     const directory = store?.kind === "dir" ? store.path : undefined;
     await checkStaging(stagingDirectory(cells, store));
-    await inWorkshop(cells, toOptions(cells, { ...flags, store: directory }), async (workshop, progress) => {
+    const options = toOptions(cells, { ...flags, store: directory });
+    await inWorkshop(cells, selected, options, async (workshop, progress) => {
       await runCells(workshop, selected, stage ? [stage] : STAGES, (outcome) => {
         progress.end();
         report(outcome, workshop.staging.directory);

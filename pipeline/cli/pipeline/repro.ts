@@ -2,7 +2,6 @@ import { Command } from "commander";
 import { selectCells } from "../../plan/cells.ts";
 import { readCells } from "../../runtime/read-cells.ts";
 import { type Reproduction, reproduce } from "../../runtime/reproduce.ts";
-import { checkArch } from "../../runtime/workshop.ts";
 import { root } from "./tree.ts";
 import { type BuildFlags, inWorkshop, toOptions, withBuildOptions } from "./workshop.ts";
 
@@ -15,8 +14,7 @@ export const reproCommand = withBuildOptions(
   const cells = readCells(root());
   const selected = selectCells(cells, ids);
   const done: Reproduction[] = [];
-  await inWorkshop(cells, toOptions(cells, flags), async (workshop, progress) => {
-    for (const cell of selected) checkArch(workshop, cell);
+  await inWorkshop(cells, selected, toOptions(cells, flags), async (workshop, progress) => {
     for (const cell of selected) done.push(await reproduce(workshop, cell));
     progress.end();
   });

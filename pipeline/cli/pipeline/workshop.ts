@@ -6,7 +6,7 @@ import { secretsOf } from "../../image/rootfs/secrets.ts";
 import type { RootfsOverride } from "../../plan/freshness.ts";
 import { type CellOptions, openWorkshop, type Workshop } from "../../runtime/workshop.ts";
 import { BOUNDS } from "../../schema/bounds.ts";
-import type { Cells } from "../../schema/cells.ts";
+import type { Cell, Cells } from "../../schema/cells.ts";
 import { DEFAULT_LEVEL } from "../../schema/defaults.ts";
 import { flavorsOf } from "../../schema/kinds/index.ts";
 import { PipelineError, unknownName } from "../../util/error.ts";
@@ -66,13 +66,14 @@ export const withBuildOptions = (command: Command): Command =>
     .option("--npm-registry <url>", "npm registry, used only during the build (SMOLVM_NPM_REGISTRY)")
     .option("--extra-ca <pem>", "CA to trust, used only during the build (NODE_EXTRA_CA_CERTS)");
 
-/** Opens a workshop and runs `work` in it, with progress and cancellation. */
+/** Opens a workshop for the selected cells and runs `work` in it, with progress and cancellation. */
 export async function inWorkshop(
   cells: Cells,
+  selected: readonly Cell[],
   options: CellOptions,
   work: (workshop: Workshop, progress: CliProgress) => Promise<void>,
 ): Promise<void> {
-  await inRun(async (run) => await work(await openWorkshop(cells, options, run), run.progress));
+  await inRun(async (run) => await work(await openWorkshop(cells, selected, options, run), run.progress));
 }
 
 /** @throws PipelineError if flags are not valid, or contradict each other */

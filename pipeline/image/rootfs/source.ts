@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { text } from "node:stream/consumers";
 import type Docker from "dockerode";
@@ -9,6 +10,7 @@ import { fetchVerified } from "../../util/download/verified-file.ts";
 import { innermost, PipelineError } from "../../util/error.ts";
 import type { Run } from "../../util/progress.ts";
 import { follow, hasImage, onPath } from "../docker/engine.ts";
+import { archOf, labelArch } from "../docker/image-arch.ts";
 import type { Network } from "../docker/network.ts";
 
 export interface SourceOptions {
@@ -78,18 +80,31 @@ function importOne(docker: Docker, source: RootfsSource, options: SourceOptions,
   }
 }
 
+/**
+ * The Engine keeps one image of a name, although the name stands for one of each arch. So what is pulled also gets a name of
+ * its own, by arch.
+ */
 async function pull(docker: Docker, image: string, options: SourceOptions, run: Run): Promise<Made> {
-  if (await hasImage(docker, image)) return { image, source: image };
+  const { arch } = options;
+  const own = { repo: "smolvm/pulled", tag: `${hashOf(image).slice(0, 12)}-${arch}` };
+  for (const name of [image, `${own.repo}:${own.tag}`]) {
+    if ((await archOf(docker, name)) === arch) return { image: name, source: image };
+  }
   run.progress.step(`pull ${image}`);
   try {
     const stream = await docker.pull(image, { platform: `linux/${options.arch}`, abortSignal: run.signal });
     await follow(docker, stream);
   } catch (cause) {
-    throw new Unreachable(`cannot pull ${image.replace(/(@sha256:.{12}).+/, "$1…")}: ${reason(cause)}`, {
+    throw new Unreachable(`cannot pull ${shortened(image)}: ${reason(cause)}`, {
       cause,
     });
   }
-  return { image, source: image };
+  const pulled = await archOf(docker, image);
+  if (pulled !== arch) {
+    throw new Unreachable(`cannot pull ${shortened(image)}: Docker pulled it for ${pulled}, not for ${arch}`);
+  }
+  await docker.getImage(image).tag(own);
+  return { image: `${own.repo}:${own.tag}`, source: image };
 }
 
 async function importTarball(
@@ -100,7 +115,7 @@ async function importTarball(
 ): Promise<Made> {
   const image = `smolvm/rootfs:${sha256.slice(0, 12)}`;
   const source = `${url} (sha256:${sha256})`;
-  if (await hasImage(docker, image)) return { image, source };
+  if ((await archOf(docker, image)) === options.arch) return { image, source };
   run.progress.step(`fetch ${url}`);
   let file: string;
   try {
@@ -125,7 +140,7 @@ else cp "$examples/sources.list" "$1/etc/apt/sources.list"; fi`;
 async function bootstrap(docker: Docker, suite: string, options: SourceOptions, run: Run): Promise<Made> {
   const image = `smolvm/mmdebstrap:${suite}-${options.arch}-${options.sourceDateEpoch}`;
   const source = `mmdebstrap ${suite}`;
-  if (!options.noCache && (await hasImage(docker, image))) return { image, source };
+  if (!options.noCache && (await archOf(docker, image)) === options.arch) return { image, source };
   if (!onPath("mmdebstrap")) {
     throw new Unreachable(
       "mmdebstrap is not installed: install it with `sudo apt-get install mmdebstrap debian-archive-keyring`",
@@ -169,6 +184,11 @@ async function bootstrap(docker: Docker, suite: string, options: SourceOptions, 
   return { image, source };
 }
 
+/** An image's name with the first digits of its digest. */
+const shortened = (image: string) => image.replace(/(@sha256:.{12}).+/, "$1…");
+
+const hashOf = (image: string) => createHash("sha256").update(image).digest("hex");
+
 /** The innermost message of a chain of causes, and the last part of Docker's `a: b: c`. */
 function reason(error: unknown): string {
   return String(innermost(error as Error).message)
@@ -193,4 +213,5 @@ async function importImage(
   const [repo, tag] = image.split(":");
   const stream = await docker.importImage(tar, { repo, tag, platform: `linux/${arch}` });
   await follow(docker, stream);
+  await labelArch(docker, image, arch);
 }

@@ -63,7 +63,15 @@ async function workshopWith(
     writeFileSync(join(cache, "bases", `${id}-${inputs.slice(0, 12)}.json`), JSON.stringify(record));
   }
   return {
-    ...{ cells, cache, run: recordedRun(), docker: await connect(), arch: "amd64", tools: "tools" },
+    ...{
+      cells,
+      cache,
+      run: recordedRun(),
+      docker: await connect(),
+      arch: "amd64",
+      archs: ["amd64"],
+      tools: "tools",
+    },
     ...{ toolsLive: false, epoch: cells.source_date_epoch },
     options: { root, network: buildNetwork({}, {}), level: 19, noCache: false, secrets: [], ...options },
     staging: new StagingDirectory(join(root, "store")),

@@ -93,11 +93,11 @@ export function provesMore({ left, overrides }: Boots, staged: readonly Facts[])
 }
 
 /** Whether this machine can build the bases that the kernel boots. If not, the kernel is only probed. */
-export const isNative = (workshop: Workshop, cell: KernelCell) => cell.arch === workshop.arch;
+export const buildsBases = (workshop: Workshop, cell: KernelCell) => workshop.archs.includes(cell.arch);
 
 /** The bases that a kernel must boot on this machine. */
 export const basesFor = (workshop: Workshop, cell: KernelCell): BaseCell[] =>
-  isNative(workshop, cell)
+  buildsBases(workshop, cell)
     ? ofKind(workshop.cells.cells, "base").filter(({ id }) => cell.boots.includes(id))
     : [];
 

@@ -16,8 +16,8 @@ import type { Handover } from "../steps.ts";
 import {
   type Boots,
   basesFor,
+  buildsBases,
   isBootOf,
-  isNative,
   isProven,
   type Proof,
   proofPath,
@@ -43,7 +43,7 @@ export async function proveKernel(
   const bases = basesFor(workshop, cell);
   const others = bases.filter((base) => ![...left, ...missed].includes(base));
   const todo = [...left, ...others.filter((base) => !isProven(workshop, known, base))];
-  const isDone = known && todo.length === 0 && (isNative(workshop, cell) || !again);
+  const isDone = known && todo.length === 0 && (buildsBases(workshop, cell) || !again);
   const proof = isDone ? known : await boot(workshop, cell, kernel, todo, known, handover);
   await writeFile(proofPath(kernel.directory), JSON.stringify(proof));
 
@@ -90,7 +90,7 @@ async function boot(
 ): Promise<Proof> {
   await mkdir(cellDirectory(workshop, cell), { recursive: true });
   const proof: Proof = { elf: [], image: [] };
-  if (!isNative(workshop, cell)) {
+  if (!buildsBases(workshop, cell)) {
     workshop.run.progress.warn(
       `this machine's Docker cannot build bases for ${cell.arch}: ${cell.id} is only booted up to its PID 1, without a root file system`,
     );

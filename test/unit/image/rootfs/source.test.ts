@@ -7,6 +7,7 @@ import { connect } from "../../../../pipeline/image/docker/engine.ts";
 import { buildNetwork } from "../../../../pipeline/image/docker/network.ts";
 import { importRootfs } from "../../../../pipeline/image/rootfs/source.ts";
 import type { RootfsSource } from "../../../../pipeline/schema/cells.ts";
+import type { Arch } from "../../../../pipeline/schema/names.ts";
 import { PipelineError } from "../../../../pipeline/util/error.ts";
 import { type Engine, startEngine } from "../../../support/docker-server.ts";
 import { recordedRun, tempDirectory } from "../../../support/run.ts";
@@ -22,7 +23,7 @@ const NO_REGISTRY = {
   json: { message: "Get https://registry.example/v2/: dial tcp: no such host" },
 };
 
-const image: RootfsSource = { from: "image", image: `debian:trixie-slim@sha256:${"1".repeat(64)}` };
+const image = { from: "image", image: `debian:trixie-slim@sha256:${"1".repeat(64)}` } as const;
 const bootstrap: RootfsSource = { from: "mmdebstrap", suite: "trixie" };
 function tarball(content = CONTENT): RootfsSource {
   const url = join(tempDirectory(), "rootfs.tar");
@@ -57,12 +58,27 @@ async function importFrom(
   };
   return await importRootfs(await connect(), sources, options, run);
 }
+/** An engine with `image` of one arch, which becomes the one that the registry offers when it is pulled. */
+function startRegistry({ there, offers }: { there?: Arch; offers: Arch }): Promise<Engine> {
+  let arch = there;
+  return startEngine({
+    [`GET /images/${image.image}/json`]: () =>
+      arch ? { json: { Id: "sha256:1", Architecture: arch } } : { status: 404, json: { message: "none" } },
+    "POST /images/create": () => {
+      arch = offers;
+      return { lines: [{ status: "Pull complete" }] };
+    },
+    [`POST /images/${image.image}/tag`]: { status: 201, json: {} },
+  });
+}
+
 const called = ({ requests }: Engine, method: string, path: string) =>
   requests.filter((request) => request.method === method && request.path === path);
 
 describe("a base's first files", () => {
   it("are the image that is there already, without asking anybody", async () => {
-    const engine = await startEngine({ [`GET /images/${image.image}/json`]: { json: { Id: "sha256:1" } } });
+    const there = { json: { Id: "sha256:1", Architecture: "amd64" } };
+    const engine = await startEngine({ [`GET /images/${image.image}/json`]: there });
     expect(await importFrom(engine, [image])).toEqual({
       image: image.image,
       source: image.image,
@@ -72,12 +88,27 @@ describe("a base's first files", () => {
   });
 
   it("are pulled by digest, for the arch that is built", async () => {
-    const engine = await startEngine({ "POST /images/create": { lines: [{ status: "Pull complete" }] } });
-    expect(await importFrom(engine, [image])).toMatchObject({ image: image.image });
+    // The same name, of another arch: what Docker pulled for that.
+    const engine = await startRegistry({ there: "arm64", offers: "amd64" });
+    const name = `smolvm/pulled:${createHash("sha256").update(image.image).digest("hex").slice(0, 12)}-amd64`;
+    expect(await importFrom(engine, [image])).toEqual({ image: name, source: image.image, from: image });
+    const [tagged] = called(engine, "POST", `/images/${image.image}/tag`);
+    expect(`${tagged?.query.get("repo")}:${tagged?.query.get("tag")}`).toBe(name);
     const [pulled] = called(engine, "POST", "/images/create");
     expect(pulled?.query.get("fromImage")).toContain("debian");
     expect(`${pulled?.query.get("fromImage")} ${pulled?.query.get("tag")}`).toContain("1".repeat(64));
     expect(pulled?.query.get("platform")).toBe("linux/amd64");
+  });
+
+  it("are not an image that the registry has for another arch only", async () => {
+    const engine = await startRegistry({ offers: "arm64" });
+    const error = await importFrom(engine, [image]).catch((reason) => reason);
+    expect(error.details).toEqual([
+      expect.stringMatching(
+        /^- cannot pull debian:trixie-slim@.*: Docker pulled it for arm64, not for amd64$/,
+      ),
+    ]);
+    expect(called(engine, "POST", `/images/${image.image}/tag`)).toEqual([]);
   });
 
   it("come from the next source where no registry answers, and the reader is warned", async () => {
