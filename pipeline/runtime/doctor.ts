@@ -4,13 +4,16 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { satisfies } from "semver";
 import { x } from "tinyexec";
+import { runsPrograms } from "../image/docker/emulation.ts";
 import { connect, hasImage, onPath } from "../image/docker/engine.ts";
 import { dockerArch, toolsImage } from "../image/docker/tools-image.ts";
 import { ofKind } from "../schema/kinds/index.ts";
+import { ARCHS, type Arch } from "../schema/names.ts";
 import { PipelineError } from "../util/error.ts";
 import { unwatched } from "../util/progress.ts";
 import { EMULATORS, hostArch, vcpuFailure } from "../vm/accel.ts";
 import { probeKernel } from "../vm/proof/probe.ts";
+import { EMULATION_FIX } from "./archs.ts";
 import { kernelDirectory } from "./kinds/kernel/cache.ts";
 import { readCells } from "./read-cells.ts";
 
@@ -53,6 +56,7 @@ export const CHECKS: readonly Check[] = [
   },
   { title: "Docker Engine", check: docker },
   { title: "tool container (mke2fs, zstd)", check: tools },
+  { title: "containers of the other arch", check: otherArch },
   { title: "QEMU", check: qemu },
   { title: "KVM", check: kvm },
   {
@@ -98,6 +102,24 @@ async function tools({ root }: Surroundings): Promise<Finding> {
   } catch (error) {
     if (!(error instanceof Error) || !(error instanceof PipelineError || "statusCode" in error)) throw error;
     return { level: "fail", found: "cannot be checked without Docker", fix: "fix Docker first" };
+  }
+}
+
+async function otherArch(): Promise<Finding> {
+  try {
+    const engine = await connect();
+    const native = await dockerArch(engine);
+    const [other] = ARCHS.filter((arch) => arch !== native) as [Arch];
+    return (await runsPrograms(engine, other))
+      ? ok(`Docker runs ${other} programs: ${other} images can be built here too, slowly`)
+      : {
+          level: "warn",
+          found: `${other} images cannot be built here, only on ${other}`,
+          fix: EMULATION_FIX,
+        };
+  } catch (error) {
+    if (!(error instanceof Error) || !(error instanceof PipelineError || "statusCode" in error)) throw error;
+    return { level: "warn", found: "cannot be checked without Docker", fix: "fix Docker first" };
   }
 }
 

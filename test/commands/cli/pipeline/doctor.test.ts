@@ -52,4 +52,26 @@ describe("doctor", () => {
     expect(readFileSync(seen, "utf8")).toContain("KEPT=kept");
     expect(readFileSync(seen, "utf8")).not.toContain("sesame");
   });
+
+  it("says whether Docker runs containers of the other arch, and what to install where it does not", async () => {
+    const engine = (status: number) =>
+      startEngine({
+        "GET /version": { json: { Version: "20.10.24", Arch: "amd64" } },
+        "POST /images/create": { lines: [{ status: "sha256:1" }] },
+        "POST /containers/create": { status: 201, json: { Id: "one" } },
+        "POST /containers/one/start": { status: 204, json: null },
+        "POST /containers/one/wait": { json: { StatusCode: status } },
+        "DELETE /containers/one": { status: 204, json: null },
+      });
+    const title = "containers of the other arch";
+    const [runs, not] = await Promise.all(
+      [42, 1].map(async (status) => about((await visit((await engine(status)).host)).stdout, title)),
+    );
+    expect(runs).toBe(
+      `ok    ${title}: Docker runs arm64 programs: arm64 images can be built here too, slowly\n`,
+    );
+    expect(not).toMatch(
+      /^warn {2}.*: arm64 images cannot be built here, only on arm64\n {6}-> install qemu-user-static and binfmt-support/,
+    );
+  });
 });
