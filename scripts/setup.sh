@@ -15,8 +15,10 @@ as_root() {
   fi
 }
 
+# The machine of the other arch, whose programs QEMU runs for containers.
 case $(uname -m) in
-  x86_64 | aarch64) ;;
+  x86_64) other=aarch64 ;;
+  aarch64) other=x86_64 ;;
   *)
     say "error: images can be built on x86_64 or aarch64, not on $(uname -m)"
     exit 2
@@ -30,6 +32,10 @@ need() { command -v "$1" >/dev/null || packages+=("$2"); }
 need qemu-system-x86_64 qemu-system-x86
 need qemu-system-aarch64 qemu-system-arm
 need mmdebstrap mmdebstrap
+# mmdebstrap calls it to find out whether programs of another arch run.
+need arch-test arch-test
+need "qemu-$other-static" qemu-user-static
+[ -x /usr/sbin/update-binfmts ] || packages+=(binfmt-support)
 need shellcheck shellcheck
 need busybox busybox-static
 need ssh openssh-client
@@ -59,6 +65,19 @@ fi
 if [ ! -x /usr/libexec/virtiofsd ] && [ ! -x /usr/lib/qemu/virtiofsd ] && apt-cache show virtiofsd >/dev/null 2>&1; then
   say "installing virtiofsd"
   as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends virtiofsd >/dev/null
+fi
+
+# Registers QEMU with the kernel, for programs of the other arch. A service does that on most machines, but not in a
+# container. Only containers of the other arch need it, so set-up goes on if it is not permitted.
+binfmt=/proc/sys/fs/binfmt_misc
+if [ ! -e "$binfmt/qemu-$other" ]; then
+  # Asks for no password: this is not worth one.
+  as=()
+  [ "$(id -u)" -eq 0 ] || as=(sudo -n)
+  [ -e "$binfmt/register" ] || "${as[@]}" mount -t binfmt_misc binfmt_misc "$binfmt" 2>/dev/null || true
+  "${as[@]}" /usr/sbin/update-binfmts --enable "qemu-$other" >/dev/null 2>&1 || true
+  [ -e "$binfmt/qemu-$other" ] ||
+    say "note: QEMU cannot be registered for programs of $other here, so images of that arch can only be built on $other"
 fi
 
 # On GitHub's runners only root can use KVM.

@@ -17,8 +17,6 @@ export interface ToolsOptions {
   readonly cache: string;
   readonly sourceDateEpoch: number;
   readonly network: Network;
-  /** The arch of its programs. Recipes of another arch than Docker's copy Node from it. @default Docker's */
-  readonly arch?: Arch;
 }
 
 /** The arch of the machine on which Docker runs. @throws PipelineError if images cannot be built on that arch */
@@ -34,9 +32,8 @@ export async function dockerArch(docker: Docker): Promise<Arch> {
   return arch.data;
 }
 
-/** The name of the tool container's image for these inputs, with programs of Docker's arch or of the given one. */
-export const toolsImage = (tools: Cells["tools"], arch?: Arch) =>
-  `smolvm/tools:${tools.inputs.slice(0, 12)}${arch ? `-${arch}` : ""}`;
+/** The name of the tool container's image for these inputs. */
+export const toolsImage = (tools: Cells["tools"]) => `smolvm/tools:${tools.inputs.slice(0, 12)}`;
 
 /** Builds the tool container's image, unless there is one for these inputs. Returns its name. */
 export async function ensureTools(
@@ -45,20 +42,17 @@ export async function ensureTools(
   options: ToolsOptions,
   run: Run,
 ): Promise<string> {
-  const native = await dockerArch(docker);
-  const { arch = native } = options;
-  const image = toolsImage(tools, arch === native ? undefined : arch);
+  const image = toolsImage(tools);
   if (await hasImage(docker, image)) return image;
 
+  const arch = await dockerArch(docker);
   const { image: rootfs } = await importRootfs(
     docker,
     tools.sources,
     { ...options, arch, noCache: false },
     run,
   );
-  run.progress.step(
-    `build the tool container (mke2fs, zstd, Node, npm${arch === native ? "" : `; ${arch}`})`,
-  );
+  run.progress.step("build the tool container (mke2fs, zstd, Node, npm)");
   const prefix = join(options.cache, `tools-${process.pid}`);
   try {
     await npmCi(options.root, prefix, arch, run);
