@@ -4,7 +4,7 @@ import type Docker from "dockerode";
 import { type BuildOptions, buildImage, hasFile } from "../image/docker/container-image.ts";
 import { connect, removeAbandonedContainers } from "../image/docker/engine.ts";
 import type { Network } from "../image/docker/network.ts";
-import { dockerArch, ensureTools } from "../image/docker/tools-image.ts";
+import { dockerArch, ensureCrossTools, ensureTools } from "../image/docker/tools-image.ts";
 import type { Overridable } from "../plan/freshness.ts";
 import type { BaseCell, Cell, Cells, PresetCell } from "../schema/cells.ts";
 import type { Arch } from "../schema/names.ts";
@@ -113,15 +113,12 @@ export async function buildRecipe(
   await buildImage(docker, { ...recipe, root, network, noCache }, run);
 }
 
-/** The image of the tool container whose Node has this arch. Only one of Docker's arch also makes and packs images. */
-async function toolsFor(
-  { docker, cells, options, arch: native, ...workshop }: Workshop,
-  arch: Arch,
-): Promise<string> {
-  if (arch === native) return workshop.tools;
-  const { cache, epoch, run } = workshop;
-  const settings = { root: options.root, cache, sourceDateEpoch: epoch, network: options.network, arch };
-  return await ensureTools(docker, cells.tools, settings, run);
+/** The image of the tool container that recipes of an arch copy Node from and run npm in. */
+async function toolsFor(workshop: Workshop, arch: Arch): Promise<string> {
+  const { docker, options, tools, cache, epoch, run } = workshop;
+  if (arch === workshop.arch) return tools;
+  const settings = { root: options.root, cache, sourceDateEpoch: epoch, network: options.network };
+  return await ensureCrossTools(docker, tools, arch, settings, run);
 }
 
 /** The directory for a cell's files between its stages. */

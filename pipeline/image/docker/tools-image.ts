@@ -1,4 +1,5 @@
-import { copyFile, mkdir, rm } from "node:fs/promises";
+import { createHash } from "node:crypto";
+import { copyFile, mkdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type Docker from "dockerode";
 import { x } from "tinyexec";
@@ -8,8 +9,9 @@ import { locate } from "../../schema/recipes.ts";
 import { PipelineError } from "../../util/error.ts";
 import type { Run } from "../../util/progress.ts";
 import { importRootfs } from "../rootfs/source.ts";
-import { buildImage } from "./container-image.ts";
+import { type BuildOptions, buildImage } from "./container-image.ts";
 import { hasImage } from "./engine.ts";
+import { archOf, labelArch } from "./image-arch.ts";
 import type { Network } from "./network.ts";
 
 export interface ToolsOptions {
@@ -53,29 +55,71 @@ export async function ensureTools(
     run,
   );
   run.progress.step("build the tool container (mke2fs, zstd, Node, npm)");
-  const prefix = join(options.cache, `tools-${process.pid}`);
+  await buildWithNode(
+    docker,
+    arch,
+    options,
+    { dockerfile: tools.dockerfile, files: tools.files, arch, tag: image, args: { ROOTFS: rootfs } },
+    run,
+  );
+  return image;
+}
+
+/** The Dockerfile of the tool container for recipes of another arch than Docker's. */
+const CROSS = "dockerfiles/tools/cross.Dockerfile";
+
+/**
+ * Makes the image of the tool container for recipes of an arch that is not Docker's, from `tools`, the image for Docker's.
+ * Its programs are not emulated. Returns its name.
+ */
+export async function ensureCrossTools(
+  docker: Docker,
+  tools: string,
+  arch: Arch,
+  options: ToolsOptions,
+  run: Run,
+): Promise<string> {
+  const recipe = createHash("sha256")
+    .update(await readFile(locate(options.root, CROSS)))
+    .digest("hex");
+  const image = `${tools}-${arch}-${recipe.slice(0, 12)}`;
+  if ((await archOf(docker, image)) === arch) return image;
+  run.progress.step(`build the tool container for ${arch}`);
+  await buildWithNode(
+    docker,
+    arch,
+    options,
+    {
+      ...{ dockerfile: CROSS, files: [], arch: await dockerArch(docker), tag: image },
+      args: { TOOLS: tools, CPU: NPM_CPUS[arch] },
+    },
+    run,
+  );
+  // Docker's builder refuses a stage whose image has another arch than what is built.
+  await labelArch(docker, image, arch);
+  return image;
+}
+
+/** Builds a recipe of the tool container. Its context has Node for `arch`, and npm. */
+async function buildWithNode(
+  docker: Docker,
+  arch: Arch,
+  { root, cache, network }: ToolsOptions,
+  recipe: Pick<BuildOptions, "dockerfile" | "files" | "arch" | "tag" | "args">,
+  run: Run,
+): Promise<void> {
+  const prefix = join(cache, `tools-${process.pid}`);
   try {
-    await npmCi(options.root, prefix, arch, run);
-    await buildImage(
-      docker,
-      {
-        root: options.root,
-        dockerfile: tools.dockerfile,
-        files: tools.files,
-        tree: { from: join(prefix, "node_modules"), to: "dockerfiles/tools/node_modules" },
-        arch,
-        tag: image,
-        args: { ROOTFS: rootfs },
-        network: options.network,
-        noCache: false,
-      },
-      run,
-    );
+    await npmCi(root, prefix, arch, run);
+    const tree = { from: join(prefix, "node_modules"), to: "dockerfiles/tools/node_modules" };
+    await buildImage(docker, { ...recipe, root, tree, network, noCache: false }, run);
   } finally {
     await rm(prefix, { recursive: true, force: true });
   }
-  return image;
 }
+
+/** npm's names of archs. */
+const NPM_CPUS: Record<Arch, string> = { amd64: "x64", arm64: "arm64" };
 
 /**
  * Installs the packages of the tool container with the host's npm, because the container has no npm yet. The lockfile
@@ -83,8 +127,8 @@ export async function ensureTools(
  */
 async function npmCi(root: string, prefix: string, arch: Arch, run: Run): Promise<void> {
   await mkdir(prefix, { recursive: true });
-  const cpu = arch === "amd64" ? "x64" : "arm64";
-  const flags = ["--ignore-scripts", "--no-audit", "--no-fund", "--os=linux", `--cpu=${cpu}`, "--libc=glibc"];
+  const cpu = `--cpu=${NPM_CPUS[arch]}`;
+  const flags = ["--ignore-scripts", "--no-audit", "--no-fund", "--os=linux", cpu, "--libc=glibc"];
   for (const name of ["package.json", "package-lock.json"]) {
     await copyFile(locate(root, `dockerfiles/tools/${name}`), join(prefix, name));
   }
