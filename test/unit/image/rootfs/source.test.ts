@@ -47,10 +47,11 @@ async function importFrom(
   sources: readonly RootfsSource[],
   run = recordedRun(),
   aptMirror?: string,
+  arch: Arch = "amd64",
 ) {
   vi.stubEnv("DOCKER_HOST", engine.host);
   const options = {
-    arch: "amd64" as const,
+    arch,
     sourceDateEpoch: 1_700_000_000,
     network: buildNetwork({ aptMirror }, {}),
     cache: tempDirectory(),
@@ -133,6 +134,28 @@ describe("a base's first files", () => {
       tag: SHA256.slice(0, 12),
       platform: "linux/amd64",
     });
+  });
+
+  it("are labelled with their arch, also by a Docker that labels every import with its own", async () => {
+    const name = `smolvm/rootfs:${SHA256.slice(0, 12)}`;
+    let imported = false;
+    const engine = await startEngine({
+      "POST /images/create": () => {
+        imported = true;
+        return IMPORTED;
+      },
+      [`GET /images/${name}/json`]: () =>
+        imported
+          ? { json: { Id: "sha256:1", Architecture: "amd64" } }
+          : { status: 404, json: { message: "no such image" } },
+      [`GET /images/${name}/get`]: { bytes: Buffer.alloc(1024) },
+      "POST /images/load": { lines: [] },
+    });
+    // This one does not take the label either.
+    await expect(importFrom(engine, [tarball()], recordedRun(), undefined, "arm64")).rejects.toThrow(
+      `Docker labels ${name} amd64, but its programs are arm64`,
+    );
+    expect(called(engine, "POST", "/images/load")).toHaveLength(1);
   });
 
   it("do not come from another source when a tarball is not the expected one", async () => {
