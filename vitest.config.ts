@@ -39,6 +39,15 @@ export default defineConfig({
           hookTimeout: 20 * 60_000,
         },
       },
+      {
+        test: {
+          name: "arm64",
+          include: ["test/arm64/**/*.test.ts"],
+          // Elsewhere than on arm64, all of it is emulated.
+          testTimeout: 40 * 60_000,
+          hookTimeout: 40 * 60_000,
+        },
+      },
     ],
   },
 });

@@ -114,26 +114,6 @@ describe("the kernel of amd64", () => {
   });
 });
 
-it("the kernel of arm64 is compiled here too, and runs a PID 1 under emulation", async () => {
-  const project = temporary("arm64");
-  const staged = await cell(project, "arm64");
-  expect(staged.exitCode, staged.stderr).toBe(0);
-  const { boot, source } = factsOf(project, "vmlinux-arm64.image");
-  expect(boot).toEqual([
-    expect.objectContaining({
-      accel: "tcg",
-      machine: "pci",
-      started: "image",
-      init_uptime_s: expect.any(Number),
-    }),
-  ]);
-  expect(source).toMatch(/^linux-source-6\.12 6\.12\./);
-  const read = (name: string) => readFileSync(join(project.root, "out/release", TAG, name));
-  expect(read("vmlinux-arm64.elf").subarray(0, 5).toString("latin1")).toBe("\x7fELF\x02");
-  // Documentation/arch/arm64/booting.rst: the magic number of an Image.
-  expect(read("vmlinux-arm64.image").subarray(56, 60).toString("latin1")).toBe("ARM\x64");
-});
-
 it("every line of the configuration that comes to nothing fails the build, by name", async () => {
   const project = temporary("amd64");
   const fragment = join(project.root, "dockerfiles/kernel/amd64.config");
