@@ -43,6 +43,7 @@ export default defineConfig({
         test: {
           name: "arm64",
           include: ["test/arm64/**/*.test.ts"],
+          globalSetup: "test/support/build.ts",
           // Elsewhere than on arm64, all of it is emulated.
           testTimeout: 40 * 60_000,
           hookTimeout: 40 * 60_000,

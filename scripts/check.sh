@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # All checks of CI: generated files, lint, types, shell scripts, unit tests, tests of the commands, and end-to-end
-# tests with real images.
+# tests with real images, of arm64 too.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=scripts/node.sh
@@ -15,3 +15,4 @@ shellcheck -x init/init scripts/*.sh dockerfiles/kernel/{build,check-config,sour
 npm test
 npm run -s test:commands
 bash scripts/with-docker.sh npm run test:e2e
+npm run check:arm64

@@ -1,7 +1,6 @@
 # The tool container for recipes of another arch than Docker's. Its programs are of Docker's arch, so that nothing is
-# emulated; the Node that recipes copy from /opt/node, and what npm installs, are of the other arch.
-#
-# ARG CPU is npm's name of the other arch: x64 or arm64.
+# emulated. The Node that recipes copy from /opt/node is of the other arch, and so is what npm installs: npm_config_cpu is
+# set in the finished image.
 ARG TOOLS=smolvm-tools
 FROM ${TOOLS}
 RUN set -eu; \
@@ -12,5 +11,3 @@ RUN set -eu; \
     cp -a /opt/native/bin/npm /opt/native/bin/npx /opt/node/bin/; \
     npm --version
 COPY dockerfiles/tools/node_modules/node-linux-*/bin/node /opt/node/bin/node
-ARG CPU
-ENV npm_config_cpu=${CPU}

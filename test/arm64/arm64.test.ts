@@ -51,7 +51,7 @@ describe("arm64, from the archive to staged images", () => {
     const key = generateKey();
     const machine = await startMachine({
       ...{ arch: "arm64", disk: join(project.root, "out/images", CODEX, "rootfs.ext4") },
-      ...{ kernel: project.kernel("arm64").kernel, consoleLog: join(store, "console") },
+      ...{ kernel: project.kernel("arm64").kernel, consoleLog: join(project.root, "console.log") },
       cmdline: [keyParameter(key.publicKey)],
     });
     try {

@@ -13,12 +13,31 @@ export async function archOf(docker: Docker, image: string): Promise<string | un
 }
 
 /**
+ * Makes an image of an arch from a tar of its file system.
+ * @param environment the image's environment variables. @default none
+ * @throws PipelineError if the Engine does not take the label
+ */
+export async function importImage(
+  docker: Docker,
+  tar: NodeJS.ReadableStream,
+  image: string,
+  arch: Arch,
+  environment: Readonly<Record<string, string>> = {},
+): Promise<void> {
+  const [repo, tag] = image.split(":");
+  const changes = Object.entries(environment).map(([name, value]) => `ENV ${name}=${value}`);
+  const stream = await docker.importImage(tar, { repo, tag, platform: `linux/${arch}`, changes });
+  await follow(docker, stream);
+  await labelArch(docker, image, arch);
+}
+
+/**
  * Sets the arch in an image's label, if it is another. An Engine before version 23 labels each imported file system with
  * its own arch, whatever platform it is told. A newer Engine that loads such an image does not build on it, because of
  * its label.
  * @throws PipelineError if the Engine does not take the label
  */
-export async function labelArch(docker: Docker, image: string, arch: Arch): Promise<void> {
+async function labelArch(docker: Docker, image: string, arch: Arch): Promise<void> {
   const before = await inspect(docker, image);
   if (!before || before.Architecture === arch) return;
   const saved = (await docker.getImage(image).get()) as Readable;

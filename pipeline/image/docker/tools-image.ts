@@ -9,9 +9,9 @@ import { locate } from "../../schema/recipes.ts";
 import { PipelineError } from "../../util/error.ts";
 import type { Run } from "../../util/progress.ts";
 import { importRootfs } from "../rootfs/source.ts";
-import { type BuildOptions, buildImage } from "./container-image.ts";
+import { type BuildOptions, buildImage, exportImage } from "./container-image.ts";
 import { hasImage } from "./engine.ts";
-import { archOf, labelArch } from "./image-arch.ts";
+import { archOf, importImage } from "./image-arch.ts";
 import type { Network } from "./network.ts";
 
 export interface ToolsOptions {
@@ -85,18 +85,18 @@ export async function ensureCrossTools(
   const image = `${tools}-${arch}-${recipe.slice(0, 12)}`;
   if ((await archOf(docker, image)) === arch) return image;
   run.progress.step(`build the tool container for ${arch}`);
+  const native = `${image}-native`;
   await buildWithNode(
     docker,
     arch,
     options,
-    {
-      ...{ dockerfile: CROSS, files: [], arch: await dockerArch(docker), tag: image },
-      args: { TOOLS: tools, CPU: NPM_CPUS[arch] },
-    },
+    { dockerfile: CROSS, files: [], arch: await dockerArch(docker), tag: native, args: { TOOLS: tools } },
     run,
   );
-  // Docker's builder refuses a stage whose image has another arch than what is built.
-  await labelArch(docker, image, arch);
+  // A newer Docker refuses a stage whose image has another arch than what is built, so this one gets that label.
+  const content = await exportImage(docker, native, run);
+  await importImage(docker, content, image, arch, { npm_config_cpu: NPM_CPUS[arch] });
+  await docker.getImage(native).remove();
   return image;
 }
 

@@ -10,7 +10,7 @@ import { fetchVerified } from "../../util/download/verified-file.ts";
 import { innermost, PipelineError } from "../../util/error.ts";
 import type { Run } from "../../util/progress.ts";
 import { follow, hasImage, onPath } from "../docker/engine.ts";
-import { archOf, labelArch } from "../docker/image-arch.ts";
+import { archOf, importImage } from "../docker/image-arch.ts";
 import type { Network } from "../docker/network.ts";
 
 export interface SourceOptions {
@@ -203,15 +203,3 @@ const lastLine = (log: string) =>
     .filter((line) => line.startsWith("E:"))
     .slice(0, 2)
     .join(" ") || log.trim().split("\n").at(-1);
-
-async function importImage(
-  docker: Docker,
-  tar: NodeJS.ReadableStream,
-  image: string,
-  arch: Arch,
-): Promise<void> {
-  const [repo, tag] = image.split(":");
-  const stream = await docker.importImage(tar, { repo, tag, platform: `linux/${arch}` });
-  await follow(docker, stream);
-  await labelArch(docker, image, arch);
-}

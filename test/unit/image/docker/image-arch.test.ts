@@ -1,8 +1,9 @@
+import { Readable } from "node:stream";
 import { buffer } from "node:stream/consumers";
 import { extract, pack } from "tar-stream";
 import { afterEach, expect, it, vi } from "vitest";
 import { connect } from "../../../../pipeline/image/docker/engine.ts";
-import { labelArch } from "../../../../pipeline/image/docker/image-arch.ts";
+import { importImage } from "../../../../pipeline/image/docker/image-arch.ts";
 import { PipelineError } from "../../../../pipeline/util/error.ts";
 import { type Engine, startEngine } from "../../../support/docker-server.ts";
 
@@ -31,6 +32,7 @@ async function engineWith(after: string): Promise<Engine> {
     [`GET /images/${IMAGE}/json`]: () => ({
       json: loaded ? { Id: "sha256:2", Architecture: after } : { Id: "sha256:1", Architecture: "amd64" },
     }),
+    "POST /images/create": { lines: [{ status: "sha256:1" }] },
     [`GET /images/${IMAGE}/get`]: { bytes },
     "POST /images/load": () => {
       loaded = true;
@@ -44,7 +46,7 @@ async function engineWith(after: string): Promise<Engine> {
 
 it("an image of another arch than its label's gets the right label, and the same layer", async () => {
   const engine = await engineWith("arm64");
-  await labelArch(await connect(), IMAGE, "arm64");
+  await importImage(await connect(), Readable.from([LAYER]), IMAGE, "arm64");
   const tar = extract();
   tar.end(engine.requests.find(({ path }) => path === "/images/load")!.body);
   const entries: [string, Buffer][] = [];
@@ -59,10 +61,12 @@ it("an image of another arch than its label's gets the right label, and the same
 
 it("a right label stays, and one that Docker does not take is an error", async () => {
   const right = await engineWith("amd64");
-  await labelArch(await connect(), IMAGE, "amd64");
+  await importImage(await connect(), Readable.from([LAYER]), IMAGE, "amd64");
   expect(right.requests.map(({ path }) => path)).not.toContain("/images/load");
   const stubborn = await engineWith("amd64");
-  const error = await labelArch(await connect(), IMAGE, "arm64").catch((reason: unknown) => reason);
+  const error = await importImage(await connect(), Readable.from([LAYER]), IMAGE, "arm64").catch(
+    (reason: unknown) => reason,
+  );
   expect(error).toBeInstanceOf(PipelineError);
   expect(String(error)).toContain(`Docker labels ${IMAGE} amd64, but its programs are arm64: use a newer`);
   expect(stubborn.requests.some(({ method }) => method === "DELETE")).toBe(false);
