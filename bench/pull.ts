@@ -68,10 +68,11 @@ async function measure(
   const row = { preset: "codex", arch: "amd64", vmm: "qemu", flavor: "ubuntu" } as const;
   const manifest: Manifest = {
     ...{ schema_version: 1, tag: "bench", repository: "bench/bench", kernels: [], bases: [] },
+    ...{ assets: {}, refused: [] },
     images: [
       {
         ...{ ...row, kernel_url: `${address}/vmlinux.image`, kernel_sha256: sha256Of(KERNEL) },
-        ...{ rootfs_url: `${address}/rootfs.ext4.zst`, rootfs_sha256: sha256, rootfs_size: size },
+        ...{ rootfs_url: `${address}/rootfs.ext4.zst`, rootfs_sha256: sha256 },
       },
     ],
   };

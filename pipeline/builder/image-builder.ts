@@ -1,14 +1,14 @@
 import { createHash } from "node:crypto";
 import { cp, lstat, mkdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
-import { basename, join, resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import type Docker from "dockerode";
 import { z } from "zod";
 import { bundledCells } from "../client/bundled.ts";
 import { type DownloadOptions, download } from "../client/download.ts";
 import { isBuiltHere, lookUp, storeOf } from "../client/local-store.ts";
-import { findKernel, type Remote } from "../client/manifest.ts";
+import { findKernel, type Remote, remoteOf } from "../client/manifest.ts";
 import { readPublicKey } from "../client/public-key.ts";
 import { buildImage } from "../image/docker/container-image.ts";
 import { connect } from "../image/docker/engine.ts";
@@ -22,7 +22,7 @@ import { importRootfs } from "../image/rootfs/source.ts";
 import { BOOT_FILES } from "../schema/boot-files.ts";
 import type { RootfsSource } from "../schema/cells.ts";
 import { ofKind } from "../schema/kinds/index.ts";
-import type { Arch } from "../schema/names.ts";
+import { type Arch, assetNameOf } from "../schema/names.ts";
 import { PipelineError } from "../util/error.ts";
 import { PACKAGE } from "../util/package.ts";
 import { type Run, unwatched } from "../util/progress.ts";
@@ -304,7 +304,10 @@ type KernelSource = DownloadOptions["remote"];
 /** The kernel that the user names, with its hash if the manifest has it; otherwise the kernel for this machine. */
 async function kernelFrom(address: string | undefined, run: Run): Promise<KernelSource> {
   if (address === undefined) return await hostKernel(run);
-  const known = await lookUp(({ kernels }) => kernels.find((each) => each.url === address), run);
+  const known = await lookUp((manifest) => {
+    const row = manifest.kernels.find((each) => each.url === address);
+    return row && remoteOf(manifest, row.url, row.sha256);
+  }, run);
   const url = URL.canParse(address) ? address : pathToFileURL(resolve(address)).href;
   return { url, sha256: known?.sha256, size: known?.size };
 }
@@ -313,6 +316,6 @@ async function kernelFrom(address: string | undefined, run: Run): Promise<Kernel
 const idOf = ({ url, sha256 }: KernelSource) => (url.startsWith("file:") && sha256 ? sha256 : url);
 
 async function fetchKernel(kernel: KernelSource, target: string, run: Run): Promise<void> {
-  run.progress.step(`fetch ${basename(new URL(kernel.url).pathname)}`);
+  run.progress.step(`fetch ${assetNameOf(kernel.url)}`);
   await download({ remote: kernel, mirrors: [], unpack: false }, target, run);
 }

@@ -1,44 +1,40 @@
-import { rename, rm, stat, statfs, utimes, writeFile } from "node:fs/promises";
+import { rename, rm, stat, statfs, utimes } from "node:fs/promises";
 import { homedir } from "node:os";
 import { basename, join } from "node:path";
-import { z } from "zod";
+import { isCompressed } from "../schema/names.ts";
 import { cannotWrite, entriesIn, makeDirectory } from "../util/directory.ts";
-import { isFileError, PipelineError } from "../util/error.ts";
+import { PipelineError } from "../util/error.ts";
 import { SHA256, sha256File } from "../util/hash.ts";
 import { isLocked, removeStale, withLock } from "../util/lock.ts";
 import { isAlive, isRunning } from "../util/process.ts";
 import { type Run, unwatched } from "../util/progress.ts";
-import { readRecord } from "../util/record.ts";
-import { writeWhole } from "../util/whole-file.ts";
+import {
+  type Entry,
+  entryOf,
+  existing,
+  fileSha256Of,
+  readEntry,
+  stampOf,
+  writeEntry,
+} from "./cache-entry.ts";
+import { ImageError } from "./image-error.ts";
 
-const entry = {
-  /** The digest of the file as downloaded; also the file's name in the cache. */
-  sha256: z.string(),
-  /** The name of the asset. */
-  asset: z.string(),
-  /** Null for a kernel. */
-  flavor: z.string().nullable(),
-  /** The size of the file as downloaded, bytes. */
-  wire_size: z.int().nonnegative(),
-  /** Size, mtime and ctime of the file. Any write to the file changes one of them. */
-  stamp: z.string(),
-};
-
-/** The entry of a file in the cache, `<sha256>.json`: what the file is, and its state when it was verified. */
-const Entry = z.discriminatedUnion("schema_version", [
-  // Version 1 has no hash of unpacked files.
-  z.strictObject({ schema_version: z.literal(1), ...entry }),
-  z.strictObject({
-    schema_version: z.literal(2),
-    ...entry,
-    /** The digest of the file in the cache. Compressed assets are stored unpacked. */
-    file_sha256: z.string(),
-  }),
-]);
-type Entry = z.infer<typeof Entry>;
+/** A file to be cached. */
+export interface Wanted {
+  /** The digest of the file as downloaded. */
+  readonly sha256: string;
+  /** The name of the asset. A compressed one is stored unpacked. */
+  readonly asset: string;
+  /** Null for a kernel, and for a file alone. */
+  readonly flavor: string | null;
+  /** What the file in the cache must be: its digest, and its length in bytes. @default anything */
+  readonly image?: { readonly sha256: string; readonly size: number } | undefined;
+}
 
 /** A file of the cache. */
-export interface Cached extends Pick<Entry, "sha256" | "asset" | "flavor" | "wire_size"> {
+export interface Cached extends Omit<Wanted, "image"> {
+  /** The size of the file as downloaded, bytes. */
+  readonly wire_size: number;
   readonly path: string;
   /** The apparent size, bytes. */
   readonly size: number;
@@ -63,12 +59,19 @@ export class Cache {
   }
 
   /**
-   * The path of a file; undefined if it is not in the cache or has changed. If only its times have changed (as in a copy
-   * of a cache), it is hashed again. @throws PipelineError if the cache cannot be read
+   * The path of a file; undefined if it is not in the cache, or has changed, or is not what is wanted. If only its times
+   * have changed (as in a copy of a cache), it is hashed again.
+   * @param wanted what the file must be. @default anything that was downloaded with this sha256
+   * @throws PipelineError if the cache cannot be read
    */
-  async find(sha256: string, run: Run = unwatched()): Promise<string | undefined> {
+  async find(
+    sha256: string,
+    run: Run = unwatched(),
+    wanted?: Pick<Wanted, "asset" | "image">,
+  ): Promise<string | undefined> {
     const path = join(this.directory, sha256);
-    if (!(await entryOf(path, run))) return undefined;
+    const known = await entryOf(path, run);
+    if (!known || (wanted && !(await isWanted(path, known, wanted)))) return undefined;
     // The mtime of the entry is the time of the last use. A read-only cache can be used, so a failure is ignored.
     const now = new Date();
     await utimes(`${path}.json`, now, now).catch(() => {});
@@ -77,29 +80,33 @@ export class Cache {
 
   /**
    * The path of a file. If it is not in the cache, `make` must write it to the given path. A file lock ensures that only
-   * one process makes it. @throws PipelineError if the cache cannot be written
+   * one process makes it.
+   * @throws ImageError (`download`) if what `make` has written is not `wanted.image`
+   * @throws PipelineError if the cache cannot be written
    */
   async ensure(
-    about: Pick<Entry, "sha256" | "asset" | "flavor">,
+    wanted: Wanted,
     run: Run,
     make: (partial: string) => Promise<{ wireSize: number }>,
   ): Promise<string> {
-    const there = await this.find(about.sha256, run);
+    const there = await this.find(wanted.sha256, run, wanted);
     if (there) return there;
     await makeDirectory(this.directory, ADVICE);
+    const { sha256, asset, flavor } = wanted;
+    const about = { sha256, asset, flavor };
     const path = join(this.directory, about.sha256);
     return await withLock(
       lockOf(path),
       run,
       async () => {
-        const made = await this.find(about.sha256, run);
+        const made = await this.find(wanted.sha256, run, wanted);
         if (made) return made;
         const partial = `${path}.${process.pid}.partial`;
         try {
           const { wireSize } = await make(partial);
           const known = {
             ...{ schema_version: 2 as const, ...about, wire_size: wireSize },
-            file_sha256: await sha256File(partial, run.signal),
+            file_sha256: await verifiedSha256(partial, wanted, run),
           } as const;
           // The entry is written before the file is renamed: if this process is killed in between, the hash in the entry
           // still verifies the file.
@@ -137,7 +144,7 @@ export class Cache {
   /** All valid files, most recently used first. @throws PipelineError if the cache cannot be read */
   async list(run: Run = unwatched()): Promise<Cached[]> {
     const cached: Cached[] = [];
-    for (const name of (await this.#names()).filter((each) => SHA256.test(each))) {
+    for (const name of (await this.names()).filter((each) => SHA256.test(each))) {
       const path = join(this.directory, name);
       const known = await entryOf(path, run);
       const [file, record] = await Promise.all([path, `${path}.json`].map((each) => existing(each)));
@@ -152,7 +159,7 @@ export class Cache {
   /** Paths of this cache's files that are useless: left by ended processes, or changed since they were verified. */
   async leftovers(run: Run = unwatched()): Promise<string[]> {
     const found: string[] = [];
-    for (const name of await this.#names()) {
+    for (const name of await this.names()) {
       const path = join(this.directory, name);
       if (await isLeftover(path, name, run)) found.push(path);
     }
@@ -181,10 +188,41 @@ export class Cache {
     if (!(await entryOf(path, run))) await this.remove({ path });
   }
 
-  async #names(): Promise<string[]> {
+  /** The names of all files in its directory, sorted. @throws PipelineError if the cache cannot be read */
+  async names(): Promise<string[]> {
     return (await entriesIn(this.directory, ADVICE)).map(({ name }) => name).sort();
   }
 }
+
+/** Whether a file of the cache is what is wanted: as compressed as it, and the same bytes. */
+async function isWanted(
+  path: string,
+  known: Entry,
+  { asset, image }: Pick<Wanted, "asset" | "image">,
+): Promise<boolean> {
+  if (isCompressed(known.asset) !== isCompressed(asset)) return false;
+  if (!image) return true;
+  const sha256 = fileSha256Of(known);
+  return (await stat(path)).size === image.size && (sha256 === undefined || sha256 === image.sha256);
+}
+
+/** The sha256 of a file. @throws ImageError (`download`) if the file is not what is wanted */
+async function verifiedSha256(path: string, { asset, image }: Wanted, run: Run): Promise<string> {
+  const { size } = await stat(path);
+  if (image && size !== image.size) throw otherImage(asset, `${size} bytes`, `${image.size}`);
+  const sha256 = await sha256File(path, run.signal);
+  if (image && sha256 !== image.sha256) throw otherImage(asset, `sha256 ${sha256}`, image.sha256);
+  return sha256;
+}
+
+const otherImage = (asset: string, is: string, expected: string) =>
+  new ImageError(
+    "download",
+    new PipelineError(`${asset} is as expected, but the file in it is not (${is}, expected ${expected})`, {
+      code: "digest-mismatch",
+      fix: "use the manifest of another release, and report this one",
+    }),
+  );
 
 const lockOf = (path: string) => `${path}.lock`;
 
@@ -209,48 +247,6 @@ async function isLeftover(path: string, name: string, run: Run): Promise<boolean
   // The entry is judged together with its file.
   if (end === ".json" && (await existing(file))) return false;
   return (await readEntry(file)) !== undefined && (await entryOf(file, run)) === undefined;
-}
-
-async function readEntry(path: string): Promise<Entry | undefined> {
-  const known = await readRecord(`${path}.json`, Entry);
-  return known?.sha256 === basename(path) ? known : undefined;
-}
-
-const writeEntry = (path: string, known: Entry) =>
-  writeWhole(`${path}.json`, (partial) => writeFile(partial, JSON.stringify(known)));
-
-/** The entry of a file; undefined if there is none, or the file has changed. */
-async function entryOf(path: string, run: Run): Promise<Entry | undefined> {
-  const known = await readEntry(path);
-  const stamp = await stampOf(path);
-  if (!known || stamp === undefined) return undefined;
-  if (known.stamp === stamp) return known;
-  // Copying a cache changes the times of its files, but not their bytes, so compare the hash.
-  const expected = known.schema_version === 2 ? known.file_sha256 : known.flavor === null && known.sha256;
-  if (!expected) return undefined;
-  run.progress.step(`verify ${known.asset} again, because its times have changed`);
-  if ((await sha256File(path, run.signal)) !== expected || (await stampOf(path)) !== stamp) return undefined;
-  const again = { ...known, stamp };
-  await restamp(path, again);
-  return again;
-}
-
-/** Updates the entry, but keeps its mtime (the time of the last use). Does nothing if the cache cannot be written. */
-async function restamp(path: string, known: Entry): Promise<void> {
-  try {
-    const { atime, mtime } = await stat(`${path}.json`);
-    await writeEntry(path, known);
-    await utimes(`${path}.json`, atime, mtime);
-  } catch (error) {
-    if (!isFileError(error)) throw error;
-  }
-}
-
-const existing = (path: string) => stat(path).catch(() => undefined);
-
-async function stampOf(path: string): Promise<string | undefined> {
-  const file = await stat(path, { bigint: true }).catch(() => undefined);
-  return file && `${file.size} ${file.mtimeNs} ${file.ctimeNs}`;
 }
 
 const mb = (bytes: number) => `${Math.ceil(bytes / 1e6)} MB`;

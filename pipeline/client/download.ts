@@ -1,9 +1,10 @@
-import { basename } from "node:path";
+import { assetNameOf } from "../schema/names.ts";
 import { type Downloaded, download as downloadFrom, toFile } from "../util/download/download.ts";
 import { SourceError, Unavailable } from "../util/download/source.ts";
 import { PipelineError } from "../util/error.ts";
 import { type Place, placeOf } from "../util/place.ts";
 import type { Run } from "../util/progress.ts";
+import { ImageError } from "./image-error.ts";
 import type { Remote } from "./manifest.ts";
 import { fileOf, type Mirror } from "./mirrors.ts";
 import type { PullPatience } from "./patience.ts";
@@ -30,14 +31,14 @@ export interface DownloadOptions {
 /**
  * Downloads a file to `target` from the first source that has the right bytes. The bytes are hashed and unpacked while
  * they arrive; only the result is written, with holes for blocks of zeros.
- * @throws NotFetched if no source has the right bytes
+ * @throws ImageError (`download`) if no source has the right bytes
  * @throws PipelineError if the file cannot be written
  */
 export async function download(options: DownloadOptions, target: string, run: Run): Promise<Downloaded> {
   const { remote, mirrors, unpack, patience } = options;
   const { url, sha256, size } = remote;
   const own: Source = { place: placeOf("the file's address", url) };
-  const name = basename(new URL(url).pathname);
+  const name = assetNameOf(url);
   const sources = [...mirrors.map((mirror): Source => ({ place: fileOf(mirror, name), mirror })), own];
   const failures: string[] = [];
   for (const source of sources) {
@@ -60,15 +61,12 @@ export async function download(options: DownloadOptions, target: string, run: Ru
     }
   }
   const code = "not-fetched";
-  if (failures.length === 1) throw new NotFetched(`cannot fetch ${failures[0]}`, { code });
-  throw new NotFetched(`cannot fetch ${name} from any of ${failures.length} sources`, {
-    code,
-    details: failures.map((failure) => `- ${failure}`),
-  });
+  if (failures.length === 1)
+    throw new ImageError("download", new PipelineError(`cannot fetch ${failures[0]}`, { code }));
+  const problem = `cannot fetch ${name} from any of ${failures.length} sources`;
+  const details = failures.map((failure) => `- ${failure}`);
+  throw new ImageError("download", new PipelineError(problem, { code, details }));
 }
-
-/** No source has the right bytes. */
-export class NotFetched extends PipelineError {}
 
 /** A source of a file: a mirror, or the manifest's address (without `mirror`), which comes last. */
 interface Source {

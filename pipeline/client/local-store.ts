@@ -4,16 +4,20 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import type { Cells } from "../schema/cells.ts";
 import { Facts } from "../schema/facts.ts";
 import { buildsOn } from "../schema/kinds/index.ts";
-import { MANIFEST_PATH, type Manifest, manifestOf } from "../schema/manifest.ts";
+import { type Asset, filesOf, type Manifest, manifestOf } from "../schema/manifest.ts";
+import { assetNameOf } from "../schema/names.ts";
+import { recordedAsset } from "../schema/recorded-digests.ts";
 import { errorCode } from "../util/error.ts";
 import type { Run } from "../util/progress.ts";
 import { readRecord } from "../util/record.ts";
 import { hostArch } from "../vm/accel.ts";
 import { buildsCells, bundledCells, offeringRoot } from "./bundled.ts";
-import { loadManifest, NotOffered, type Remote } from "./manifest.ts";
+import { offeredManifest } from "./load-manifest.ts";
+import { NotOffered, type Remote } from "./manifest.ts";
+import { tagOverride } from "./release-manifest.ts";
 
-/** The address of a file, its digest and its size. */
-type Digest = Pick<Remote, "url" | "sha256"> & { readonly size: number };
+/** What is known of a file, and its address. */
+type Located = Asset & Pick<Remote, "url">;
 
 /**
  * Looks something up in a manifest of all images that are offered: the published ones and, in a project where cells
@@ -26,7 +30,9 @@ export async function lookUp<T>(
   run: Run,
   root = offeringRoot(),
 ): Promise<T> {
-  const published = await loadManifest(join(root, MANIFEST_PATH));
+  const published = await offeredManifest(run, root);
+  // What is built here belongs to the declared tag.
+  if (tagOverride() !== undefined) return find(published);
   const cells = buildsCells(root) ? cellsOf(root, run) : undefined;
   if (!cells) return find(published);
   try {
@@ -59,23 +65,22 @@ function cellsOf(root: string, run: Run): Cells | undefined {
 async function withBuilt(published: Manifest, cells: Cells, root: string, run: Run): Promise<Manifest> {
   const built = await builtIn(join(root, "out/release", cells.tag), cells, run);
   if (built.size === 0) return published;
-  const all = new Map([...digestsOf(published), ...built]);
+  const all = new Map([...locatedIn(published), ...built]);
   const digests = { tag: cells.tag, assets: Object.fromEntries(all) };
   return manifestOf(cells, digests, true, (asset) => all.get(asset)!.url);
 }
 
 /** The files that a manifest names, by asset name. */
-const digestsOf = ({ kernels, bases, images }: Manifest): [string, Digest][] =>
-  [
-    ...kernels,
-    ...[...bases, ...images].map((row) => ({
-      ...{ url: row.rootfs_url, sha256: row.rootfs_sha256, size: row.rootfs_size },
-    })),
-  ].map(({ url, sha256, size }) => [basename(new URL(url).pathname), { url, sha256, size }]);
+const locatedIn = (manifest: Manifest): [string, Located][] =>
+  filesOf(manifest).flatMap(({ url }) => {
+    const name = assetNameOf(url);
+    const known = manifest.assets[name];
+    return known ? [[name, { ...known, url }]] : [];
+  });
 
 /** The assets of a staging directory, by name. Damaged ones are left out, with one warning for all. */
-async function builtIn(directory: string, cells: Cells, run: Run): Promise<Map<string, Digest>> {
-  const built = new Map<string, Digest>();
+async function builtIn(directory: string, cells: Cells, run: Run): Promise<Map<string, Located>> {
+  const built = new Map<string, Located>();
   const damaged: string[] = [];
   let names: Set<string>;
   try {
@@ -86,8 +91,8 @@ async function builtIn(directory: string, cells: Cells, run: Run): Promise<Map<s
   }
   for (const asset of cells.cells.flatMap(({ assets }) => assets)) {
     if (!names.has(`${asset}.json`)) continue;
-    const digest = await digestOf(join(directory, asset));
-    if (digest) built.set(asset, digest);
+    const located = await stagedAt(join(directory, asset));
+    if (located) built.set(asset, located);
     else damaged.push(asset);
   }
   if (damaged.length > 0) {
@@ -98,13 +103,13 @@ async function builtIn(directory: string, cells: Cells, run: Run): Promise<Map<s
   return built;
 }
 
-/** The digest of a staged asset, from its facts; undefined if the file and its facts do not match. */
-async function digestOf(path: string): Promise<Digest | undefined> {
+/** A staged asset, as its facts say; undefined if the file and its facts do not match. */
+async function stagedAt(path: string): Promise<Located | undefined> {
   try {
     const facts = await readRecord(`${path}.json`, Facts);
     const file = await stat(path);
     if (facts?.asset !== basename(path) || !file.isFile() || file.size !== facts.size) return undefined;
-    return { url: pathToFileURL(path).href, sha256: facts.sha256, size: facts.size };
+    return { ...recordedAsset(facts), url: pathToFileURL(path).href };
   } catch {
     return undefined;
   }

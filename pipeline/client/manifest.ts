@@ -1,20 +1,11 @@
-import { join } from "node:path";
-import type { Cells } from "../schema/cells.ts";
 import { DEFAULT_VMM } from "../schema/defaults.ts";
 import { assetNames, type Coordinates, cellId } from "../schema/kinds/index.ts";
-import { MANIFEST_PATH, Manifest } from "../schema/manifest.ts";
-import { type Arch, kernelFormatOf, type Vmm } from "../schema/names.ts";
+import type { Manifest } from "../schema/manifest.ts";
+import { type Arch, assetNameOf, type KernelFormat, kernelFormatOf, type Vmm } from "../schema/names.ts";
 import { PipelineError } from "../util/error.ts";
-import { proxiedFetch, USER_AGENT } from "../util/http.ts";
-import { placeOf } from "../util/place.ts";
-import { readText, textOf } from "../util/read-text.ts";
-import { reasonOf } from "../util/reason.ts";
 import { unique } from "../util/unique.ts";
 import { hostArch } from "../vm/accel.ts";
 import { bundledCells, offeringRoot } from "./bundled.ts";
-
-/** How long a server may send nothing while a manifest is downloaded, ms. */
-const SILENCE_MS = 20_000;
 
 /** Identifies the image of a preset. */
 export interface ImageQuery extends BaseQuery {
@@ -42,54 +33,37 @@ type Image = ReturnType<typeof withDefaults<ImageQuery>>;
 /** The default flavor: the one whose base has no flavor in its asset's name. If there is no such base, the declared one. */
 export function defaultFlavor({ bases }: Manifest): string {
   const found = bases.find(({ flavor, arch, rootfs_url: url }) =>
-    assetNames({ kind: "base", arch, flavor }, flavor).includes(url.split("/").at(-1)!),
+    assetNames({ kind: "base", arch, flavor }, flavor).includes(assetNameOf(url)),
   );
   return found?.flavor ?? bundledCells(offeringRoot()).default_flavor;
 }
 
-/** A file that a manifest names: its address, and the digest and size of the asset (not unpacked). */
+/** A file to download: its address, and the digest and size of the bytes on the wire (not unpacked). */
 export interface Remote {
   readonly url: string;
   readonly sha256: string;
-  /** Bytes; undefined if the manifest does not have it. */
+  /** Bytes; undefined if it is not known. */
   readonly size: number | undefined;
+  /** The unpacked file; undefined if it is not known. */
+  readonly image?: ImageFile | undefined;
 }
 
-/** The largest manifest that is read, bytes. One with 48 rows has 30 kB. */
-const MOST = 16 << 20;
-
-/**
- * Reads a manifest from a path, or a file: or http(s): address. @default the manifest of `offeringRoot()`
- * @throws PipelineError if it cannot be read, or is not valid; it names the wrong field
- */
-export async function loadManifest(from?: string, signal?: AbortSignal): Promise<Manifest> {
-  const source = from ?? join(offeringRoot(), MANIFEST_PATH);
-  let text: string;
-  try {
-    text = await fetchText(source, signal);
-  } catch (cause) {
-    signal?.throwIfAborted();
-    if (cause instanceof PipelineError) throw cause;
-    throw new PipelineError(`cannot read the manifest ${source} (${reasonOf(cause)})`, {
-      ...{ code: "not-fetched", fix: "give another with --manifest", cause },
-    });
-  }
-  try {
-    return Manifest.parse(JSON.parse(text));
-  } catch (cause) {
-    throw new PipelineError(`${source} is not a valid manifest (${reasonOf(cause)})`, {
-      ...{ fix: "give another with --manifest", cause },
-    });
-  }
+/** An unpacked file. */
+export interface ImageFile {
+  readonly sha256: string;
+  /** The length, bytes. It has holes where it is empty. */
+  readonly size: number;
+  /** The total size of the files in the image, bytes; undefined if it is not known. */
+  readonly contentSize?: number | undefined;
 }
 
-async function fetchText(source: string, signal: AbortSignal | undefined): Promise<string> {
-  const place = placeOf("--manifest", source);
-  if (place.kind === "path") return await readText(place.path, MOST);
-  const headers = { "user-agent": USER_AGENT };
-  const response = await proxiedFetch(SILENCE_MS)(place.url, { headers, ...(signal ? { signal } : {}) });
-  if (!response.ok || !response.body) throw new Error(`HTTP ${response.status}`);
-  return await textOf(response.body, MOST);
+/** A file that a row of a manifest names, with what the manifest's `assets` have of it. */
+export function remoteOf({ assets }: Pick<Manifest, "assets">, url: string, sha256: string): Remote {
+  const known = assets[assetNameOf(url)];
+  const image = known && {
+    ...{ sha256: known.image_sha256, size: known.image_size, contentSize: known.content_size },
+  };
+  return { url, sha256, size: known?.size, image };
 }
 
 /** The manifest does not have what was requested. */
@@ -119,9 +93,11 @@ export function findImage(manifest: Manifest, asked: ImageQuery): Found {
     (each) => each.preset === preset && each.arch === arch && each.vmm === vmm && each.flavor === flavor,
   );
   if (!row) throw noImage(manifest, query);
-  const rootfs = { url: row.rootfs_url, sha256: row.rootfs_sha256, size: row.rootfs_size };
-  const size = manifest.kernels.find(({ sha256 }) => sha256 === row.kernel_sha256)?.size;
-  return { kernel: { url: row.kernel_url, sha256: row.kernel_sha256, size }, rootfs, flavor };
+  return {
+    kernel: remoteOf(manifest, row.kernel_url, row.kernel_sha256),
+    rootfs: remoteOf(manifest, row.rootfs_url, row.rootfs_sha256),
+    flavor,
+  };
 }
 
 /** The kernel and the root file system of a base. @throws NotOffered that lists what the manifest has */
@@ -137,22 +113,22 @@ export function findBase(manifest: Manifest, asked: BaseQuery): Found {
       cellsFor(manifest, { kind: "base", arch, flavor }),
     );
   }
-  const kernel = findKernel(manifest, arch, kernelFormatOf(vmm, arch));
   return {
-    kernel,
-    rootfs: { url: row.rootfs_url, sha256: row.rootfs_sha256, size: row.rootfs_size },
+    kernel: findKernel(manifest, arch, kernelFormatOf(vmm, arch)),
+    rootfs: remoteOf(manifest, row.rootfs_url, row.rootfs_sha256),
     flavor,
   };
 }
 
 /** The kernel of an arch in a format. @throws NotOffered if there is none */
-export function findKernel({ kernels, tag }: Manifest, arch: Arch, format: string): Remote {
+export function findKernel(manifest: Manifest, arch: Arch, format: KernelFormat): Remote {
+  const { kernels, tag } = manifest;
   const row = kernels.find((each) => each.arch === arch && each.format === format);
   if (!row) {
     const cells = [cellId({ kind: "kernel", arch })];
     throw new NotOffered(`${tag} has no kernel for ${arch} (${format}); ${OTHER_MANIFEST}`, cells);
   }
-  return { url: row.url, sha256: row.sha256, size: row.size };
+  return remoteOf(manifest, row.url, row.sha256);
 }
 
 const OTHER_MANIFEST = "give another manifest with --manifest";
@@ -171,7 +147,7 @@ function noImage(manifest: Manifest, query: Image): NotOffered {
   );
 }
 
-function whyNoImage({ images, tag }: Manifest, { preset, arch, vmm, flavor }: Image): string {
+function whyNoImage({ images, refused, tag }: Manifest, { preset, arch, vmm, flavor }: Image): string {
   const presets = unique(images.map((each) => each.preset));
   if (presets.length === 0) return `${tag} has no images; ${OTHER_MANIFEST}`;
   if (!presets.includes(preset)) {
@@ -180,18 +156,9 @@ function whyNoImage({ images, tag }: Manifest, { preset, arch, vmm, flavor }: Im
   const rows = images.filter((each) => each.preset === preset);
   const flavors = unique(rows.map((each) => each.flavor));
   if (!flavors.includes(flavor)) {
-    const reason = bundledRefusals()[preset]?.[flavor];
+    const reason = refused.find((each) => each.preset === preset && each.flavor === flavor)?.reason;
     return `${preset} is not offered on ${flavor}${reason ? `: ${reason}` : ` at ${tag}`}; it is offered on ${flavors.join(", ")}`;
   }
   const there = rows.filter((each) => each.flavor === flavor).map((each) => `${each.arch} for ${each.vmm}`);
   return `${tag} has no ${preset} on ${flavor} for ${arch} and ${vmm}; it has: ${unique(there).join(", ")}`;
-}
-
-/** By preset and flavor: why a preset is refused, as declared. Empty if out/cells.json cannot be read. */
-function bundledRefusals(): Cells["refused"] {
-  try {
-    return bundledCells(offeringRoot()).refused;
-  } catch {
-    return {};
-  }
 }

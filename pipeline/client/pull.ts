@@ -1,16 +1,32 @@
-import { basename } from "node:path";
+import { resolve } from "node:path";
+import { pathToFileURL } from "node:url";
+import { DEFAULT_VMM } from "../schema/defaults.ts";
 import type { Manifest } from "../schema/manifest.ts";
+import {
+  type Arch,
+  assetNameOf,
+  isCompressed,
+  type KernelFormat,
+  kernelFormatOf,
+  type Vmm,
+} from "../schema/names.ts";
 import { PipelineError } from "../util/error.ts";
+import { SHA256 } from "../util/hash.ts";
+import { placeOf } from "../util/place.ts";
 import { type Run, unwatched } from "../util/progress.ts";
-import { Cache } from "./cache.ts";
-import { type Downloaded, download, NotFetched } from "./download.ts";
+import { hostArch } from "../vm/accel.ts";
+import { Cache, type Wanted } from "./cache.ts";
+import { type Downloaded, type DownloadOptions, download } from "./download.ts";
+import { ImageError } from "./image-error.ts";
+import { loadManifest } from "./load-manifest.ts";
 import { isBuiltHere, lookUp, storeOf } from "./local-store.ts";
 import {
   type BaseQuery,
   findBase,
   findImage,
+  findKernel,
   type ImageQuery,
-  loadManifest,
+  NotOffered,
   type Remote,
 } from "./manifest.ts";
 import { mirrorsOf } from "./mirrors.ts";
@@ -48,12 +64,37 @@ export interface Timings {
   readonly finishMs: number;
 }
 
-/** The estimated ratio of a root file system's unpacked size to its packed size. (Measured for codex: 4.5.) */
+/**
+ * The estimated ratio of a root file system's size on disk to its packed size, if the manifest does not have its size.
+ * (Measured for codex: 4.5.)
+ */
 const UNPACKED = 6;
+/** The ratio of a root file system's size on disk to the total size of its files. (Measured for codex on debian: 1.04.) */
+const ON_DISK = 1.1;
+
+/** A file by its address alone. */
+export interface FileQuery {
+  /** A path, or a file:, http: or https: address. A file whose name ends in `.zst` is unpacked. */
+  readonly url: string;
+  /** The sha256 of the file at the address, before it is unpacked. */
+  readonly sha256: string;
+}
+
+/** Identifies a kernel. */
+export interface KernelQuery {
+  /** @default the host's */
+  readonly arch?: Arch | undefined;
+  /** @default DEFAULT_VMM */
+  readonly vmm?: Vmm | undefined;
+  /** @default the format that the VMM loads */
+  readonly format?: KernelFormat | undefined;
+}
 
 /**
  * The local kernel and root file system of a preset. Downloads what is not in the cache.
- * @throws PipelineError if there is no such image, or no source has the right bytes
+ * @throws NotOffered if there is no such image
+ * @throws ImageError (`download`) if no source has the right bytes
+ * @throws PipelineError if the cache cannot be used, or an option is not valid
  */
 export const ensureImage = (query: ImageQuery, options: PullOptions = {}): Promise<LocalImage> =>
   ensure(options, (manifest) => findImage(manifest, query));
@@ -64,6 +105,46 @@ export const ensureImage = (query: ImageQuery, options: PullOptions = {}): Promi
  */
 export const ensureBase = (query: BaseQuery = {}, options: PullOptions = {}): Promise<LocalImage> =>
   ensure(options, (manifest) => findBase(manifest, query));
+
+/**
+ * The path of a local kernel. Downloads it if it is not in the cache.
+ * @param query which kernel of the manifest; or a file
+ * @throws PipelineError as `ensureImage` does
+ */
+export async function ensureKernel(
+  query: KernelQuery | FileQuery = {},
+  options: PullOptions = {},
+): Promise<string> {
+  if ("url" in query) return await ensureAlone(query, options);
+  const { arch = hostArch(), vmm = DEFAULT_VMM, format = kernelFormatOf(vmm, arch) } = query;
+  const kernel = await find(options, (manifest) => findKernel(manifest, arch, format));
+  return await ensureAlone(kernel, options);
+}
+
+/**
+ * The path of a local root file system, without a manifest. Downloads it if it is not in the cache; unpacks it if its
+ * name ends in `.zst`. @throws PipelineError as `ensureImage` does
+ */
+export const ensureRootfs = (file: FileQuery, options: PullOptions = {}): Promise<string> =>
+  ensureAlone(file, options);
+
+/**
+ * Whether an image is published: whether the manifest has it. Images that were built locally do not count.
+ * @throws PipelineError if the manifest cannot be read
+ */
+export async function isPublished(
+  query: ImageQuery,
+  { manifest, run = unwatched() }: Pick<PullOptions, "manifest" | "run"> = {},
+): Promise<boolean> {
+  const found = typeof manifest === "object" ? manifest : await loadManifest(manifest, run.signal);
+  try {
+    findImage(found, query);
+    return true;
+  } catch (error) {
+    if (error instanceof NotOffered) return false;
+    throw error;
+  }
+}
 
 /** Looks something up in the manifest that the options select. */
 async function find<T>(
@@ -84,9 +165,10 @@ async function ensure(
   const { run = unwatched() } = options;
   if (isBuiltHere(kernel) || isBuiltHere(rootfs)) run.progress.step(builtHereTitle(kernel, rootfs));
   const cache = new Cache(options.cacheDir);
+  const wanted = [wantedOf(kernel, null), wantedOf(rootfs, flavor)] as const;
   const [kernelThere, rootfsThere] = [
-    await cache.find(kernel.sha256, run),
-    await cache.find(rootfs.sha256, run),
+    await cache.find(kernel.sha256, run, wanted[0]),
+    await cache.find(rootfs.sha256, run, wanted[1]),
   ];
   const lookupMs = performance.now() - started;
   if (kernelThere && rootfsThere) {
@@ -97,21 +179,15 @@ async function ensure(
       timings: { lookupMs, downloadMs: 0, finishMs: 0 },
     };
   }
-  const needed = (kernelThere ? 0 : (kernel.size ?? 0)) + (rootfsThere ? 0 : UNPACKED * (rootfs.size ?? 0));
-  await cache.checkRoom(needed);
+  await cache.checkRoom((kernelThere ? 0 : roomOf(kernel)) + (rootfsThere ? 0 : roomOf(rootfs)));
   const took: Downloaded[] = [];
-  const ensureFile = (remote: Remote, unpack: boolean, of: string | null) =>
-    withRebuildAdvice(remote, () =>
-      cache.ensure({ sha256: remote.sha256, asset: assetOf(remote), flavor: of }, run, async (partial) => {
-        run.progress.step(`fetch ${assetOf(remote)}`);
-        const { patience } = options;
-        const downloaded = await download({ remote, mirrors, unpack, patience }, partial, run);
-        took.push(downloaded);
-        return downloaded;
-      }),
-    );
-  const kernelPath = await ensureFile(kernel, false, null);
-  const rootfsPath = await ensureFile(rootfs, true, flavor);
+  const ensureFile = (remote: Remote, about: Wanted) =>
+    withRebuildAdvice(remote, () => {
+      const source = { remote, mirrors, patience: options.patience };
+      return fetchInto(cache, about, source, run, (downloaded) => took.push(downloaded));
+    });
+  const kernelPath = await ensureFile(kernel, wanted[0]);
+  const rootfsPath = await ensureFile(rootfs, wanted[1]);
   const sum = (key: "downloadMs" | "finishMs") => took.reduce((total, each) => total + each[key], 0);
   return {
     kernelPath,
@@ -121,19 +197,63 @@ async function ensure(
   };
 }
 
+/** A file alone, without the image that it belongs to. */
+async function ensureAlone(
+  file: FileQuery & Partial<Pick<Remote, "size" | "image">>,
+  { cacheDir, mirrors: given = [], patience, run = unwatched() }: PullOptions,
+): Promise<string> {
+  const { sha256, size, image } = file;
+  if (!SHA256.test(sha256)) {
+    throw new PipelineError(`sha256 "${sha256}" is not a sha256`, { fix: "give 64 lower-case hex digits" });
+  }
+  const place = placeOf("url", file.url);
+  const url = place.kind === "path" ? pathToFileURL(resolve(place.path)).href : place.url;
+  const remote = { url, sha256, size, image };
+  const mirrors = await mirrorsOf(given);
+  const cache = new Cache(cacheDir);
+  const wanted = wantedOf(remote, null);
+  const there = await cache.find(sha256, run, wanted);
+  if (there) return there;
+  await cache.checkRoom(roomOf(remote));
+  return await fetchInto(cache, wanted, { remote, mirrors, patience }, run);
+}
+
+const wantedOf = ({ url, sha256, image }: Remote, flavor: string | null): Wanted => ({
+  ...{ sha256, asset: assetNameOf(url), flavor, image },
+});
+
+/** Downloads a file into the cache, unless it is there, and returns its path there. */
+async function fetchInto(
+  cache: Cache,
+  wanted: Wanted,
+  source: Omit<DownloadOptions, "unpack">,
+  run: Run,
+  onDownloaded: (downloaded: Downloaded) => void = () => {},
+): Promise<string> {
+  return await cache.ensure(wanted, run, async (partial) => {
+    run.progress.step(`fetch ${wanted.asset}`);
+    const downloaded = await download({ ...source, unpack: isCompressed(wanted.asset) }, partial, run);
+    onDownloaded(downloaded);
+    return downloaded;
+  });
+}
+
+/** The room that a file takes in the cache, bytes. Empty blocks of an image take none. */
+function roomOf({ url, size = 0, image }: Remote): number {
+  if (!isCompressed(assetNameOf(url))) return size;
+  if (!image) return UNPACKED * size;
+  return Math.min(image.size, (image.contentSize ?? image.size) * ON_DISK);
+}
+
 /** If a locally built file is not valid, the error says how to rebuild it. */
 async function withRebuildAdvice<T>(remote: Remote, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    if (!(error instanceof NotFetched && isBuiltHere(remote))) throw error;
-    throw new PipelineError(error.problem, {
-      ...{
-        code: error.code,
-        fix: "rebuild its cell with `npx smolvm-images cell ID --no-cache`",
-        cause: error,
-      },
-    });
+    if (!(error instanceof ImageError && isBuiltHere(remote))) throw error;
+    const { problem, code } = error;
+    const fix = "rebuild its cell with `npx smolvm-images cell ID --no-cache`";
+    throw new ImageError("download", new PipelineError(problem, { code, fix, cause: error }));
   }
 }
 
@@ -146,5 +266,3 @@ function builtHereTitle(kernel: Remote, rootfs: Remote): string {
       : "the image";
   return `using ${what} built in this checkout: ${storeOf(ours!)}`;
 }
-
-const assetOf = ({ url }: Remote) => basename(new URL(url).pathname);

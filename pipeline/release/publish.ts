@@ -6,7 +6,7 @@ import type { Cells } from "../schema/cells.ts";
 import type { Facts } from "../schema/facts.ts";
 import { manifestOf, manifestText } from "../schema/manifest.ts";
 import { MANIFEST_ASSET, SUMS_ASSET } from "../schema/names.ts";
-import type { RecordedDigests } from "../schema/recorded-digests.ts";
+import { type RecordedDigests, recordedAsset } from "../schema/recorded-digests.ts";
 import { type StagingDirectory, sums } from "../stores/directory/staging.ts";
 import type { Outgoing, ReleaseStore, StoredRelease } from "../stores/store.ts";
 import { PipelineError } from "../util/error.ts";
@@ -116,12 +116,10 @@ async function differences(
 }
 
 const digestsOf = (tag: string, facts: readonly Facts[]): RecordedDigests => ({
-  schema_version: 1,
+  schema_version: 2,
   tag,
   assets: Object.fromEntries(
-    facts
-      .map(({ asset, sha256, size, inputs }) => [asset, { sha256, size, inputs }] as const)
-      .sort(([a], [b]) => (a < b ? -1 : 1)),
+    facts.map((each) => [each.asset, recordedAsset(each)] as const).sort(([a], [b]) => (a < b ? -1 : 1)),
   ),
 });
 

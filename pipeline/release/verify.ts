@@ -1,7 +1,6 @@
 import { createHash } from "node:crypto";
-import { posix } from "node:path";
-import { Manifest } from "../schema/manifest.ts";
-import { MANIFEST_ASSET } from "../schema/names.ts";
+import { filesOf, Manifest } from "../schema/manifest.ts";
+import { assetNameOf, MANIFEST_ASSET } from "../schema/names.ts";
 import type { ReleaseStore, StoredAsset } from "../stores/store.ts";
 import { PipelineError } from "../util/error.ts";
 import type { Run } from "../util/progress.ts";
@@ -72,21 +71,17 @@ function expectedOf({ text, path }: VerifyOptions["manifest"], tag: string): Map
       fix: `give the tag ${manifest.tag}, or check out the commit of ${tag}`,
     });
   }
-  const rows = [
-    ...manifest.kernels.map(({ url, sha256, size }) => ({ url, sha256, size })),
-    ...[...manifest.bases, ...manifest.images].map((row) => ({
-      url: row.rootfs_url,
-      sha256: row.rootfs_sha256,
-      size: row.rootfs_size,
-    })),
-  ];
-  if (rows.length === 0) {
+  const files = filesOf(manifest);
+  if (files.length === 0) {
     throw new PipelineError(`${path} has no rows: nothing is recorded as published at ${tag} yet`, {
       code: "not-offered",
     });
   }
   return new Map<string, Expectation>([
-    ...rows.map(({ url, ...row }) => [posix.basename(new URL(url).pathname), row] as const),
+    ...files.map(({ url, sha256 }) => {
+      const name = assetNameOf(url);
+      return [name, { sha256, size: manifest.assets[name]?.size }] as const;
+    }),
     [MANIFEST_ASSET, { sha256: createHash("sha256").update(text).digest("hex"), size: undefined }],
   ]);
 }

@@ -47,3 +47,9 @@ export const GITHUB = "https://github.com";
 export function assetUrl(repository: string, tag: string, asset: string): string {
   return `${GITHUB}/${repository}/releases/download/${tag}/${asset}`;
 }
+
+/** Whether an asset is compressed, and must be unpacked to be used. */
+export const isCompressed = (asset: string): boolean => asset.endsWith(".zst");
+
+/** The file name at the end of an address. Mirrors have the file under the same name. */
+export const assetNameOf = (url: string): string => new URL(url).pathname.split("/").at(-1)!;

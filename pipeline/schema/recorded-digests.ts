@@ -1,22 +1,46 @@
 import { z } from "zod";
 import { Sha256 } from "./digest.ts";
+import { type Facts, ProvenOn } from "./facts.ts";
+
+const Size = z.int().positive();
+
+/** What is recorded of an asset. All of it comes from the asset's facts. */
+export const RecordedAsset = z.strictObject({
+  sha256: Sha256.describe("sha256 of the bytes on the wire, lower-case hex"),
+  size: Size.describe("length on the wire, bytes"),
+  image_sha256: Sha256.describe("sha256 of the unpacked file; that of the asset if it is not compressed"),
+  image_size: Size.describe("length of the unpacked file, bytes; it has holes where it is empty"),
+  content_size: Size.describe("total size of the files in the image, bytes; not for kernels").optional(),
+  sbom: z
+    .strictObject({ asset: z.string(), sha256: Sha256, size: Size })
+    .describe("the inventory of what is inside, a file of the same release"),
+  proven: z.array(ProvenOn).describe("what it was booted on before it was published").optional(),
+  /** The inputs hash of its cell. */
+  inputs: Sha256,
+});
+export type RecordedAsset = z.infer<typeof RecordedAsset>;
 
 /**
  * `images.lock.json`: the digests that were recorded when a tag was published, by asset name. Synth makes the manifest's
  * rows from them. If they belong to another tag than the declared one, the manifest has no rows.
  */
 export const RecordedDigests = z.strictObject({
-  schema_version: z.literal(1),
+  /** Version 1 had no sizes and digests of unpacked images. */
+  schema_version: z.literal(2),
   tag: z.string(),
-  assets: z.record(
-    z.string(),
-    z.strictObject({
-      sha256: Sha256,
-      size: z.int().positive(),
-      /** The inputs hash of its cell. */
-      inputs: Sha256,
-    }),
-  ),
+  assets: z.record(z.string(), RecordedAsset),
 });
 export type RecordedDigests = z.infer<typeof RecordedDigests>;
 export const DIGESTS_PATH = "images.lock.json";
+
+/** What is recorded of the asset that facts describe. */
+export function recordedAsset(facts: Facts): RecordedAsset {
+  const { sha256, size, image_sha256, image_size, inputs } = facts;
+  const { asset, sha256: sbomSha256, size: sbomSize } = facts.sbom;
+  return {
+    ...{ sha256, size, image_sha256, image_size },
+    ...("content_size" in facts ? { content_size: facts.content_size } : {}),
+    sbom: { asset, sha256: sbomSha256, size: sbomSize },
+    inputs,
+  };
+}

@@ -19,9 +19,19 @@ function recorded(release: Release): RecordedDigests | undefined {
     return RecordedDigests.parse(JSON.parse(text));
   } catch (cause) {
     throw new PipelineError(`${DIGESTS_PATH} does not contain recorded digests (${reasonOf(cause)})`, {
-      fix: "restore it from git",
-      cause,
+      ...{ fix: isOld(text) ? OLD : "restore it from git", cause },
     });
+  }
+}
+
+const OLD = "an earlier version wrote it: delete it, and run `npx smolvm-images release publish` again";
+
+/** Whether a text is recorded digests of the first version, which did not know the unpacked images. */
+function isOld(text: string): boolean {
+  try {
+    return JSON.parse(text).schema_version === 1;
+  } catch {
+    return false;
   }
 }
 

@@ -7,6 +7,7 @@ import { renderCells } from "./cells.ts";
 import { ATTRIBUTES_PATH, renderAttributes } from "./gitattributes.ts";
 import { manifestSchema, renderManifest } from "./manifest.ts";
 import { markedJson } from "./marker.ts";
+import { PUBLISHED_IMAGES_PATH, publishedImages } from "./published-images.ts";
 import { validate } from "./validate.ts";
 import { buildPublishedImages } from "./workflow/build-published-images.ts";
 import { pullRequest } from "./workflow/pull-request.ts";
@@ -34,7 +35,9 @@ export function synth(app: App): Output {
   output.set(".github/workflows/pull-request.yml", renderWorkflow(pullRequest()));
   for (const { path, text } of dockerfiles) output.set(path, text);
   output.set(CELLS_PATH, markedJson(cells));
-  output.set(MANIFEST_PATH, manifestText(renderManifest(release, cells)));
+  const manifest = renderManifest(release, cells);
+  output.set(MANIFEST_PATH, manifestText(manifest));
+  output.set(PUBLISHED_IMAGES_PATH, publishedImages(manifest));
   output.set(MANIFEST_SCHEMA_PATH, markedJson(manifestSchema()));
   output.set(ATTRIBUTES_PATH, renderAttributes([...output.keys()]));
 

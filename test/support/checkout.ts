@@ -93,11 +93,13 @@ export function stage(root: string, facts: Facts, bytes: Buffer): string {
   return path;
 }
 
-const common = ({ id, arch, inputs }: Cell, asset: string, bytes: Buffer) => {
-  const sha256 = createHash("sha256").update(bytes).digest("hex");
+const sha256Of = (bytes: Buffer) => createHash("sha256").update(bytes).digest("hex");
+
+const common = ({ id, arch, inputs }: Cell, asset: string, bytes: Buffer, image = bytes) => {
+  const sha256 = sha256Of(bytes);
   return {
     ...{ schema_version: 1 as const, id, arch, asset, sha256, size: bytes.length },
-    ...{ image_sha256: sha256, image_size: bytes.length, inputs, overrides: [], source: "a test" },
+    ...{ image_sha256: sha256Of(image), image_size: image.length, inputs, overrides: [], source: "a test" },
     sbom: { asset: `${asset}.cdx.json`, sha256, size: 1, components: {} },
     packages: [],
   };
@@ -109,8 +111,9 @@ export const kernelFacts = (cell: Cell, format: KernelFormat, bytes: Buffer): Ke
   ...{ kind: "kernel", format, boot: [{ ...boot, started: format, machine: "pci", rootfs: null }] },
 });
 
-export const rootfsFacts = (cell: BaseCell | PresetCell, bytes: Buffer): RootfsFacts => ({
-  ...common(cell, cell.assets[0]!, bytes),
+/** @param image the unpacked file @default the asset itself */
+export const rootfsFacts = (cell: BaseCell | PresetCell, bytes: Buffer, image?: Buffer): RootfsFacts => ({
+  ...common(cell, cell.assets[0]!, bytes, image),
   ...{ kind: cell.kind, flavor: cell.flavor, preset: cell.kind === "preset" ? cell.preset : null },
   ...{ zstd_level: 3, content_size: 1 },
   boot: { ...boot, ms: 1, ready_uptime_s: 1, kernel_sha256: "0".repeat(64), check: null },

@@ -1,6 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
 import type { Manifest } from "../../pipeline/schema/manifest.ts";
+import { assetOf } from "./assets.ts";
 
 const sha256 = (bytes: Buffer) => createHash("sha256").update(bytes).digest("hex");
 
@@ -24,18 +25,18 @@ export class ReleaseFiles {
   constructor(address: string, tag = "images-v1", rootfs = rootfsBytes(3)) {
     this.rootfs = rootfs;
     const wire = packed(rootfs);
-    const base = packed(Buffer.from("a base"));
+    const bareBase = Buffer.from("a base");
+    const base = packed(bareBase);
     this.files = new Map([
       ["vmlinux-amd64.image", this.kernel],
       ["codex-amd64-ubuntu-rootfs.ext4.zst", wire],
       ["base-amd64-rootfs.ext4.zst", base],
     ]);
     const url = (name: string) => `${address}/${tag}/${name}`;
-    const kernel = { url: url("vmlinux-amd64.image"), sha256: sha256(this.kernel), size: this.kernel.length };
+    const kernel = { url: url("vmlinux-amd64.image"), sha256: sha256(this.kernel) };
     const row = (name: string, bytes: Buffer) => ({
       rootfs_url: url(name),
       rootfs_sha256: sha256(bytes),
-      rootfs_size: bytes.length,
     });
     this.manifest = {
       schema_version: 1,
@@ -50,6 +51,12 @@ export class ReleaseFiles {
           ...row("codex-amd64-ubuntu-rootfs.ext4.zst", wire),
         },
       ],
+      assets: {
+        "base-amd64-rootfs.ext4.zst": assetOf("base-amd64-rootfs.ext4.zst", base, bareBase),
+        "codex-amd64-ubuntu-rootfs.ext4.zst": assetOf("codex-amd64-ubuntu-rootfs.ext4.zst", wire, rootfs),
+        "vmlinux-amd64.image": assetOf("vmlinux-amd64.image", this.kernel),
+      },
+      refused: [{ preset: "codex", flavor: "void", reason: "it needs glibc" }],
     };
   }
 }

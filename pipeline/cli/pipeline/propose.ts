@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { readCells } from "../../runtime/read-cells.ts";
 import { MANIFEST_PATH } from "../../schema/manifest.ts";
 import { DIGESTS_PATH, RecordedDigests } from "../../schema/recorded-digests.ts";
+import { PUBLISHED_IMAGES_PATH } from "../../synth/published-images.ts";
 import { PipelineError } from "../../util/error.ts";
 import { readCommitted } from "../../util/record.ts";
 import { inRun } from "../shared/run.ts";
@@ -25,7 +26,7 @@ export async function proposeDigests(): Promise<void> {
     }
     const files = Object.fromEntries(
       await Promise.all(
-        [DIGESTS_PATH, MANIFEST_PATH].map(
+        [DIGESTS_PATH, MANIFEST_PATH, PUBLISHED_IMAGES_PATH].map(
           async (path) => [path, await readFile(join(root(), path), "utf8")] as const,
         ),
       ),
@@ -61,7 +62,7 @@ function byHand(branch: string, title: string, run: number | undefined): string[
   return [
     `git switch -c ${branch}`,
     ...(run ? [`gh run download ${run} -n recorded`] : []),
-    `git add ${DIGESTS_PATH} ${MANIFEST_PATH}`,
+    `git add ${DIGESTS_PATH} ${MANIFEST_PATH} ${PUBLISHED_IMAGES_PATH}`,
     `git commit -m '${title}'`,
     `git push -u origin ${branch}`,
     "gh pr create --fill",

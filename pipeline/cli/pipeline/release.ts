@@ -11,11 +11,12 @@ import { verifyRelease } from "../../release/verify.ts";
 import { readCells } from "../../runtime/read-cells.ts";
 import type { Cells } from "../../schema/cells.ts";
 import { MANIFEST_PATH, Manifest, manifestOf, manifestText } from "../../schema/manifest.ts";
-import { isManifest } from "../../schema/mark.ts";
 import { MANIFEST_ASSET } from "../../schema/names.ts";
 import { DIGESTS_PATH, RecordedDigests } from "../../schema/recorded-digests.ts";
 import { StagingDirectory } from "../../stores/directory/staging.ts";
 import type { ReleaseStore, StoredRelease } from "../../stores/store.ts";
+import { isGenerated } from "../../synth/marker.ts";
+import { PUBLISHED_IMAGES_PATH, publishedImages } from "../../synth/published-images.ts";
 import { PipelineError } from "../../util/error.ts";
 import { reasonOf } from "../../util/reason.ts";
 import { readCommitted } from "../../util/record.ts";
@@ -194,20 +195,24 @@ async function uploadArtifacts(
 
 const NOTHING: Expected = { facts: [], problems: [] };
 
-/** Checks that `record` may replace the manifest's file. @throws PipelineError if this project did not write it */
+/** Checks that `record` may replace the files that it writes. @throws PipelineError if this project did not write them */
 async function checkRecordable(): Promise<void> {
-  const text = await readFile(join(root(), MANIFEST_PATH), "utf8").catch(() => undefined);
-  if (text === undefined || isManifest(text)) return;
-  throw new PipelineError(`${MANIFEST_PATH} was not written by this program, which would replace it`, {
-    ...{ code: "not-ours", fix: "restore it from git, or move it away" },
-  });
+  for (const path of [MANIFEST_PATH, PUBLISHED_IMAGES_PATH]) {
+    const text = await readFile(join(root(), path), "utf8").catch(() => undefined);
+    if (text === undefined || isGenerated(path, text)) continue;
+    throw new PipelineError(`${path} was not written by this program, which would replace it`, {
+      ...{ code: "not-ours", fix: "restore it from git, or move it away" },
+    });
+  }
 }
 
-/** Writes the recorded digests, and the manifest that synth generates from them. */
+/** Writes the recorded digests, and the files that synth generates from them. */
 async function record(cells: Cells, lock: RecordedDigests): Promise<void> {
+  const manifest = manifestOf(cells, lock);
   const texts = {
     [DIGESTS_PATH]: `${JSON.stringify(lock, null, 2)}\n`,
-    [MANIFEST_PATH]: manifestText(manifestOf(cells, lock)),
+    [MANIFEST_PATH]: manifestText(manifest),
+    [PUBLISHED_IMAGES_PATH]: publishedImages(manifest),
   };
   for (const [path, text] of Object.entries(texts)) {
     await writeWhole(join(root(), path), (partial) => writeFile(partial, text));

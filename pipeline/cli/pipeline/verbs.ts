@@ -18,6 +18,11 @@ export const VERBS: Readonly<Record<string, Verb>> = {
     description: "list the cells that can be built",
     load: async () => (await import("./list.ts")).listCommand,
   },
+  manifest: {
+    description:
+      "print the manifest as JSON or as a Python module, with the names that another reader expects",
+    load: async () => (await import("./manifest.ts")).manifestCommand,
+  },
   plan: {
     description: "list which published cells must be built, and pass them to the workflow's matrices",
     load: async () => (await import("./plan.ts")).planCommand,

@@ -1,10 +1,12 @@
-import { Command } from "commander";
+import { Command, Option } from "commander";
 import { Cache, type Cached } from "../../client/cache.ts";
+import { loadManifest } from "../../client/load-manifest.ts";
 import { isBuiltHere, lookUp, storeOf } from "../../client/local-store.ts";
 import { usedByMachines } from "../../client/machines/registry.ts";
-import { loadManifest } from "../../client/manifest.ts";
+import { remoteOf } from "../../client/manifest.ts";
 import { ensureBase, ensureImage } from "../../client/pull.ts";
-import type { Manifest } from "../../schema/manifest.ts";
+import { verifyCache } from "../../client/verify-cache.ts";
+import { filesOf, type Manifest } from "../../schema/manifest.ts";
 import { humanBytes } from "../../util/human-bytes.ts";
 import { BOUNDS, range, wholeNumber } from "../shared/numbers.ts";
 import { inRun } from "../shared/run.ts";
@@ -33,13 +35,21 @@ interface ListFlags {
   readonly manifest?: string;
   readonly cache?: string;
   readonly json?: true;
+  readonly verify?: true;
 }
 
 export const imagesCommand = new Command("images")
   .option(...MANIFEST)
   .option(...CACHE)
   .option("--json", "print JSON")
-  .action(async ({ manifest: from, cache: directory, json }: ListFlags) => {
+  .addOption(
+    new Option(
+      "--verify",
+      "hash every cached file, print a line for each bad one, and exit 1 if there is any",
+    ).conflicts("json"),
+  )
+  .action(async ({ manifest: from, cache: directory, json, verify }: ListFlags) => {
+    if (verify) return await verifyImages(from, new Cache(directory));
     const manifest = await manifestFor(from);
     const cached = await inRun(async (run) => await new Cache(directory).list(run));
     const rows = offered(manifest).map((row) => ({
@@ -62,7 +72,13 @@ export const imagesCommand = new Command("images")
       table(
         ["image", "flavor", "arch", "download", "on disk", "from"],
         rows.map((row) => [
-          ...[row.name, row.flavor, row.arch, humanBytes(row.size), here(row.cached)],
+          ...[
+            row.name,
+            row.flavor,
+            row.arch,
+            row.size === null ? "-" : humanBytes(row.size),
+            here(row.cached),
+          ],
           isBuiltHere(row) ? storeOf(row) : manifest.tag,
         ]),
       ),
@@ -74,27 +90,48 @@ export const imagesCommand = new Command("images")
     );
   });
 
+/** Prints the bad files of a cache to stdout. Exit code 1: there are some. */
+async function verifyImages(from: string | undefined, cache: Cache): Promise<void> {
+  const manifest = await manifestFor(from);
+  const files = new Map(
+    filesOf(manifest).map(({ url, sha256 }) => [sha256, remoteOf(manifest, url, sha256)]),
+  );
+  const checked = await inRun((run) => verifyCache(cache, (sha256) => files.get(sha256)?.image, run));
+  const bad = checked.filter(({ verdict }) => verdict === "bad");
+  const unknown = checked.filter(({ verdict }) => verdict === "unknown");
+  for (const { asset, path, problem } of bad) process.stdout.write(`${asset}: ${problem} (${path})\n`);
+  for (const { asset, path } of unknown) {
+    process.stderr.write(
+      `warning: ${asset} cannot be checked, because an earlier version cached it without its hash; to download it ` +
+        `again, delete ${path}\n`,
+    );
+  }
+  const good = checked.length - bad.length - unknown.length;
+  process.stderr.write(
+    bad.length === 0
+      ? `${good} cached files have the right bytes\n`
+      : `${bad.length} of ${checked.length} cached files are damaged, and are not used any more: \`smolvm prune\` removes them, and the next pull downloads them again\n`,
+  );
+  if (bad.length > 0) process.exitCode = 1;
+}
+
 /** The manifest at `from`, or else the default one with the locally built images. */
 const manifestFor = async (from: string | undefined): Promise<Manifest> =>
   from === undefined ? await inRun((run) => lookUp((manifest) => manifest, run)) : await loadManifest(from);
 
 /** One row per root file system. An image has the same one for all VMMs. */
-function offered({ bases, images }: Manifest) {
+function offered(manifest: Manifest) {
+  const { bases, images } = manifest;
   const rows = [
     ...bases.map((row) => ({ name: "base", ...row })),
     ...images.map((row) => ({ name: row.preset, ...row })),
-  ].map(({ name, flavor, arch, rootfs_url, rootfs_sha256, rootfs_size }) => ({
-    ...{ name, flavor, arch, url: rootfs_url, sha256: rootfs_sha256, size: rootfs_size },
+  ].map(({ name, flavor, arch, rootfs_url: url, rootfs_sha256: sha256 }) => ({
+    ...{ name, flavor, arch, url, sha256, size: remoteOf(manifest, url, sha256).size ?? null },
   }));
   return [...new Map(rows.map((row) => [row.sha256, row])).values()];
 }
 
-const namesOf = ({ kernels, bases, images }: Manifest) =>
-  new Set([
-    ...kernels.map(({ sha256 }) => sha256),
-    ...bases.map((row) => row.rootfs_sha256),
-    ...images.flatMap((row) => [row.rootfs_sha256, row.kernel_sha256]),
-  ]);
+const namesOf = (manifest: Manifest) => new Set(filesOf(manifest).map(({ sha256 }) => sha256));
 
 interface PruneFlags {
   readonly flavor?: string;

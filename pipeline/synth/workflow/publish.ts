@@ -1,6 +1,7 @@
 import { KIND_NAMES } from "../../schema/kinds/index.ts";
 import { MANIFEST_PATH } from "../../schema/manifest.ts";
 import { DIGESTS_PATH } from "../../schema/recorded-digests.ts";
+import { PUBLISHED_IMAGES_PATH } from "../published-images.ts";
 import { uses } from "./actions.ts";
 import type { Job } from "./model.ts";
 import { keep, prepareToWrite, program, token } from "./steps.ts";
@@ -36,7 +37,11 @@ export const publish: Job = {
       },
       run: program('release publish --store github --artifacts staged --withhold "$WITHHELD" $EMPTY $FINAL'),
     },
-    keep("Upload the recorded digests", "recorded", `${DIGESTS_PATH}\n${MANIFEST_PATH}`),
+    keep(
+      "Upload the recorded digests",
+      "recorded",
+      [DIGESTS_PATH, MANIFEST_PATH, PUBLISHED_IMAGES_PATH].join("\n"),
+    ),
     {
       name: "Check the published release",
       if: "${{ inputs.final }}",

@@ -37,13 +37,17 @@ beforeEach(() => {
 
 const stageKernel = () => stage(root, kernelFacts(kernel, "image", KERNEL), KERNEL);
 const stageAgent = (flavor = "debian") => stage(root, rootfsFacts(agent(flavor), WIRE), WIRE);
+/** What is published, whatever it is called. */
+const PUBLISHED = {
+  ...{ sha256: "b".repeat(64), size: 7, image_sha256: "c".repeat(64), image_size: 9, content_size: 8 },
+  sbom: { asset: "x.cdx.json", sha256: "d".repeat(64), size: 1 },
+};
 /** Writes a manifest in which assets are published, and says what their hashes are. */
 function publish(...assets: string[]): string {
-  const sha256 = "b".repeat(64);
-  const published = Object.fromEntries(assets.map((asset) => [asset, { sha256, size: 7 }]));
+  const published = Object.fromEntries(assets.map((asset) => [asset, PUBLISHED]));
   const manifest = manifestOf(cells, { tag: cells.tag, assets: published });
   writeFileSync(join(root, "out/manifest.json"), manifestText(manifest));
-  return sha256;
+  return PUBLISHED.sha256;
 }
 const find = (query = AGENT, run = recordedRun()) =>
   lookUp((manifest) => findImage(manifest, { ...query, arch }), run, root);
@@ -63,12 +67,13 @@ describe("what a checkout has built", () => {
     const [base] = cells.cells.find(({ id }) => id === `base-${arch}-ubuntu`)!.assets;
     const [ubuntu] = agent("ubuntu").assets;
     const sha256 = publish(base!, ubuntu!, ...kernel.assets);
-    const image = stageKernel();
+    const built = stageKernel();
     stageAgent();
     const url = (asset: string) => assetUrl(cells.repository, cells.tag, asset);
     const found = await find({ preset: "agent", flavor: "ubuntu" });
-    expect(found.rootfs).toEqual({ url: url(ubuntu!), sha256, size: 7 });
-    expect(found.kernel.url).toBe(pathToFileURL(image).href);
+    const image = { sha256: PUBLISHED.image_sha256, size: 9, contentSize: 8 };
+    expect(found.rootfs).toEqual({ url: url(ubuntu!), sha256, size: 7, image });
+    expect(found.kernel.url).toBe(pathToFileURL(built).href);
     const bare = await lookUp(
       (manifest) => findBase(manifest, { arch, flavor: "ubuntu", vmm: "firecracker" }),
       recordedRun(),
@@ -164,7 +169,7 @@ describe("smolvm and ImageBuilder in a checkout", () => {
     );
     const packed = spawnSync("zstd", ["-q", "-c"], { input: "a file system" }).stdout;
     stageKernel();
-    stage(root, rootfsFacts(agent("debian"), packed), packed);
+    stage(root, rootfsFacts(agent("debian"), packed, Buffer.from("a file system")), packed);
 
     const pulled = await smolvm("pull", "agent", "--flavor", "debian");
     expect(pulled.exitCode, pulled.stderr).toBe(0);

@@ -74,6 +74,7 @@ describe.concurrent("a maintainer", () => {
       ".github/workflows/build-published-images.yml",
       "out/cells.json",
       "out/manifest.json",
+      "out/published_images.py",
     ]);
     const lines = stdout.split("\n");
     expect(lines.filter((line) => line === '+  "tag": "images-v99",')).toHaveLength(2);

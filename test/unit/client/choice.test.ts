@@ -13,9 +13,10 @@ import {
 import { fileOf, mirrorsOf } from "../../../pipeline/client/mirrors.ts";
 import { readPublicKey } from "../../../pipeline/client/public-key.ts";
 import { assetNames } from "../../../pipeline/schema/kinds/index.ts";
-import type { Manifest } from "../../../pipeline/schema/manifest.ts";
+import { filesOf, type Manifest } from "../../../pipeline/schema/manifest.ts";
 import {
   ARCHS,
+  assetNameOf,
   assetUrl,
   KERNEL_FORMATS,
   kernelAsset,
@@ -27,24 +28,41 @@ import { tempDirectory } from "../../support/run.ts";
 
 const TAG = "images-v1";
 const hash = (text: string) => Buffer.from(text.padEnd(32, ".").slice(0, 32)).toString("hex");
-const at = (asset: string) => ({ url: assetUrl("a/b", TAG, asset), sha256: hash(asset), size: asset.length });
+const at = (asset: string) => ({ url: assetUrl("a/b", TAG, asset), sha256: hash(asset), ...SIZES(asset) });
+const SIZES = (asset: string) => ({
+  size: asset.length,
+  image: { sha256: hash(`in ${asset}`), size: 9 * asset.length, contentSize: 5 * asset.length },
+});
+/** What the manifest's `assets` have of each file that its rows name. */
+const assetsOf = (rows: Parameters<typeof filesOf>[0]): Manifest["assets"] =>
+  Object.fromEntries(
+    filesOf(rows).map(({ url, sha256 }) => {
+      const name = assetNameOf(url);
+      const { size, image } = SIZES(name);
+      const sizes = { image_sha256: image.sha256, image_size: image.size, content_size: image.contentSize };
+      return [name, { sha256, size, ...sizes, sbom: { asset: "x.cdx.json", sha256: hash("x"), size: 1 } }];
+    }),
+  );
 
 /** A manifest in which codex is on two flavors, and pi on one; every file has bytes of its own. */
 function manifest(): Manifest {
   const kernels = ARCHS.flatMap((arch) =>
-    KERNEL_FORMATS.map((format) => ({ arch, format, ...at(kernelAsset(arch, format)) })),
+    KERNEL_FORMATS.map((format) => {
+      const { url, sha256 } = at(kernelAsset(arch, format));
+      return { arch, format, url, sha256 };
+    }),
   );
   const rootfs = (asset: string) => {
-    const { url, sha256, size } = at(asset);
-    return { rootfs_url: url, rootfs_sha256: sha256, rootfs_size: size };
+    const { url, sha256 } = at(asset);
+    return { rootfs_url: url, rootfs_sha256: sha256 };
   };
   const offered = [
     ["codex", "ubuntu"],
     ["codex", "alpine"],
     ["pi", "ubuntu"],
   ] as const;
-  return {
-    ...{ schema_version: 1, tag: TAG, repository: "a/b", kernels },
+  const rows = {
+    ...{ schema_version: 1 as const, tag: TAG, repository: "a/b", kernels },
     bases: ARCHS.flatMap((arch) =>
       ["ubuntu", "alpine"].map((flavor) => ({ flavor, arch, ...rootfs(`base-${arch}-${flavor}`) })),
     ),
@@ -60,7 +78,13 @@ function manifest(): Manifest {
       ),
     ),
   };
+  return { ...rows, assets: assetsOf(rows), refused: REFUSED };
 }
+
+const REFUSED = [
+  { preset: "codex", flavor: "void", reason: "it needs glibc (since images-v1)" },
+  { preset: "pi", flavor: "alpine", reason: "another reason" },
+];
 
 describe("what a user asks for", () => {
   it("is one image: its own root file system, and the kernel that the VMM starts", async () => {
@@ -92,12 +116,14 @@ describe("what a user asks for", () => {
     expect(findBase(manifest(), { ...query, vmm: "libkrun" }).kernel).toEqual(at("vmlinux-arm64.image"));
   });
 
-  it("has a kernel of unknown size, where the manifest lists no such kernel", async () => {
-    const { kernel } = await findImage(
-      { ...manifest(), kernels: [] },
+  it("has files of unknown size, where the manifest has nothing more of them", async () => {
+    const { kernel, rootfs } = findImage(
+      { ...manifest(), assets: {} },
       { preset: "pi", arch: "amd64", vmm: "qemu" },
     );
-    expect(kernel).toEqual({ ...at("vmlinux-amd64.image"), size: undefined });
+    const unknown = { size: undefined, image: undefined };
+    expect(kernel).toEqual({ ...at("vmlinux-amd64.image"), ...unknown });
+    expect(rootfs).toEqual({ ...at("pi-amd64-ubuntu"), ...unknown });
   });
 });
 
@@ -119,14 +145,16 @@ describe("what is not there is answered with what is", () => {
     expect(await image({ preset: "claude" })).toBe('images-v1 has no preset "claude"; it has: codex, pi');
   });
 
-  it("a flavor, with the reason where there is one", async () => {
+  it("a flavor, with the manifest's reason where there is one", async () => {
     expect(await image({ flavor: "fedora" })).toBe(
       "codex is not offered on fedora at images-v1; it is offered on ubuntu, alpine",
     );
-    const openclaw = manifest().images.map((row) => ({ ...row, preset: "openclaw", flavor: "ubuntu" }));
-    expect(
-      await image({ preset: "openclaw", flavor: "alpine" }, { ...manifest(), images: openclaw }),
-    ).toMatch(/^openclaw is not offered on alpine: .*glibc.*; it is offered on ubuntu$/);
+    expect(await image({ flavor: "void" })).toBe(
+      "codex is not offered on void: it needs glibc (since images-v1); it is offered on ubuntu, alpine",
+    );
+    expect(await image({ preset: "pi", flavor: "alpine" })).toBe(
+      "pi is not offered on alpine: another reason; it is offered on ubuntu",
+    );
   });
 
   it("an arch or a VMM", async () => {
@@ -202,7 +230,7 @@ describe("what is not there comes with the cells that make it", () => {
       "images-v1 has no codex on ubuntu for amd64 and qemu; it has: arm64 for firecracker, arm64 for qemu, arm64 for libkrun",
     );
     expect(errorOf({ preset: "pi", flavor: "alpine" })).toBe(
-      "pi is not offered on alpine at images-v1; it is offered on ubuntu",
+      "pi is not offered on alpine: another reason; it is offered on ubuntu",
     );
   });
 });

@@ -10,9 +10,9 @@ function manifestOf(flavors: readonly string[], byDefault = flavors[0]!): Manife
   const url = (name: string) => assetUrl("example/images", "images-v1", name);
   const arch = "amd64" as const;
   const rootfs = (flavor: string, name: string) => ({
-    ...{ flavor, arch, rootfs_url: url(name), rootfs_sha256: "0".repeat(64), rootfs_size: 1 },
+    ...{ flavor, arch, rootfs_url: url(name), rootfs_sha256: "0".repeat(64) },
   });
-  const kernel = { sha256: "1".repeat(64), size: 1, url: url("vmlinux-amd64.image") };
+  const kernel = { sha256: "1".repeat(64), url: url("vmlinux-amd64.image") };
   return {
     ...{ schema_version: 1, tag: "images-v1", repository: "example/images" },
     kernels: [{ arch, format: "image", ...kernel }],
@@ -21,6 +21,7 @@ function manifestOf(flavors: readonly string[], byDefault = flavors[0]!): Manife
       ...rootfs(flavor, assetNames({ kind: "preset", preset: "codex", arch, flavor }, byDefault)[0]!),
       ...{ preset: "codex", vmm: "qemu" as const, kernel_url: kernel.url, kernel_sha256: kernel.sha256 },
     })),
+    ...{ assets: {}, refused: [] },
   };
 }
 

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import {
   existsSync,
   mkdirSync,
@@ -14,15 +15,21 @@ import { pathToFileURL } from "node:url";
 import { beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { Cache } from "../../../pipeline/client/cache.ts";
 import { download } from "../../../pipeline/client/download.ts";
+import { ImageError } from "../../../pipeline/client/image-error.ts";
 import { mirrorsOf } from "../../../pipeline/client/mirrors.ts";
-import { ensureBase, ensureImage, type PullOptions } from "../../../pipeline/client/pull.ts";
+import {
+  ensureBase,
+  ensureImage,
+  ensureKernel,
+  ensureRootfs,
+  isPublished,
+  type PullOptions,
+} from "../../../pipeline/client/pull.ts";
 import { unpackTo } from "../../../pipeline/client/unpack.ts";
-import { readCells } from "../../../pipeline/runtime/read-cells.ts";
 import type { Manifest } from "../../../pipeline/schema/manifest.ts";
 import { withLock } from "../../../pipeline/util/lock.ts";
 import type { Run } from "../../../pipeline/util/progress.ts";
 import { FileServer, type Trouble } from "../../support/file-server.ts";
-import { REPOSITORY } from "../../support/project.ts";
 import { packed, ReleaseFiles, rootfsBytes } from "../../support/release-files.ts";
 import { recordedRun, tempDirectory } from "../../support/run.ts";
 import { silentRun } from "../../support/silent.ts";
@@ -349,18 +356,16 @@ describe("pulling an image", () => {
 
   it("is refused before the first byte when there is not room enough", async () => {
     const manifest: Manifest = JSON.parse(JSON.stringify(release.manifest));
-    const [row] = manifest.images as { rootfs_size: number }[];
-    row!.rootfs_size = 2 ** 50;
+    manifest.assets[ROOTFS]!.image_size = 2 ** 50;
     const tooLarge = / has \d+ MB free, but about \d+ MB are needed: free some space/;
     await expect(pull({ manifest })).rejects.toThrow(tooLarge);
     const kernel: Manifest = JSON.parse(JSON.stringify(release.manifest));
-    for (const each of kernel.kernels as { size: number }[]) each.size = 2 ** 50;
+    kernel.assets[KERNEL]!.size = 2 ** 50;
     await expect(pull({ manifest: kernel })).rejects.toThrow(tooLarge);
     expect(server.requests).toEqual([]);
     // What is there needs no room.
     const there = await pull();
-    for (const each of [manifest, kernel])
-      expect(await pull({ manifest: each })).toMatchObject({ ...there, timings: {} });
+    expect(await pull({ manifest: kernel })).toMatchObject({ ...there, timings: {} });
   });
 
   it("ends when it is interrupted, and leaves nothing", async () => {
@@ -371,6 +376,156 @@ describe("pulling an image", () => {
     run.interrupt(new Error("stop"));
     expect((await pulled).message).toBe("stop");
     expect(entries().filter((name) => name.includes(".partial") || name.includes(".lock"))).toEqual([]);
+  });
+});
+
+describe("the room that an image takes", () => {
+  /** The number of MB that a pull says it needs, with these sizes of the root file system in the manifest. */
+  const needed = async (sizes: object, assets = release.manifest.assets) => {
+    const known = assets[ROOTFS] && { [ROOTFS]: { ...assets[ROOTFS], ...sizes } };
+    const kernel = { ...assets[KERNEL]!, size: 2 ** 50 };
+    const manifest = { ...release.manifest, assets: { ...assets, [KERNEL]: kernel, ...known } };
+    const error: Error = await pull({ manifest }).catch((reason) => reason);
+    return Number(/ but about (\d+) MB are needed/.exec(error.message)?.[1]) - 2 ** 50 / 1e6;
+  };
+
+  it.each<[string, number, object]>([
+    ["of its files, and a little more, of a large image that is mostly empty", 1100, { content_size: 1e9 }],
+    ["of the image at most", 4000, { content_size: 3.9e9 }],
+    ["of the image, where the manifest does not have that of the files", 4000, {}],
+  ])("is that %s", async (_, expected, sizes) => {
+    expect(await needed({ image_size: 4e9, ...sizes })).toBeCloseTo(expected, -1);
+  });
+
+  it("is estimated where the manifest has nothing of it: that cannot be refused", async () => {
+    const manifest = { ...release.manifest, assets: {} };
+    expect((await pull({ manifest })).timings.downloadMs).toBeGreaterThan(0);
+  });
+});
+
+describe("what was unpacked", () => {
+  const spoilt = (wrong: object): Manifest => {
+    const asset = { ...release.manifest.assets[ROOTFS]!, ...wrong };
+    return { ...release.manifest, assets: { ...release.manifest.assets, [ROOTFS]: asset } };
+  };
+
+  it.each([
+    ["size", { image_size: (3 << 20) + 1 }, `(${3 << 20} bytes, expected ${(3 << 20) + 1})`],
+    ["hash", { image_sha256: "0".repeat(64) }, `, expected ${"0".repeat(64)})`],
+  ])("is refused where its %s is another one than the manifest's", async (_, wrong, message) => {
+    const error = await pull({ manifest: spoilt(wrong) }).catch((reason) => reason);
+    expect(error).toBeInstanceOf(ImageError);
+    expect(error).toMatchObject({ failure: "download", code: "digest-mismatch" });
+    expect(error.message).toContain(`${ROOTFS} is as expected, but the file in it is not (`);
+    expect(error.message).toContain(message);
+    // The kernel alone.
+    expect(entries()).toHaveLength(2);
+  });
+
+  it.each([{ image_size: 1 }, { image_sha256: "0".repeat(64) }])(
+    "is not taken from the cache where it is not what the manifest says: %j",
+    async (wrong) => {
+      const { rootfsPath } = await pull();
+      await expect(pull({ manifest: spoilt(wrong) })).rejects.toThrow("the file in it is not");
+      // What is there is still right for the manifest that it came by.
+      expect(await pull()).toMatchObject({ rootfsPath, timings: { downloadMs: 0 } });
+    },
+  );
+});
+
+describe("one file alone", () => {
+  const options = () => ({ cacheDir, patience: FAST, run: silentRun() });
+  const file = (name: string) => ({
+    url: `${server.url}/images-v1/${name}`,
+    sha256: createHash("sha256").update(release.files.get(name)!).digest("hex"),
+  });
+
+  it("is a root file system that is unpacked, where its name says that it is packed", async () => {
+    const path = await ensureRootfs(file(ROOTFS), options());
+    expect(readFileSync(path).equals(release.rootfs)).toBe(true);
+    expect(await ensureRootfs(file(ROOTFS), options())).toBe(path);
+    expect(server.requests).toHaveLength(1);
+    // It is the same file that a pull by the manifest has.
+    expect((await pull()).rootfsPath).toBe(path);
+  });
+
+  it("is a root file system that is not packed, from a server, a file: address and a path", async () => {
+    const bytes = Buffer.from("an uncompressed root file system");
+    const sha256 = createHash("sha256").update(bytes).digest("hex");
+    const local = join(tempDirectory(), "rootfs.ext4");
+    writeFileSync(local, bytes);
+    server.files.set("/rootfs.ext4", bytes);
+    for (const url of [`${server.url}/rootfs.ext4`, pathToFileURL(local).href, local]) {
+      cacheDir = tempDirectory();
+      expect(readFileSync(await ensureRootfs({ url, sha256 }, options()))).toEqual(bytes);
+    }
+  });
+
+  it("is not the packed file where the unpacked one is asked for: the name decides", async () => {
+    const { url, sha256 } = file(ROOTFS);
+    const plain = url.replace(".zst", "");
+    server.files.set(new URL(plain).pathname, release.files.get(ROOTFS)!);
+    const packedPath = await ensureRootfs({ url: plain, sha256 }, options());
+    expect(readFileSync(packedPath)).toEqual(release.files.get(ROOTFS));
+    expect(readFileSync(await ensureRootfs({ url, sha256 }, options())).equals(release.rootfs)).toBe(true);
+  });
+
+  it("is a kernel of the manifest, by VMM or by format, or any by its address", async () => {
+    const from = { ...options(), manifest: release.manifest };
+    const path = await ensureKernel({ arch: "amd64" }, from);
+    expect(readFileSync(path)).toEqual(release.kernel);
+    expect(await ensureKernel({ arch: "amd64", vmm: "firecracker", format: "image" }, from)).toBe(path);
+    expect(await ensureKernel(file(KERNEL), options())).toBe(path);
+    expect(server.requests).toHaveLength(1);
+    await expect(ensureKernel({ arch: "amd64", vmm: "firecracker" }, from)).rejects.toThrow(
+      "images-v1 has no kernel for amd64 (elf)",
+    );
+  });
+
+  it("has other bytes, or is not there: an ImageError, which says that it is the download", async () => {
+    const { url } = file(KERNEL);
+    const wrong = await ensureKernel({ url, sha256: "0".repeat(64) }, options()).catch((reason) => reason);
+    expect(wrong).toBeInstanceOf(ImageError);
+    expect(wrong).toMatchObject({ failure: "download", code: "not-fetched" });
+    expect(wrong.message).toMatch(/: its sha256 is [0-9a-f]{64}, expected 0{64}$/);
+    const gone = await ensureRootfs({ ...file(ROOTFS), url: `${server.url}/gone.zst` }, options()).catch(
+      (reason) => reason,
+    );
+    expect(gone).toMatchObject({ name: "ImageError", failure: "download", code: "not-fetched" });
+    expect(readdirSync(join(cacheDir, "sha256"))).toEqual([]);
+  });
+
+  it("has an address and a sha256, or is refused before anything is fetched", async () => {
+    for (const sha256 of ["", "abc", "A".repeat(64)]) {
+      await expect(ensureRootfs({ ...file(ROOTFS), sha256 }, options())).rejects.toThrow(
+        `sha256 "${sha256}" is not a sha256: give 64 lower-case hex digits`,
+      );
+    }
+    await expect(ensureRootfs({ ...file(ROOTFS), url: "ftp://x/y.zst" }, options())).rejects.toThrow(
+      /^url "ftp:\/\/x\/y\.zst" begins with ftp:/,
+    );
+    expect(server.requests).toEqual([]);
+  });
+});
+
+describe("whether an image is published", () => {
+  it("is what the manifest says, and what is not is no error", async () => {
+    const { manifest } = release;
+    expect(await isPublished(CODEX, { manifest })).toBe(true);
+    for (const other of [
+      { preset: "pi" },
+      { arch: "arm64" },
+      { vmm: "libkrun" },
+      { flavor: "alpine" },
+    ] as const) {
+      expect(await isPublished({ ...CODEX, ...other }, { manifest })).toBe(false);
+    }
+  });
+
+  it("cannot be said where the manifest cannot be read", async () => {
+    await expect(isPublished(CODEX, { manifest: join(cacheDir, "none.json") })).rejects.toThrow(
+      /^cannot read the manifest /,
+    );
   });
 });
 
@@ -628,21 +783,11 @@ describe("what is not offered", () => {
     await expect(refused(query)).rejects.toThrow(message);
   });
 
-  // The reasons are this package's own: whatever its tree says at present.
-  const refusals = Object.entries(readCells(REPOSITORY).refused).flatMap(([preset, reasons]) =>
-    Object.entries(reasons).map(([flavor, reason]) => ({ preset, flavor, reason })),
-  );
-  it.each(refusals.filter(({ flavor }) => flavor !== "ubuntu"))(
-    "says why $preset is refused on $flavor",
-    async ({ preset, flavor, reason }) => {
-      const manifest: Manifest = JSON.parse(
-        JSON.stringify(release.manifest).replaceAll('"codex"', `"${preset}"`),
-      );
-      await expect(ensureImage({ ...CODEX, preset, flavor }, { cacheDir, manifest })).rejects.toThrow(
-        `${preset} is not offered on ${flavor}: ${reason}; it is offered on ubuntu`,
-      );
-    },
-  );
+  it("says why, where the manifest does", async () => {
+    await expect(refused({ flavor: "void" })).rejects.toThrow(
+      "codex is not offered on void: it needs glibc; it is offered on ubuntu",
+    );
+  });
 });
 
 describe("a lock", () => {

@@ -261,7 +261,7 @@ describe("publish", () => {
     const { facts, release: after } = await to(publisher.store(), { record }, run);
     expect(after.state).toBe("published");
     expect(facts).toHaveLength(4);
-    expect(recorded).toMatchObject([{ schema_version: 1, tag: cells.tag }]);
+    expect(recorded).toMatchObject([{ schema_version: 2, tag: cells.tag }]);
     expect(Object.keys(recorded[0]!.assets)).toEqual([BASE, CODEX, ELF, "vmlinux-amd64.image"]);
     expect(run.steps[0]).toContain(`compare ${cells.tag} on example/images on GitHub`);
     expect(run.steps.at(-1)).toBe(`make ${cells.tag} public`);

@@ -7,6 +7,7 @@ import { publish } from "../../../pipeline/release/publish.ts";
 import { uploadCell } from "../../../pipeline/release/upload.ts";
 import { verifyRelease } from "../../../pipeline/release/verify.ts";
 import { manifestOf, manifestText } from "../../../pipeline/schema/manifest.ts";
+import { sbomAsset } from "../../../pipeline/schema/names.ts";
 import { DirectoryReleases } from "../../../pipeline/stores/directory/releases.ts";
 import { propose } from "../../../pipeline/stores/github/propose.ts";
 import { checkOutgoing, MOST_ASSETS, MOST_BYTES } from "../../../pipeline/stores/outgoing.ts";
@@ -74,6 +75,14 @@ describe("publish", () => {
     expect(publisher.recorded?.assets[CODEX]).toEqual({
       sha256: sha256(bytesOf(CODEX)),
       size: bytesOf(CODEX).length,
+      image_sha256: sha256(`image of ${CODEX}`),
+      image_size: 10 * bytesOf(CODEX).length,
+      content_size: 1000,
+      sbom: {
+        asset: sbomAsset(CODEX),
+        sha256: sha256(bytesOf(sbomAsset(CODEX))),
+        size: bytesOf(sbomAsset(CODEX)).length,
+      },
       inputs: codex.inputs,
     });
   });

@@ -2,7 +2,7 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { describe, expect, it } from "vitest";
-import { loadManifest } from "../../../pipeline/client/manifest.ts";
+import { loadManifest } from "../../../pipeline/client/load-manifest.ts";
 import { readListing } from "../../../pipeline/image/rootfs/listing.ts";
 import { readCells } from "../../../pipeline/runtime/read-cells.ts";
 import { RecordedDigests } from "../../../pipeline/schema/recorded-digests.ts";
@@ -51,6 +51,11 @@ describe("a manifest", () => {
   });
 
   const kernel = (field: string, value: unknown) => manifest(({ kernels }) => (kernels![0]![field] = value));
+  const asset = (field: string, value: unknown) =>
+    manifest(({ assets }) => {
+      (assets as unknown as Record<string, Record<string, unknown>>)["vmlinux-amd64.image"]![field] = value;
+    });
+  const ASSET = 'assets["vmlinux-amd64.image"]';
   const FILE = "kernels[0].url: expected the https address of a file (https://HOST/PATH/NAME)";
   it.each<[string, string | Buffer, string]>([
     ["an address that is not https", kernel("url", "http://example.com/vmlinux"), FILE],
@@ -64,8 +69,8 @@ describe("a manifest", () => {
     ["a file name that leads elsewhere", kernel("url", "https://example.com/%2e%2e%2fvmlinux"), FILE],
     ["a file name of dots", kernel("url", "https://example.com/x/.."), FILE],
     ["half a hash", kernel("sha256", "abc"), "kernels[0].sha256: 64 lower-case hex digits"],
-    ["a size in quotes", kernel("size", "3"), "kernels[0].size: expected number, received string"],
-    ["a size of nothing", kernel("size", 0), "kernels[0].size: Too small: expected number to be >0"],
+    ["a size in quotes", asset("size", "3"), `${ASSET}.size: expected number, received string`],
+    ["a size of nothing", asset("image_size", 0), `${ASSET}.image_size: Too small: expected number to be >0`],
     [
       "an unknown arch",
       kernel("arch", "riscv"),
@@ -90,7 +95,7 @@ describe("a manifest", () => {
   it("with many faults names the first three, and how many more there are", async () => {
     const path = written(manifest(({ bases }) => (bases![0] = {})));
     expect(await said(() => loadManifest(path))).toMatch(
-      /\(bases\[0\]\.flavor: [^;]+; bases\[0\]\.arch: [^;]+; bases\[0\]\.rootfs_url: [^;]+; and 2 more\)/,
+      /\(bases\[0\]\.flavor: [^;]+; bases\[0\]\.arch: [^;]+; bases\[0\]\.rootfs_url: [^;]+; and 1 more\)/,
     );
   });
 
@@ -202,7 +207,7 @@ describe("a file that the pipeline wrote", () => {
   });
 
   it("and is committed names the field that is wrong; where nothing is, there is nothing", async () => {
-    const path = written(JSON.stringify({ schema_version: 1, tag: 5, assets: { x: { sha256: "y" } } }));
+    const path = written(JSON.stringify({ schema_version: 2, tag: 5, assets: { x: { sha256: "y" } } }));
     expect(await said(() => readCommitted(path, RecordedDigests))).toMatch(
       /does not have the format that this version writes \(tag: expected string, received number; assets\.x\.sha256: 64 lower-case hex digits; .+\): restore it/,
     );

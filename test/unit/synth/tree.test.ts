@@ -8,6 +8,7 @@ import { selectCells } from "../../../pipeline/plan/cells.ts";
 import { manifestOf } from "../../../pipeline/schema/manifest.ts";
 import type { RecordedDigests } from "../../../pipeline/schema/recorded-digests.ts";
 import { cellsOf, synth } from "../../../pipeline/synth/synth.ts";
+import { assetOf } from "../../support/assets.ts";
 import {
   errorsOf,
   lockfile,
@@ -391,10 +392,10 @@ describe("a base or a preset of fewer archs and VMMs than the release's", () => 
     );
     const assets = limited.cells.flatMap((cell) => cell.assets);
     const lock: RecordedDigests = {
-      schema_version: 1,
+      schema_version: 2,
       tag: "test-v1",
       assets: Object.fromEntries(
-        assets.map((name) => [name, { sha256: "a".repeat(64), size: 1, inputs: "b" }]),
+        assets.map((name) => [name, { ...assetOf(name, Buffer.from(name)), inputs: "b" }]),
       ),
     };
     const rows = manifestOf(limited, lock).images.map(({ arch, vmm, flavor }) => `${arch} ${vmm} ${flavor}`);

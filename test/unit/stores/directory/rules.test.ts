@@ -403,7 +403,7 @@ describe("our mark", () => {
     const manifest = JSON.parse(MANIFEST);
     expect(isManifest(MANIFEST)).toBe(true);
     expect(isManifest(JSON.stringify({ ...manifest, schema_version: 99, more: 1 }))).toBe(true);
-    for (const field of Object.keys(manifest)) {
+    for (const field of ["schema_version", "tag", "repository", "kernels", "bases", "images"]) {
       expect(isManifest(JSON.stringify({ ...manifest, [field]: undefined })), field).toBe(false);
     }
     expect(isManifest('{"name": "app"}')).toBe(false);
