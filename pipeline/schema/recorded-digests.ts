@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { Sha256 } from "./digest.ts";
-import { type Facts, ProvenOn } from "./facts.ts";
+import { type Facts, ProvenOn, provenOf } from "./facts.ts";
 
 const Size = z.int().positive();
 
@@ -41,6 +41,7 @@ export function recordedAsset(facts: Facts): RecordedAsset {
     ...{ sha256, size, image_sha256, image_size },
     ...("content_size" in facts ? { content_size: facts.content_size } : {}),
     sbom: { asset, sha256: sbomSha256, size: sbomSize },
+    proven: provenOf(facts),
     inputs,
   };
 }

@@ -78,6 +78,7 @@ describe("publish", () => {
       image_sha256: sha256(`image of ${CODEX}`),
       image_size: 10 * bytesOf(CODEX).length,
       content_size: 1000,
+      proven: ["qemu-pci", "qemu-mmio"],
       sbom: {
         asset: sbomAsset(CODEX),
         sha256: sha256(bytesOf(sbomAsset(CODEX))),
