@@ -56,6 +56,25 @@ describe("smolvm pull, images, prune", () => {
     expect((await run(["prune", "--orphans"])).stdout).toBe(`${kernel}\n`);
   });
 
+  it("verify the cache: a line for each bad file, and what to do", async () => {
+    const verify = () => run(["images", "--verify", "--manifest", join(mirror, "manifest.json")]);
+    const [, rootfs] = (await run(["pull", "codex", ...here()])).stdout.trim().split("\n");
+    const good = await verify();
+    expect(good).toMatchObject({ exitCode: 0, stdout: "" });
+    expect(good.stderr).toMatch(/^2 cached files have the right bytes$/m);
+    writeFileSync(rootfs!, "x", { flag: "r+" });
+    const bad = await verify();
+    expect(bad.exitCode).toBe(1);
+    expect(bad.stdout).toMatch(
+      new RegExp(
+        `^codex-amd64-ubuntu-rootfs.ext4.zst: its sha256 is \\w+, and was \\w+ when .* \\(${rootfs}\\)\n$`,
+      ),
+    );
+    expect(bad.stderr).toMatch(/^1 of 2 cached files are damaged, .*`smolvm prune` removes them/m);
+    expect((await run(["prune"])).stdout).toBe(`${rootfs}\n`);
+    expect((await verify()).exitCode).toBe(0);
+  });
+
   it("remove what nobody has asked for in a while, and what a killed process has left", async () => {
     const [kernel, rootfs] = (await run(["pull", "codex", ...here()])).stdout.trim().split("\n");
     const old = new Date(Date.now() - 40 * 86_400_000);
