@@ -194,7 +194,9 @@ describe.runIf(hasAlpine)("the generated workflow, run against a GitHub on loopb
       { head: `recorded/${TAG}`, base: "main", title: `Record the digests of ${TAG}` },
     ]);
     const files = server.github.branches.get(`recorded/${TAG}`)!;
-    expect(Object.keys(files).sort()).toEqual(["images.lock.json", "out/manifest.json"]);
+    expect(Object.keys(files).sort()).toEqual([
+      ...["images.lock.json", "out/manifest.json", "out/published_images.py"],
+    ]);
     const lock = RecordedDigests.parse(JSON.parse(files["images.lock.json"]!));
     expect(Object.keys(lock.assets).sort()).toEqual(
       cellsOf()

@@ -6,6 +6,7 @@ import { cellCommand } from "../../pipeline/cli/pipeline/cell.ts";
 import { diffCommand } from "../../pipeline/cli/pipeline/diff.ts";
 import { doctorCommand } from "../../pipeline/cli/pipeline/doctor.ts";
 import { listCommand } from "../../pipeline/cli/pipeline/list.ts";
+import { manifestCommand } from "../../pipeline/cli/pipeline/manifest.ts";
 import { planCommand } from "../../pipeline/cli/pipeline/plan.ts";
 import { presetCommand } from "../../pipeline/cli/pipeline/preset.ts";
 import { releaseCommand } from "../../pipeline/cli/pipeline/release.ts";
@@ -18,7 +19,7 @@ import { blocks, commands, DOCUMENTS, NOT_RUN, textOf } from "../support/documen
 import { REPOSITORY } from "../support/project.ts";
 
 const PIPELINE = [
-  ...[synthCommand, diffCommand, listCommand, planCommand, presetCommand],
+  ...[synthCommand, diffCommand, listCommand, manifestCommand, planCommand, presetCommand],
   ...[cellCommand, releaseCommand, reproCommand, doctorCommand],
 ];
 const SMOLVM = [
@@ -72,6 +73,22 @@ describe.each(DOCUMENTS)("%s", (document) => {
   it("names commands and flags that there are", () => {
     const lines = [...spans, ...commands(text).map(({ line }) => line)].flatMap((line) => line.split(" && "));
     expect(lines.filter((line) => wrong(line)).map((line) => `${line}: ${wrong(line)}`)).toEqual([]);
+  });
+
+  it("imports only what the package exports", async () => {
+    const code = blocks(text).filter(({ language }) => ["ts", "js"].includes(language));
+    const imports = code.flatMap(({ lines }) =>
+      [...lines.join("\n").matchAll(/import \{([^}]+)\} from "smolvm-images(?:\/(\w+))?"/g)].map(
+        ([, names = "", entry = "client"]) => ({ names: names.split(",").map((name) => name.trim()), entry }),
+      ),
+    );
+    if (document === "README.md") expect(imports.length).toBeGreaterThan(3);
+    for (const { names, entry } of imports) {
+      const path = entry === "constructs" ? "synth" : entry;
+      const exported = await import(join(REPOSITORY, `pipeline/${path}/index.ts`));
+      const values = names.filter((name) => !name.startsWith("type "));
+      expect(values.filter((name) => !Object.hasOwn(exported, name))).toEqual([]);
+    }
   });
 
   it("names files that there are", () => {
