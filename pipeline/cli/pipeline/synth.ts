@@ -1,6 +1,6 @@
-import * as actions from "@actions/core";
 import { Command, Option } from "commander";
 import { type Change, changes, unifiedDiff, write } from "../../synth/project.ts";
+import { annotate } from "../shared/progress.ts";
 import { root, synthProject } from "./tree.ts";
 
 export const synthCommand = new Command("synth")
@@ -35,7 +35,8 @@ function refuse(pending: readonly Change[]): void {
   const fix = "run `npx smolvm-images synth` and commit what it changes";
   process.stdout.write(unifiedDiff(pending));
   if (process.env.GITHUB_ACTIONS) {
-    for (const { path } of pending) actions.error(`stale: ${fix}`, { file: path, title: "synth --check" });
+    for (const { path } of pending)
+      annotate("error", `stale: ${fix}`, process.stdout, { file: path, title: "synth --check" });
   }
   process.stderr.write(`${pending.length} generated files are stale: ${fix}\n`);
   process.exitCode = 1;

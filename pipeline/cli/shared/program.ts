@@ -77,7 +77,7 @@ function printError(message: string, code?: ErrorCode): void {
   const line = printable(message);
   const short = line.length > LONGEST ? `${line.slice(0, LONGEST / 2)} … ${line.slice(-LONGEST / 2)}` : line;
   process.stderr.write(`error: ${short}\n`);
-  if (process.env.GITHUB_ACTIONS) annotate("error", short, process.stderr, code);
+  if (process.env.GITHUB_ACTIONS) annotate("error", short, process.stderr, code ? { title: code } : {});
 }
 
 /** Prints an error to stderr and returns its exit code. */

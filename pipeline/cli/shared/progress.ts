@@ -101,9 +101,12 @@ export function annotate(
   level: "warning" | "error",
   line: string,
   stream: NodeJS.WriteStream = process.stderr,
-  title?: string,
+  properties: Readonly<Record<string, string>> = {},
 ): void {
-  writeCommand(stream, `${level}${title ? ` title=${title}` : ""}`, line);
+  const all = Object.entries(properties).map(
+    ([name, value]) => `${name}=${value.replace(/[%\r\n:,]/g, encodeURIComponent)}`,
+  );
+  writeCommand(stream, [level, all.join(",")].join(" ").trim(), line);
 }
 
 function liveLine(stream: NodeJS.WriteStream): CliProgress {

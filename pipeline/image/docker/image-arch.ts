@@ -5,6 +5,7 @@ import type Docker from "dockerode";
 import { extract, type Header, pack } from "tar-stream";
 import type { Arch } from "../../schema/names.ts";
 import { PipelineError } from "../../util/error.ts";
+import { SHA256 } from "../../util/hash.ts";
 import { follow } from "./engine.ts";
 
 /** The arch in the label of a container image; undefined if there is no such image. */
@@ -78,7 +79,7 @@ async function rewrite(saved: Readable, target: ReturnType<typeof pack>, arch: A
   saved.on("error", (error) => entries.destroy(error));
   for await (const entry of entries) {
     const { name } = entry.header;
-    if (/^[0-9a-f]{64}\.json$/.test(name)) {
+    if (name.endsWith(".json") && SHA256.test(name.slice(0, -".json".length))) {
       const config = JSON.parse(String(await buffer(entry as unknown as Readable)));
       const text = JSON.stringify({ ...config, architecture: arch });
       target.entry({ name, mode: 0o644 }, text);

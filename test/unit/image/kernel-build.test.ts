@@ -29,7 +29,7 @@ it("says of a kernel that is compiled how many files make has made", async () =>
     "in.o\n  LZ4     arch/x86/boot/compressed/vmlinux.bin.lz4\nKernel: arch/x86/boot/bzImage is ready  (#1)\n ---> 1\n",
   ];
   const engine = await startEngine({
-    [`GET /images/${image}/json`]: { json: { Id: "sha256:1" } },
+    [`GET /images/${image}/json`]: { json: { Id: "sha256:1", Architecture: "amd64" } },
     "POST /build": { lines: [...lines.map((stream) => ({ stream })), { error: "stopped here" }] },
   });
   vi.stubEnv("DOCKER_HOST", engine.host);
