@@ -99,10 +99,10 @@ export function describeInit(userland: string, image: () => { disk: string; kern
 
       // Orphans: their parent ends before they do, so PID 1 inherits them; no zombie may stay.
       const zombies =
+        "children() { grep -l '^PPid:[[:space:]]*1$' /proc/[0-9]*/status 2>/dev/null | wc -l; }; own=$(children); " +
         "for i in 1 2 3 4 5; do (sh -c 'sleep 0.1' &); done; tries=0; " +
         "while [ $tries -lt 100 ]; do tries=$((tries + 1)); sleep 0.1; " +
-        "orphans=$(grep -l '^PPid:[[:space:]]*1$' /proc/[0-9]*/status 2>/dev/null | wc -l); " +
-        '[ "$orphans" -gt 1 ] || break; done; ' +
+        '[ "$(children)" -gt "$own" ] || break; done; ' +
         "cat /proc/[0-9]*/status 2>/dev/null | grep -c '^State:.Z' || true";
       expect((await run(zombies)).output.trim()).toBe("0");
 
