@@ -131,6 +131,12 @@ describe.each(SHELLS)("/init under %s", (shell) => {
       expect(stdout).toBe(`${errors}1\n`);
     });
 
+    test("that cannot be written are one line, and the shell goes on", () => {
+      const { stdout, stderr } = run("RESOLV_CONF=$D/none/resolv.conf; resolve_with ip 10.0.0.1; echo on");
+      expect(stdout).toMatch(/^SMOLVM_ERR \S+\/none\/resolv\.conf cannot be written\non\n$/);
+      expect(stderr).toBe("");
+    });
+
     test("an ip= as SmolVM sends it has an address, a route and name servers", () => {
       const { stdout, read } = run(
         "ip() { echo ip $*; }; configure_network 172.16.0.2::172.16.0.1:255.255.255.252::lo:off",
