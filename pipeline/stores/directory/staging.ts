@@ -1,5 +1,6 @@
 import { copyFile, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { z } from "zod";
 import { Facts } from "../../schema/facts.ts";
 import { MANIFEST_ASSET, SUMS_ASSET } from "../../schema/names.ts";
 import { makeDirectory } from "../../util/directory.ts";
@@ -13,6 +14,8 @@ import { inTheWay, ownershipOf } from "./ownership.ts";
 
 /** The maximum size of a facts file, bytes. */
 const MOST_FACTS_BYTES = 16 << 20;
+/** What an earlier version wrote for an image. */
+const WithoutProof = z.looseObject({ content_size: z.number(), proven: z.undefined().optional() });
 
 const ADVICE = "choose another directory with --store dir:PATH";
 
@@ -25,7 +28,8 @@ export class StagingDirectory {
   }
 
   /**
-   * The facts of a staged asset; undefined if it is not staged.
+   * The facts of a staged asset; undefined if it is not staged, or if an earlier version staged it, which did not record on
+   * what an image was booted.
    * @throws PipelineError when the facts are damaged, too large, or those of another asset
    */
   async facts(asset: string): Promise<Facts | undefined> {
@@ -33,7 +37,9 @@ export class StagingDirectory {
     try {
       const { size } = await stat(path);
       if (size > MOST_FACTS_BYTES) throw new Error(`${size} bytes, the maximum is ${MOST_FACTS_BYTES}`);
-      const facts = Facts.parse(JSON.parse(await readFile(path, "utf8")));
+      const content: unknown = JSON.parse(await readFile(path, "utf8"));
+      if (WithoutProof.safeParse(content).success) return undefined;
+      const facts = Facts.parse(content);
       if (facts.asset !== asset) throw new Error(`they are those of ${facts.asset}`);
       return facts;
     } catch (cause) {

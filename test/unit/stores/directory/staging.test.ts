@@ -60,6 +60,18 @@ function store() {
 }
 
 describe("the directory store", () => {
+  it("stages an image anew that an earlier version staged without proof", async () => {
+    const { store: target, file } = store();
+    await target.put(file("bytes"), facts(), SBOM);
+    const path = join(target.directory, `${ASSET}.json`);
+    const { proven: _, ...before } = JSON.parse(readFileSync(path, "utf8"));
+    writeFileSync(path, JSON.stringify(before));
+    expect(await target.facts(ASSET)).toBe(undefined);
+    expect(await target.all()).toEqual([]);
+    await target.put(file("other"), facts(), SBOM);
+    expect(await target.facts(ASSET)).toEqual(facts());
+  });
+
   it("takes no image that was not booted on each of the machines", async () => {
     for (const [index, missing] of ["qemu-pci", "qemu-mmio"].entries()) {
       const { store: target, file } = store();
