@@ -19,7 +19,7 @@ export interface ImageFlags {
 
 export const MANIFEST = [
   "--manifest <file|url>",
-  "manifest of the images (default: that of this version, and locally built images)",
+  "manifest of the images (default: that of the release SMOLVM_IMAGES_RELEASE_TAG, or else that of this version and locally built images)",
 ] as const;
 export const CACHE = ["--cache <dir>", "cache of images (SMOLVM_CACHE; default: ~/.smolvm/images)"] as const;
 

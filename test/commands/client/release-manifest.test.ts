@@ -8,10 +8,11 @@ import { ReleaseFiles } from "../../support/release-files.ts";
 import { tempDirectory } from "../../support/run.ts";
 
 const TAG = "images-v7";
-const sha256 = (bytes: string) => createHash("sha256").update(bytes).digest("hex");
-const { repository } = JSON.parse(readFileSync(join(REPOSITORY, "out/manifest.json"), "utf8"));
+const sha256 = (text: string) => createHash("sha256").update(text).digest("hex");
 
-describe("the release that SMOLVM_IMAGES_RELEASE_TAG names", () => {
+describe("SMOLVM_IMAGES_RELEASE_TAG", () => {
+  const { repository } = JSON.parse(readFileSync(join(REPOSITORY, "out/manifest.json"), "utf8"));
+
   it("has its images pulled over HTTPS, by the manifest of that release", async () => {
     const server = await startDownloads();
     const base = `/${repository}/releases/download`;

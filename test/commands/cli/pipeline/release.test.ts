@@ -56,6 +56,7 @@ describe("the release commands on GitHub", () => {
     expect(Object.keys(RecordedDigests.parse(JSON.parse(read("images.lock.json"))).assets)).toHaveLength(24);
     expect(JSON.parse(read("out/manifest.json")).images).toHaveLength(48);
     expect(read("out/manifest.json")).toBe(server.github.contents(release!)["manifest.json"]);
+    expect(read("out/published_images.py").match(/^ {4}\("[\w-]+", /gm)).toHaveLength(48);
     expect(readFileSync(summary, "utf8").match(/<tr>/g)).toHaveLength(25);
 
     const verified = await onGitHub(["release", "verify", cells.tag, "--download"], { GITHUB_TOKEN: "" });
@@ -210,6 +211,11 @@ describe("the release commands on GitHub", () => {
       "error: out/manifest.json was not written by this program, which would replace it: restore it from git, or move it away\n",
     );
     expect([refused.exitCode, read("out/manifest.json")]).toEqual([2, '{"mine": true}']);
+    rmSync(join(root, "out/manifest.json"));
+    writeFileSync(join(root, "out/published_images.py"), "MINE = True");
+    const again = await onGitHub(["release", "publish"]);
+    expect(again.stderr).toContain("error: out/published_images.py was not written by this program, which");
+    expect([again.exitCode, read("out/published_images.py")]).toEqual([2, "MINE = True"]);
     expect(server.github.releases[0]!.assets).toEqual([]);
   });
 
