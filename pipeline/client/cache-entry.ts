@@ -48,6 +48,7 @@ export async function entryOf(path: string, run: Run): Promise<Entry | undefined
   const stamp = await stampOf(path);
   if (!known || stamp === undefined) return undefined;
   if (known.stamp === stamp) return known;
+  if (known.stamp === BAD) return undefined;
   // Copying a cache changes the times of its files, but not their bytes, so compare the hash.
   const expected = fileSha256Of(known);
   if (!expected) return undefined;
@@ -57,6 +58,9 @@ export async function entryOf(path: string, run: Run): Promise<Entry | undefined
   await restamp(path, again);
   return again;
 }
+
+/** The stamp of a file that was found to have other bytes than it should have. */
+export const BAD = "bad";
 
 /** The digest of the file, as it was when it was verified; undefined if it is not known. */
 export const fileSha256Of = (known: Entry): string | undefined =>

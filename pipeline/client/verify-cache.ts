@@ -5,7 +5,7 @@ import { SHA256, sha256File } from "../util/hash.ts";
 import type { Run } from "../util/progress.ts";
 import { reasonOf } from "../util/reason.ts";
 import type { Cache } from "./cache.ts";
-import { type Entry, fileSha256Of, readEntry, restamp } from "./cache-entry.ts";
+import { BAD, type Entry, fileSha256Of, readEntry, restamp } from "./cache-entry.ts";
 import type { ImageFile } from "./manifest.ts";
 
 /** A file of the cache that was checked. */
@@ -23,7 +23,8 @@ export interface Checked {
 
 /**
  * Hashes every file of a cache, and compares it with the hash that it had when it was downloaded, and with the manifest's.
- * A bad file is marked, so that it is not used again: the next pull replaces it, and `prune` removes it.
+ * A damaged file is marked, so that it is not used again: the next pull replaces it, and `prune` removes it. A file that is
+ * only not the manifest's is not marked: a pull with that manifest does not use it.
  * @param imageOf what the manifest says of the file that was downloaded with a sha256
  * @throws PipelineError if the cache cannot be read
  */
@@ -39,38 +40,41 @@ export async function verifyCache(
     // A file without an entry is not one of the cache.
     if (!known) continue;
     run.progress.step(`verify ${known.asset}`);
-    const problem = await problemOf(path, known, imageOf(known.sha256), run);
-    if (problem) await restamp(path, { ...known, stamp: MARK });
-    const verdict =
-      problem !== undefined ? "bad" : (fileSha256Of(known) ?? imageOf(known.sha256)) ? "good" : "unknown";
+    const image = imageOf(known.sha256);
+    const damage = await damageOf(path, known, run);
+    if (damage) await restamp(path, { ...known, stamp: BAD });
+    const problem = damage ?? (image && (await differenceFrom(image, path, known, run)));
+    const verdict = problem !== undefined ? "bad" : (fileSha256Of(known) ?? image) ? "good" : "unknown";
     checked.push({ path, asset: known.asset, verdict, problem });
   }
   return checked;
 }
 
-/** In the place of the file's times: it is hashed before it is used again. */
-const MARK = "bad";
-
-async function problemOf(
-  path: string,
-  known: Entry,
-  image: Pick<ImageFile, "sha256" | "size"> | undefined,
-  run: Run,
-): Promise<string | undefined> {
+/** Why a file is not what was downloaded; undefined if it is, or if that is not known. */
+async function damageOf(path: string, known: Entry, run: Run): Promise<string | undefined> {
   const downloaded = fileSha256Of(known);
+  if (downloaded === undefined) return undefined;
   try {
-    const { size } = await stat(path);
-    if (image && size !== image.size) return `it has ${size} bytes, and the manifest says ${image.size}`;
-    if (downloaded === undefined && !image) return undefined;
     const sha256 = await sha256File(path, run.signal);
-    if (downloaded !== undefined && sha256 !== downloaded)
-      return `its sha256 is ${sha256}, and was ${downloaded} when it was downloaded`;
-    if (image && sha256 !== image.sha256)
-      return `its sha256 is ${sha256}, and the manifest says ${image.sha256}`;
-    return undefined;
+    if (sha256 === downloaded) return undefined;
+    return `its sha256 is ${sha256}, and was ${downloaded} when it was downloaded`;
   } catch (error) {
     run.signal.throwIfAborted();
     if (!isFileError(error)) throw error;
     return `it cannot be read (${reasonOf(error)})`;
   }
+}
+
+/** Why a file, which is what was downloaded if that is known, is not the manifest's; undefined if it is. */
+async function differenceFrom(
+  image: Pick<ImageFile, "sha256" | "size">,
+  path: string,
+  known: Entry,
+  run: Run,
+): Promise<string | undefined> {
+  const { size } = await stat(path);
+  if (size !== image.size) return `it has ${size} bytes, and the manifest says ${image.size}`;
+  const sha256 = fileSha256Of(known) ?? (await sha256File(path, run.signal));
+  if (sha256 === image.sha256) return undefined;
+  return `its sha256 is ${sha256}, and the manifest says ${image.sha256}`;
 }

@@ -110,7 +110,7 @@ async function verifyImages(from: string | undefined, cache: Cache): Promise<voi
   process.stderr.write(
     bad.length === 0
       ? `${good} cached files have the right bytes\n`
-      : `${bad.length} of ${checked.length} cached files are damaged, and are not used any more: \`smolvm prune\` removes them, and the next pull downloads them again\n`,
+      : `${bad.length} of ${checked.length} cached files are bad, and are not used: \`smolvm prune\` removes damaged ones, and the next pull downloads them again\n`,
   );
   if (bad.length > 0) process.exitCode = 1;
 }

@@ -70,7 +70,7 @@ describe("smolvm pull, images, prune", () => {
         `^codex-amd64-ubuntu-rootfs.ext4.zst: its sha256 is \\w+, and was \\w+ when .* \\(${rootfs}\\)\n$`,
       ),
     );
-    expect(bad.stderr).toMatch(/^1 of 2 cached files are damaged, .*`smolvm prune` removes them/m);
+    expect(bad.stderr).toMatch(/^1 of 2 cached files are bad, .*`smolvm prune` removes damaged/m);
     expect((await run(["prune"])).stdout).toBe(`${rootfs}\n`);
     expect((await verify()).exitCode).toBe(0);
   });
