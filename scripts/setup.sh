@@ -43,6 +43,8 @@ need git git
 need zstd zstd
 need resize2fs e2fsprogs
 need genisoimage genisoimage
+need python3 python3
+need openssl openssl
 [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || packages+=(debian-archive-keyring)
 [ -e /etc/ssl/certs/ca-certificates.crt ] || packages+=(ca-certificates)
 # Docker Engine may run elsewhere (DOCKER_HOST), or outside of this container: an existing socket is used.
