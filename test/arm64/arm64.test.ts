@@ -71,6 +71,10 @@ describe("arm64, from the archive to staged images", () => {
     for (const id of [BASE, CODEX]) {
       expect(factsOf(id)).toMatchObject({
         ...{ id, arch: "arm64", boot: { vmm: "qemu", ready_uptime_s: expect.any(Number) } },
+        // Every VMM starts the image on arm64.
+        proven: expect.arrayContaining(
+          ["pci", "mmio"].map((machine) => expect.objectContaining({ machine, format: "image" })),
+        ),
       });
     }
     expect(factsOf(BASE).boot.check).toBeNull();

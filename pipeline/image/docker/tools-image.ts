@@ -96,7 +96,8 @@ export async function ensureCrossTools(
   // A newer Docker refuses a stage whose image has another arch than what is built, so this one gets that label.
   const content = await exportImage(docker, native, run);
   await importImage(docker, content, image, arch, { npm_config_cpu: NPM_CPUS[arch] });
-  await docker.getImage(native).remove();
+  // By force: the container that was exported may still be there.
+  await docker.getImage(native).remove({ force: true });
   return image;
 }
 
