@@ -29,7 +29,7 @@ const boot = {
 const login = {
   /** Wall time from the start of QEMU to a finished SSH login, milliseconds. */
   ms: z.int().nonnegative(),
-  /** Guest uptime when `/init` was about to start sshd, seconds. */
+  /** Guest uptime when `/init` had started sshd, seconds. */
   ready_uptime_s: z.number().nonnegative(),
 };
 

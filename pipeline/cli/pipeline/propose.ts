@@ -35,7 +35,8 @@ export async function proposeDigests(): Promise<void> {
     const title = `Record the digests of ${cells.tag}`;
     const body =
       `Every asset of ${cells.tag} is on the release with these digests. Merge this when the release is public: ` +
-      "clients then find the images.";
+      "clients then find the images.\n\n" +
+      "A workflow opened it, so GitHub starts its checks only after a maintainer approves them.";
     run.progress.step("open a pull request with the new digests");
     try {
       const url = await propose(openGitHub(cells, run), {

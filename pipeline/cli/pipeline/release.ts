@@ -2,11 +2,8 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import * as actions from "@actions/core";
 import { Command, Option } from "commander";
-import { takeArtifacts } from "../../release/artifacts.ts";
-import { type Expected, expectedAssets, notAsDeclared } from "../../release/expected.ts";
 import { prune } from "../../release/prune.ts";
 import { checkPartial, publish } from "../../release/publish.ts";
-import { type Upload, uploadCell } from "../../release/upload.ts";
 import { verifyRelease } from "../../release/verify.ts";
 import { readCells } from "../../runtime/read-cells.ts";
 import type { Cells } from "../../schema/cells.ts";
@@ -14,7 +11,6 @@ import { MANIFEST_PATH, Manifest, manifestOf, manifestText } from "../../schema/
 import { MANIFEST_ASSET } from "../../schema/names.ts";
 import { DIGESTS_PATH, RecordedDigests } from "../../schema/recorded-digests.ts";
 import { StagingDirectory } from "../../stores/directory/staging.ts";
-import type { ReleaseStore, StoredRelease } from "../../stores/store.ts";
 import { isGenerated } from "../../synth/marker.ts";
 import { PUBLISHED_IMAGES_PATH, publishedImages } from "../../synth/published-images.ts";
 import { PipelineError } from "../../util/error.ts";
@@ -22,11 +18,14 @@ import { reasonOf } from "../../util/reason.ts";
 import { readCommitted } from "../../util/record.ts";
 import { writeWhole } from "../../util/whole-file.ts";
 import { BOUNDS, range, wholeNumber } from "../shared/numbers.ts";
-import { type CliRun, inRun } from "../shared/run.ts";
+import { inRun } from "../shared/run.ts";
 import { checkActionsFiles } from "./actions-files.ts";
+import { emptyDraft } from "./empty-draft.ts";
+import { refuse } from "./refuse.ts";
 import { openReleases, RELEASE_ID, STORE, type StoreFlags, stagingDirectory, theRelease } from "./store.ts";
-import { summarisePublication, summariseRefusal } from "./summary.ts";
+import { summarisePublication } from "./summary.ts";
 import { root } from "./tree.ts";
+import { uploadArtifacts } from "./upload-artifacts.ts";
 
 export const releaseCommand = new Command("release")
   .addCommand(
@@ -93,24 +92,12 @@ async function prepareRelease(flags: StoreFlags & { empty?: true }): Promise<voi
     const store = await openReleases(cells, flags.store, run);
     run.progress.step(`find or create the draft of ${cells.tag} on ${store.name}`);
     const release = await store.prepare(cells.tag);
-    if (flags.empty) await empty(store, release, run);
+    if (flags.empty) await emptyDraft(store, release, run);
     run.progress.end();
     if (process.env.GITHUB_OUTPUT) actions.setOutput("release-id", release.id);
     process.stdout.write(`${release.id}\n`);
     process.stderr.write(`${release.tag}: ${release.url}\n`);
   });
-}
-
-async function empty(store: ReleaseStore, release: StoredRelease, run: CliRun): Promise<void> {
-  const assets = await store.assets(release);
-  for (const asset of assets) {
-    if (asset.foreign) {
-      run.progress.warn(`${asset.name} is not removed, because the pipeline did not make it`);
-      continue;
-    }
-    run.progress.step(`remove ${asset.name}`);
-    await store.discard(release, asset);
-  }
 }
 
 interface PublishFlags extends StoreFlags {
@@ -159,41 +146,6 @@ async function publishRelease(flags: PublishFlags): Promise<void> {
     );
   });
 }
-
-/**
- * Takes the artifacts of a run, and uploads all of them to the draft. If one is not as it must be, or one is missing,
- * nothing is uploaded: prints why, and returns nothing.
- */
-async function uploadArtifacts(
-  target: Omit<Upload, "release">,
-  directory: string,
-  { withhold, empty: emptied }: PublishFlags,
-  run: CliRun,
-): Promise<StoredRelease | undefined> {
-  const { cells, store, staged } = target;
-  const refused = await takeArtifacts(cells, resolve(directory), staged, run);
-  const { facts, problems } = refused.length > 0 ? NOTHING : await expectedAssets(cells, staged);
-  const all = [
-    ...(withhold ? [`withheld: ${withhold}`] : []),
-    ...refused,
-    ...problems,
-    ...(store.isPublic ? notAsDeclared(cells, facts) : []),
-  ];
-  if (all.length > 0) {
-    run.progress.end();
-    await summariseRefusal(cells.tag, all, facts);
-    refuse(`${cells.tag} is not published, and nothing was changed`, all);
-    return undefined;
-  }
-  const release = await store.prepare(cells.tag);
-  if (emptied) await empty(store, release, run);
-  for (const cell of cells.cells.filter(({ published }) => published)) {
-    await uploadCell({ ...target, release }, cell, run);
-  }
-  return release;
-}
-
-const NOTHING: Expected = { facts: [], problems: [] };
 
 /** Checks that `record` may replace the files that it writes. @throws PipelineError if this project did not write them */
 async function checkRecordable(): Promise<void> {
@@ -267,11 +219,4 @@ async function pruneReleases(flags: StoreFlags & { keep: number; dryRun?: true }
       `${removed.length} releases ${dryRun ? "would be " : ""}removed from ${store.name}\n`,
     );
   });
-}
-
-/** Prints the problems to stdout and the verdict to stderr, and sets exit code 1. */
-function refuse(verdict: string, problems: readonly string[]): void {
-  for (const problem of problems) process.stdout.write(`${problem}\n`);
-  process.stderr.write(`${verdict}: ${problems.length} problems\n`);
-  process.exitCode = 1;
 }
