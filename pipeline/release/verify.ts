@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { filesOf, Manifest } from "../schema/manifest.ts";
-import { assetNameOf, MANIFEST_ASSET } from "../schema/names.ts";
+import { assetNameOf, MANIFEST_ASSET, SUMS_ASSET } from "../schema/names.ts";
+import { sums } from "../stores/directory/staging.ts";
 import type { ReleaseStore, StoredAsset } from "../stores/store.ts";
 import { PipelineError } from "../util/error.ts";
 import type { Run } from "../util/progress.ts";
@@ -17,8 +18,8 @@ export interface VerifyOptions {
 
 /** The comparison of a release with a manifest. */
 export interface Verification {
-  /** How many assets were compared. */
-  readonly assets: number;
+  /** How many files were compared. */
+  readonly files: number;
   /** A line for each difference. */
   readonly problems: readonly string[];
 }
@@ -51,7 +52,11 @@ export async function verifyRelease(options: VerifyOptions, run: Run): Promise<V
     const actual = await digestOf(store, there, download);
     if (actual !== sha256) problems.push(`${name}: sha256 ${actual}, but the manifest says ${sha256}`);
   }
-  return { assets: expected.size, problems };
+  if (store.isPublic) {
+    const unknown = [...present.keys()].filter((name) => !expected.has(name));
+    problems.push(...unknown.map((name) => `${name}: on the release, but not recorded as published`));
+  }
+  return { files: expected.size, problems };
 }
 
 const digestOf = (store: ReleaseStore, asset: StoredAsset, download: boolean) =>
@@ -63,7 +68,10 @@ interface Expectation {
   readonly size: number | undefined;
 }
 
-/** The expected hash and size of every file in a manifest and of the manifest itself, by asset name. */
+/**
+ * The expected hash and size of every file of a release, by name: the assets and inventories in the manifest, the manifest
+ * itself, and SHA256SUMS, which follows from them.
+ */
 function expectedOf({ text, path }: VerifyOptions["manifest"], tag: string): Map<string, Expectation> {
   const manifest = parse(text, path);
   if (manifest.tag !== tag) {
@@ -77,14 +85,20 @@ function expectedOf({ text, path }: VerifyOptions["manifest"], tag: string): Map
       code: "not-offered",
     });
   }
+  const assets = Object.entries(manifest.assets).map(([asset, recorded]) => ({ asset, ...recorded }));
+  const known = hashOf(text);
   return new Map<string, Expectation>([
     ...files.map(({ url, sha256 }) => {
       const name = assetNameOf(url);
       return [name, { sha256, size: manifest.assets[name]?.size }] as const;
     }),
-    [MANIFEST_ASSET, { sha256: createHash("sha256").update(text).digest("hex"), size: undefined }],
+    ...assets.map(({ sbom: { asset, sha256, size } }) => [asset, { sha256, size }] as const),
+    [MANIFEST_ASSET, { sha256: known, size: undefined }],
+    [SUMS_ASSET, { sha256: hashOf(sums(assets, { [MANIFEST_ASSET]: known })), size: undefined }],
   ]);
 }
+
+const hashOf = (text: string) => createHash("sha256").update(text).digest("hex");
 
 function parse(text: string, path: string): Manifest {
   try {

@@ -193,10 +193,10 @@ async function verify(tag: string | undefined, flags: StoreFlags & { download?: 
       });
     });
     const options = { store, tag: wanted, manifest: { text, path }, download: flags.download === true };
-    const { assets, problems } = await verifyRelease(options, run);
+    const { files, problems } = await verifyRelease(options, run);
     run.progress.end();
     if (problems.length > 0) refuse(`${wanted} on ${store.name} does not match ${path}`, problems);
-    else process.stderr.write(`${wanted}: ${assets} assets on ${store.name} match ${path}\n`);
+    else process.stderr.write(`${wanted}: ${files} files on ${store.name} match ${path}\n`);
   });
 }
 

@@ -127,10 +127,17 @@ export class StagingDirectory {
   }
 }
 
+/** An asset with its inventory, and their digests. */
+interface Summed {
+  readonly asset: string;
+  readonly sha256: string;
+  readonly sbom: { readonly asset: string; readonly sha256: string };
+}
+
 /** What `sha256sum -c` reads: every asset and inventory, and further files by name. */
-export function sums(facts: readonly Facts[], further: Readonly<Record<string, string>> = {}): string {
+export function sums(assets: readonly Summed[], further: Readonly<Record<string, string>> = {}): string {
   const all = new Map(
-    facts.flatMap(({ asset, sha256, sbom }) => [
+    assets.flatMap(({ asset, sha256, sbom }) => [
       [asset, sha256],
       [sbom.asset, sbom.sha256],
     ]),

@@ -331,9 +331,9 @@ describe("verify", () => {
     await publisher.all();
     const run = recordedRun();
     await verify({}, run);
-    expect(run.steps).toHaveLength(5);
-    expect(run.steps[0]).toBe(`1 of 5: ${ELF}`);
-    expect(run.steps[4]).toBe("5 of 5: manifest.json");
+    expect(run.steps).toHaveLength(9);
+    expect(run.steps[0]).toBe(`1 of 9: ${ELF}`);
+    expect(run.steps[8]).toBe("9 of 9: SHA256SUMS");
   });
 
   it("takes a directory for what it is: never a draft", async () => {
@@ -346,7 +346,7 @@ describe("verify", () => {
     const record = async () => {};
     await publish({ cells, staged: publisher.staged, store, release, record, final: true }, silentRun());
     const manifest = readFileSync(join(path, "manifest.json"), "utf8");
-    expect(await verify({ text: manifest, store })).toEqual({ assets: 5, problems: [] });
+    expect(await verify({ text: manifest, store })).toEqual({ files: 9, problems: [] });
   });
 });
 

@@ -203,9 +203,9 @@ describe("verify", () => {
 
   it("finds a published release as the manifest says", async () => {
     await publisher.all();
-    // Two kernels, a base, codex, the manifest itself.
-    expect(await verify()).toEqual({ assets: 5, problems: [] });
-    expect(await verify(true)).toEqual({ assets: 5, problems: [] });
+    // Two kernels, a base, codex, three inventories, the manifest, and the sums.
+    expect(await verify()).toEqual({ files: 9, problems: [] });
+    expect(await verify(true)).toEqual({ files: 9, problems: [] });
   });
 
   it("names what is missing, and what has other bytes", async () => {
@@ -218,6 +218,33 @@ describe("verify", () => {
       `${CODEX}: 7 bytes, but the manifest says ${bytesOf(CODEX).length}`,
       `${CODEX}: sha256 ${sha256("swapped")}, but the manifest says ${sha256(bytesOf(CODEX))}`,
     ]);
+  });
+
+  it.each([
+    ["the sums", "SHA256SUMS"],
+    ["an inventory", "codex-amd64-ubuntu-rootfs.cdx.json"],
+    ["the manifest", "manifest.json"],
+  ])(
+    "names %s where they are others than were recorded, also behind the digest that GitHub tells",
+    async (_, name) => {
+      await publisher.all();
+      const held = draft().assets.find((asset) => asset.name === name)!;
+      held.told = held.bytes;
+      held.bytes = Buffer.from(`${held.bytes}\n`);
+      expect((await verify(true)).problems).toContainEqual(
+        expect.stringMatching(new RegExp(`^${name}: sha256 `)),
+      );
+      held.told = held.bytes;
+      expect((await verify()).problems).toContainEqual(
+        expect.stringMatching(new RegExp(`^${name}: sha256 `)),
+      );
+    },
+  );
+
+  it("names an asset that nobody recorded", async () => {
+    await publisher.all();
+    server.github.addAsset(draft(), "extra.zst", "x");
+    expect((await verify()).problems).toEqual(["extra.zst: on the release, but not recorded as published"]);
   });
 
   it("with --download believes the bytes, not the digest that GitHub tells", async () => {
@@ -349,7 +376,7 @@ describe("a directory as a release", () => {
       { ...{ store, tag: cells.tag, download: true }, manifest: { text, path: "manifest.json" } },
       silentRun(),
     );
-    expect(verified).toEqual({ assets: 5, problems: [] });
+    expect(verified).toEqual({ files: 9, problems: [] });
     // What `cell` leaves beside an asset is there as well.
     expect(JSON.parse(readFileSync(join(release.id, `${CODEX}.json`), "utf8")).id).toBe(codex.id);
   });

@@ -61,7 +61,7 @@ describe("the release commands on GitHub", () => {
 
     const verified = await onGitHub(["release", "verify", cells.tag, "--download"], { GITHUB_TOKEN: "" });
     expect(verified.stderr).toContain(
-      `${cells.tag}: 25 assets on example/images on GitHub match out/manifest.json`,
+      `${cells.tag}: 48 files on example/images on GitHub match out/manifest.json`,
     );
     expect(verified.exitCode).toBe(0);
     release!.assets.find(({ name }) => name === CODEX)!.bytes = Buffer.from("swapped");
@@ -251,7 +251,7 @@ describe("the release commands on a directory, which is the default outside of A
     expect(read("out/manifest.json")).toBe(committed);
     expect((await run(["release", "publish"])).exitCode).toBe(0);
     const verified = await run(["release", "verify"]);
-    expect(verified.stderr).toContain(`25 assets on ${STORE} match ${STORE}/manifest.json`);
+    expect(verified.stderr).toContain(`48 files on ${STORE} match ${STORE}/manifest.json`);
     writeFileSync(join(root, STORE, CODEX), bytesOf("other"));
     expect((await run(["release", "verify"])).exitCode).toBe(1);
     expect((await run(["release", "publish"])).stdout).toContain(`${CODEX}: sha256 `);
