@@ -812,16 +812,3 @@ describe("a lock", () => {
     expect(await withLock(path, silentRun(), async () => "done")).toBe("done");
   });
 });
-
-it("a large image is unpacked in little memory", async () => {
-  const large = new ReleaseFiles(server.url, "images-v3", rootfsBytes(192));
-  for (const [name, bytes] of large.files) server.files.set(`/images-v3/${name}`, bytes);
-  const before = process.memoryUsage().arrayBuffers;
-  let most = 0;
-  const watch = setInterval(() => {
-    most = Math.max(most, process.memoryUsage().arrayBuffers - before);
-  }, 5);
-  await pull({ manifest: large.manifest });
-  clearInterval(watch);
-  expect(most).toBeLessThan(48 << 20);
-});
