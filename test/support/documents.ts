@@ -53,7 +53,7 @@ export const ELSEWHERE: Readonly<Record<string, string>> = {
 /** The commands that test/e2e/documents.test.ts does not run, and why. */
 export const NOT_RUN: Readonly<Record<string, string>> = {
   "npm run check": "it runs the test that would run it",
-  "gh attestation verify codex-amd64-ubuntu-rootfs.ext4.zst --repo CelestoAI/SmolVM":
+  "gh attestation verify codex-amd64-ubuntu-rootfs.ext4.zst --repo CelestoAI/SmolVM --source-ref refs/heads/main --signer-workflow CelestoAI/SmolVM/.github/workflows/build-published-images.yml":
     "it asks GitHub for a signature, which only a published release has",
   "sha256sum -c SHA256SUMS --ignore-missing":
     "it reads the files of a published release; test/unit/release/verbs.test.ts reads those of a directory",
