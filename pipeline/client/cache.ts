@@ -218,10 +218,13 @@ async function verifiedSha256(path: string, { asset, image }: Wanted, run: Run):
 const otherImage = (asset: string, is: string, expected: string) =>
   new ImageError(
     "download",
-    new PipelineError(`${asset} is as expected, but the file in it is not (${is}, expected ${expected})`, {
-      code: "digest-mismatch",
-      fix: "use the manifest of another release, and report this one",
-    }),
+    new PipelineError(
+      `${asset} has the expected sha256, but unpacked it is not what the manifest says (${is}, expected ${expected})`,
+      {
+        code: "digest-mismatch",
+        fix: "use the manifest of another release, and report this one",
+      },
+    ),
   );
 
 const lockOf = (path: string) => `${path}.lock`;

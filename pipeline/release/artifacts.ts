@@ -1,4 +1,4 @@
-import { lstat, readdir, readFile } from "node:fs/promises";
+import { lstat, readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Cell, Cells } from "../schema/cells.ts";
 import type { Facts } from "../schema/facts.ts";
@@ -10,6 +10,8 @@ import { PipelineError } from "../util/error.ts";
 import { sha256File } from "../util/hash.ts";
 import type { Run } from "../util/progress.ts";
 import { reasonOf } from "../util/reason.ts";
+
+const MOST_SBOM_BYTES = 64 << 20;
 
 /** The directory of a cell's artifact is named so, as the workflow uploads it. */
 const PREFIX = "cell-";
@@ -63,7 +65,7 @@ async function problemsOf(cell: Cell, directory: string, run: Run): Promise<stri
     const file = await lstat(join(directory, name));
     if (!own.has(name) && name !== SUMS_ASSET) problems.push(`${name} is not a file of this cell`);
     else if (!file.isFile()) problems.push(`${name} is not a regular file`);
-    else if (file.size > MOST_BYTES) problems.push(`${name} has ${file.size} bytes, too many for an asset`);
+    else if (file.size > mostBytes(cell, name)) problems.push(`${name} has too many bytes (${file.size})`);
   }
   if (problems.length > 0) return problems;
   for (const asset of cell.assets) {
@@ -74,6 +76,10 @@ async function problemsOf(cell: Cell, directory: string, run: Run): Promise<stri
   }
   return problems;
 }
+
+/** The maximum size of a file of a cell, bytes. Inventories are read into memory. */
+const mostBytes = ({ assets }: Cell, name: string): number =>
+  assets.includes(name) ? MOST_BYTES : MOST_SBOM_BYTES;
 
 /** Compares an asset and its inventory with their facts. */
 async function differences(directory: string, facts: Facts, run: Run): Promise<string[]> {
@@ -93,7 +99,8 @@ async function take(cell: Cell, directory: string, staged: StagingDirectory): Pr
   for (const asset of cell.assets) {
     const facts = await new StagingDirectory(directory).facts(asset);
     if (!facts) continue;
-    const sbom = await readFile(join(directory, sbomAsset(asset)), "utf8");
-    await staged.put(join(directory, asset), facts, sbom);
+    await staged.put(join(directory, asset), facts, await readFile(join(directory, sbomAsset(asset))));
+    // What has been taken is not missing when the command is repeated.
+    await rm(join(directory, `${asset}.json`));
   }
 }

@@ -70,7 +70,11 @@ export async function publish(options: PublishOptions, run: Run): Promise<Public
   const digests = digestsOf(cells.tag, facts);
   const directory = await mkdtemp(join(tmpdir(), "smolvm-publish-"));
   try {
-    run.progress.step("upload the manifest, SHA256SUMS and the inventories");
+    run.progress.step("upload the inventories, the manifest and SHA256SUMS");
+    // All are checked before the first is sent.
+    const sboms: Outgoing[] = [];
+    for (const each of inventories(facts)) sboms.push(await staged.outgoingSbom(each, run));
+    for (const each of sboms) await store.send(release, each);
     const manifest = await writeOutgoing(
       directory,
       MANIFEST_ASSET,
@@ -78,9 +82,6 @@ export async function publish(options: PublishOptions, run: Run): Promise<Public
     );
     const text = sums(facts, { [MANIFEST_ASSET]: manifest.sha256 });
     await sendDerived(store, release, [manifest, await writeOutgoing(directory, SUMS_ASSET, text)]);
-    for (const inventory of inventories(facts)) {
-      await store.send(release, await staged.outgoingSbom(inventory, run));
-    }
   } finally {
     await rm(directory, { recursive: true, force: true });
   }

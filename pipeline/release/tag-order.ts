@@ -9,7 +9,7 @@ interface Version {
 /** `images-v0.0.15` -> `images-v`. Other releases of the repository have other prefixes. */
 export const familyOf = (tag: string): string => tag.replace(/\d.*$/, "");
 
-/** The version after the prefix; undefined if it is none. A date is four numbers. */
+/** The version after the prefix; undefined if it is none. A date with a counter has four numbers. */
 function versionOf(tag: string): Version | undefined {
   const [, numbers, prerelease] =
     /^(\d+(?:\.\d+)*)(?:-([0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*))?(?:\+[0-9A-Za-z.-]+)?$/.exec(

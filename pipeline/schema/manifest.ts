@@ -56,8 +56,8 @@ const Refused = z.strictObject({
 
 const Fields = z.strictObject({
   schema_version: z.literal(1),
-  tag: z.string(),
-  repository: z.string(),
+  tag: z.string().regex(/^[A-Za-z0-9][\w.-]*$/),
+  repository: z.string().regex(/^[\w.-]+\/[\w.-]+$/),
   kernels: z.array(KernelRow),
   bases: z.array(BaseRow),
   images: z.array(ImageRow),

@@ -39,7 +39,7 @@ export function publishedImages(
     return [entry(text(arch), [["arch", arch], ...files])];
   });
   return `${firstLine}
-"""Images that are published at ${tag} of ${repository}."""
+${text(`Images that are published at ${tag} of ${repository}.`)}
 
 from typing import Dict, Literal, Tuple, TypedDict
 

@@ -130,6 +130,9 @@ export function describeInit(userland: string, image: () => { disk: string; kern
         client.on("error", () => {});
         runCommand(client, ["kill", "-TERM", "1"], patience()).catch(() => {});
         expect(await exited).toBe(0);
+        await machine!.console.ended;
+        expect(machine!.console.text).toContain("stage=poweroff");
+        expect(machine!.console.text).not.toContain("Kernel panic");
         await machine?.destroy();
       }
     });

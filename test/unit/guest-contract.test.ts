@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { REPOSITORY } from "../support/project.ts";
@@ -19,6 +19,11 @@ it("has a test in each row, or says that there is none", () => {
 
 it.each([...new Map(proofs)])("names a test that there is: %s", (title, path) => {
   expect(textOf(path)).toContain(title);
+});
+
+it("names files that there are", () => {
+  const paths = [...rows.join("\n").matchAll(/`(test\/[\w./-]+\.ts)`/g)].map(([, path]) => path!);
+  expect(paths.filter((path) => !existsSync(join(REPOSITORY, path)))).toEqual([]);
 });
 
 it("names every parameter of the kernel command line that /init reads", () => {

@@ -33,9 +33,7 @@ export const planCommand = new Command("plan")
     const build = planned.filter((cell) => cell.action === "build").length;
     process.stderr.write(`${planned.length} cells for ${cells.tag}, ${build} to build\n`);
     if (!isComplete(planned))
-      process.stderr.write(
-        "this is a selection of the cells: it can be built and uploaded, but not published\n",
-      );
+      process.stderr.write("this is a selection of the cells: it can be built, but not published\n");
   });
 
 const columns = ({ id, action, why }: PlannedCell) => [id, action, why];

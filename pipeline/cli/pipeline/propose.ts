@@ -1,4 +1,3 @@
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { readCells } from "../../runtime/read-cells.ts";
 import { MANIFEST_PATH } from "../../schema/manifest.ts";
@@ -9,28 +8,37 @@ import { readCommitted } from "../../util/record.ts";
 import { inRun } from "../shared/run.ts";
 import { checkActionsFiles } from "./actions-files.ts";
 import { loadGitHub } from "./load-github.ts";
+import { recordedFiles } from "./recorded-files.ts";
 import { summariseCommands } from "./summary.ts";
 import { root } from "./tree.ts";
 
-/** Opens a pull request with the recorded digests. If GitHub refuses that, prints the commands to do it by hand. */
-export async function proposeDigests(): Promise<void> {
+/**
+ * Opens a pull request with the recorded digests. If GitHub refuses that, prints the commands to do it by hand. Only the
+ * digests are read from `directory`; the other files are generated from them again.
+ * @param directory where the digests are. @default the project's root
+ */
+export async function proposeDigests(directory = root()): Promise<void> {
   checkActionsFiles();
   const cells = readCells(root());
   const { actionsRun, openGitHub, propose } = await loadGitHub();
   await inRun(async (run) => {
-    const lock = await readCommitted(join(root(), DIGESTS_PATH), RecordedDigests);
-    if (lock?.tag !== cells.tag) {
+    const digests = await readCommitted(join(directory, DIGESTS_PATH), RecordedDigests);
+    if (digests?.tag !== cells.tag) {
       throw new PipelineError(`${DIGESTS_PATH} has no digests of ${cells.tag}`, {
         fix: "run `npx smolvm-images release publish` first",
       });
     }
-    const files = Object.fromEntries(
-      await Promise.all(
-        [DIGESTS_PATH, MANIFEST_PATH, PUBLISHED_IMAGES_PATH].map(
-          async (path) => [path, await readFile(join(root(), path), "utf8")] as const,
-        ),
-      ),
-    );
+    const expected = cells.cells.flatMap(({ published, assets }) => (published ? assets : [])).sort();
+    const recorded = Object.keys(digests.assets).sort();
+    if (recorded.join() !== expected.join()) {
+      throw new PipelineError(
+        `${DIGESTS_PATH} has ${recorded.length} assets that are not those of ${cells.tag}`,
+        {
+          fix: `check out the commit that was published; its ${expected.length} assets must be recorded`,
+        },
+      );
+    }
+    const files = recordedFiles(cells, digests);
     const branch = `recorded/${cells.tag}`;
     const title = `Record the digests of ${cells.tag}`;
     const body =

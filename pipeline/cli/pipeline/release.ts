@@ -7,12 +7,12 @@ import { checkPartial, publish } from "../../release/publish.ts";
 import { verifyRelease } from "../../release/verify.ts";
 import { readCells } from "../../runtime/read-cells.ts";
 import type { Cells } from "../../schema/cells.ts";
-import { MANIFEST_PATH, Manifest, manifestOf, manifestText } from "../../schema/manifest.ts";
+import { MANIFEST_PATH, Manifest } from "../../schema/manifest.ts";
 import { MANIFEST_ASSET } from "../../schema/names.ts";
 import { DIGESTS_PATH, RecordedDigests } from "../../schema/recorded-digests.ts";
 import { StagingDirectory } from "../../stores/directory/staging.ts";
 import { isGenerated } from "../../synth/marker.ts";
-import { PUBLISHED_IMAGES_PATH, publishedImages } from "../../synth/published-images.ts";
+import { PUBLISHED_IMAGES_PATH } from "../../synth/published-images.ts";
 import { PipelineError } from "../../util/error.ts";
 import { reasonOf } from "../../util/reason.ts";
 import { readCommitted } from "../../util/record.ts";
@@ -21,6 +21,7 @@ import { BOUNDS, range, wholeNumber } from "../shared/numbers.ts";
 import { inRun } from "../shared/run.ts";
 import { checkActionsFiles } from "./actions-files.ts";
 import { emptyDraft } from "./empty-draft.ts";
+import { recordedFiles } from "./recorded-files.ts";
 import { refuse } from "./refuse.ts";
 import { openReleases, RELEASE_ID, STORE, type StoreFlags, stagingDirectory, theRelease } from "./store.ts";
 import { summarisePublication } from "./summary.ts";
@@ -62,7 +63,11 @@ export const releaseCommand = new Command("release")
   .addCommand(
     new Command("propose")
       .description("open a pull request with the digests that `publish` recorded")
-      .action(async () => await (await import("./propose.ts")).proposeDigests()),
+      .option("--recorded <dir>", "the directory with images.lock.json (default: the project)")
+      .action(
+        async ({ recorded }: { recorded?: string }) =>
+          await (await import("./propose.ts")).proposeDigests(recorded),
+      ),
   )
   .addCommand(
     new Command("verify")
@@ -110,6 +115,11 @@ interface PublishFlags extends StoreFlags {
 
 async function publishRelease(flags: PublishFlags): Promise<void> {
   checkActionsFiles();
+  if (flags.empty && !flags.artifacts) {
+    throw new PipelineError("--empty has no effect without --artifacts", {
+      fix: "run `npx smolvm-images release prepare --empty` first",
+    });
+  }
   const cells = readCells(root());
   await inRun(async (run) => {
     const store = await openReleases(cells, flags.store, run);
@@ -136,7 +146,8 @@ async function publishRelease(flags: PublishFlags): Promise<void> {
     const { problems, facts } = published;
     const { url, state } = published.release;
     if (problems.length > 0) {
-      refuse(`${release.tag} is not published, and nothing was changed`, problems);
+      const state = flags.artifacts ? "what was staged is on the draft" : "nothing was changed";
+      refuse(`${release.tag} is not published, and ${state}`, problems);
       return;
     }
     process.stdout.write(`${url}\n`);
@@ -160,13 +171,7 @@ async function checkRecordable(): Promise<void> {
 
 /** Writes the recorded digests, and the files that synth generates from them. */
 async function record(cells: Cells, lock: RecordedDigests): Promise<void> {
-  const manifest = manifestOf(cells, lock);
-  const texts = {
-    [DIGESTS_PATH]: `${JSON.stringify(lock, null, 2)}\n`,
-    [MANIFEST_PATH]: manifestText(manifest),
-    [PUBLISHED_IMAGES_PATH]: publishedImages(manifest),
-  };
-  for (const [path, text] of Object.entries(texts)) {
+  for (const [path, text] of Object.entries(recordedFiles(cells, lock))) {
     await writeWhole(join(root(), path), (partial) => writeFile(partial, text));
   }
 }

@@ -84,7 +84,7 @@ const asHtml = (text: string): string =>
 
 const verdict = (state: "draft" | "published", problems: readonly string[]) =>
   problems.length > 0
-    ? "not published, and nothing was changed"
+    ? "not published"
     : state === "published"
       ? "published"
       : "complete, and a draft until a person publishes it";

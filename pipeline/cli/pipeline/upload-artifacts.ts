@@ -2,6 +2,7 @@ import { resolve } from "node:path";
 import { takeArtifacts } from "../../release/artifacts.ts";
 import { type Expected, expectedAssets, notAsDeclared } from "../../release/expected.ts";
 import { type Upload, uploadCell } from "../../release/upload.ts";
+import { MANIFEST_ASSET, SUMS_ASSET, sbomAsset } from "../../schema/names.ts";
 import type { StoredRelease } from "../../stores/store.ts";
 import type { CliRun } from "../shared/run.ts";
 import { emptyDraft } from "./empty-draft.ts";
@@ -35,10 +36,37 @@ export async function uploadArtifacts(
     refuse(`${cells.tag} is not published, and nothing was changed`, all);
     return undefined;
   }
-  const release = await store.prepare(cells.tag);
-  if (empty) await emptyDraft(store, release, run);
+  // A run that failed after it made the release public is completed: what is there, with the same bytes, stays.
+  const found = await store.find(cells.tag);
+  const release = found?.state === "published" ? found : await store.prepare(cells.tag);
+  if (empty && release.state === "draft") await emptyDraft(store, release, run);
+  const unknown = await unknownAssets(target, release);
+  if (unknown.length > 0) {
+    run.progress.end();
+    await summariseRefusal(cells.tag, unknown, facts);
+    refuse(`${cells.tag} is not published, and nothing was uploaded`, unknown);
+    return undefined;
+  }
   for (const cell of cells.cells.filter(({ published }) => published)) {
     await uploadCell({ ...target, release }, cell, run);
   }
   return release;
+}
+
+/** A line for each file on the release that is not expected there. It would stop the gate, after everything is uploaded. */
+async function unknownAssets(
+  { cells, store }: Omit<Upload, "release">,
+  release: StoredRelease,
+): Promise<string[]> {
+  if (!store.isPublic) return [];
+  const known = new Set([
+    ...cells.cells
+      .flatMap(({ published, assets }) => (published ? assets : []))
+      .flatMap((asset) => [asset, sbomAsset(asset)]),
+    ...[MANIFEST_ASSET, SUMS_ASSET],
+  ]);
+  const present = await store.assets(release);
+  return present.flatMap(({ name }) =>
+    known.has(name) ? [] : [`${name}: on the release, but no cell makes it`],
+  );
 }

@@ -5,7 +5,8 @@ let isCommand = false;
 
 /**
  * Guards stdout and stderr: no text holds the token, and inside GitHub Actions no line of data (a console, a package's
- * name) is taken for a workflow command. The runner looks for `::` at the start of a line, and for `##[` anywhere in it.
+ * name) is taken for a workflow command. The runner looks for `::` at the start of a line, after white space (for .NET, the
+ * control character U+0085 too), and for `##[` anywhere in it.
  */
 export function guardOutput(env: NodeJS.ProcessEnv = process.env): void {
   const inActions = Boolean(env.GITHUB_ACTIONS);
@@ -21,7 +22,7 @@ export function guardOutput(env: NodeJS.ProcessEnv = process.env): void {
 
 /** A text without anything that the runner of GitHub Actions takes for a command. It stays readable. */
 export const asData = (text: string): string =>
-  text.replaceAll("##[", "## [").replace(/^(\s*):(?=:)/gm, "$1: ");
+  text.replaceAll("##[", "## [").replace(/^([\s\u0085]*):(?=:)/gm, "$1: ");
 
 /** Writes a workflow command: `::warning::…`. Its value is escaped, and stays on its line. */
 export function writeCommand(stream: NodeJS.WritableStream, command: string, value = ""): void {

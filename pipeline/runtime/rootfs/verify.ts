@@ -50,7 +50,8 @@ export async function verifyRootfs(
     ),
   );
   proven.push({ vmm: "qemu", machine: "mmio", format: mmio.format, accel });
-  if (accel === "kvm" && onPath("firecracker")) {
+  // A user's kernel is a file of one format, which Firecracker may not start.
+  if (accel === "kvm" && !options.kernel && onPath("firecracker")) {
     run.progress.step("boot on Firecracker");
     await named("on Firecracker", () =>
       verifyFirecracker({ ...withFirecracker, consoleLog: join(directory, "console-firecracker.log") }, run),

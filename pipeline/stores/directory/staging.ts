@@ -59,7 +59,7 @@ export class StagingDirectory {
    * @throws PipelineError when a file that the pipeline did not make is in the place of one of these; ZodError when the
    * facts are not complete, such as those of an image that lacks a boot
    */
-  async put(file: string, facts: Facts, sbom: string): Promise<string> {
+  async put(file: string, facts: Facts, sbom: string | Uint8Array): Promise<string> {
     Facts.parse(facts);
     const target = join(this.directory, facts.asset);
     await makeDirectory(this.directory, ADVICE);
@@ -83,7 +83,7 @@ export class StagingDirectory {
     const partial = join(this.directory, `${facts.asset}.${process.pid}.partial`);
     try {
       await copyFile(join(from.directory, facts.asset), partial);
-      await this.put(partial, facts, await readFile(join(from.directory, facts.sbom.asset), "utf8"));
+      await this.put(partial, facts, await readFile(join(from.directory, facts.sbom.asset)));
     } finally {
       await rm(partial, { force: true });
     }
@@ -122,7 +122,7 @@ export class StagingDirectory {
     return facts.filter((each) => each !== undefined);
   }
 
-  async #write(name: string, text: string): Promise<void> {
+  async #write(name: string, text: string | Uint8Array): Promise<void> {
     await writeWhole(join(this.directory, name), (partial) => writeFile(partial, text));
   }
 }

@@ -1,4 +1,5 @@
 import { PipelineError } from "../../util/error.ts";
+import { isPublished } from "../outgoing.ts";
 import type { StoredRelease } from "../store.ts";
 import type { GitHubClient } from "./client.ts";
 import { GitHubError } from "./failure.ts";
@@ -28,7 +29,10 @@ async function commitOf({ octokit, repo }: GitHubClient, tag: string): Promise<s
   }
 }
 
-/** Makes the tag of a draft point to a commit, once the draft is published. A draft can be of an earlier run. */
+/**
+ * Makes the tag of a draft point to a commit, once the draft is published. A draft can be of an earlier run.
+ * @throws PipelineError when somebody has published it
+ */
 export async function pointDraft(
   github: GitHubClient,
   { id, tag }: StoredRelease,
@@ -37,7 +41,8 @@ export async function pointDraft(
   const { octokit, repo } = github;
   const draft = { ...repo, release_id: Number(id) };
   const { data } = await octokit.rest.repos.getRelease(draft);
+  if (!data.draft) throw isPublished(tag, `${github.repository} on GitHub`);
   if (data.target_commitish === commit) return;
-  // A PATCH without the tag can drop it from a draft.
-  await octokit.rest.repos.updateRelease({ ...draft, tag_name: tag, draft: true, target_commitish: commit });
+  // A PATCH without the tag can drop it from a draft. What is not named stays: also `draft`, if it is published just now.
+  await octokit.rest.repos.updateRelease({ ...draft, tag_name: tag, target_commitish: commit });
 }

@@ -8,14 +8,16 @@ export const propose: Job = {
   if: "${{ !cancelled() && needs.publish.result == 'success' }}",
   "runs-on": "ubuntu-24.04",
   "timeout-minutes": 15,
+  environment: "release",
   permissions: { contents: "write", "pull-requests": "write" },
   steps: [
     ...prepareToWrite,
     {
       name: "Download the recorded digests",
       uses: uses("actions/download-artifact"),
-      with: { name: "recorded", path: "." },
+      // Not into the checkout, whose program is run with a token.
+      with: { name: "recorded", path: "recorded" },
     },
-    { name: "Propose the recorded digests", env: token, run: program("release propose") },
+    { name: "Propose the recorded digests", env: token, run: program("release propose --recorded recorded") },
   ],
 };

@@ -71,6 +71,13 @@ async function bootOnce(options: VerifyOptions, accel: Accel, run: Run): Promise
         { code: "power-off-failed", details: consoleTail(machine) },
       );
     }
+    // Under `panic=1` and `-no-reboot`, a kernel that has lost PID 1 ends QEMU too.
+    await machine.console.ended;
+    if (machine.console.text.includes("Kernel panic")) {
+      throw new PipelineError("the kernel panicked while the machine powered off", {
+        ...{ code: "power-off-failed", details: consoleTail(machine) },
+      });
+    }
     const ms = Math.round(session.bootMs + session.loginMs);
     return { vmm: "qemu", accel, ms, init_uptime_s: init, ready_uptime_s: ready, check };
   } finally {

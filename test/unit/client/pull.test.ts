@@ -416,7 +416,9 @@ describe("what was unpacked", () => {
     const error = await pull({ manifest: spoilt(wrong) }).catch((reason) => reason);
     expect(error).toBeInstanceOf(ImageError);
     expect(error).toMatchObject({ failure: "download", code: "digest-mismatch" });
-    expect(error.message).toContain(`${ROOTFS} is as expected, but the file in it is not (`);
+    expect(error.message).toContain(
+      `${ROOTFS} has the expected sha256, but unpacked it is not what the manifest says (`,
+    );
     expect(error.message).toContain(message);
     // The kernel alone.
     expect(entries()).toHaveLength(2);
@@ -426,7 +428,7 @@ describe("what was unpacked", () => {
     "is not taken from the cache where it is not what the manifest says: %j",
     async (wrong) => {
       const { rootfsPath } = await pull();
-      await expect(pull({ manifest: spoilt(wrong) })).rejects.toThrow("the file in it is not");
+      await expect(pull({ manifest: spoilt(wrong) })).rejects.toThrow("unpacked it is not what");
       // What is there is still right for the manifest that it came by.
       expect(await pull()).toMatchObject({ rootfsPath, timings: { downloadMs: 0 } });
     },

@@ -234,6 +234,91 @@ describe.each(SHELLS)("/init under %s", (shell) => {
     });
   });
 
+  test.each([
+    ...["::1", "2001:db8::1", "fe80::", "::", "1:2:3:4:5:6:7:8", "::ffff:10.0.0.1", "1:2:3:4:5:6:10.0.0.1"],
+    ...["ABCD:ef01::9", "1::8", "::2:3:4:5:6:7:8"],
+  ])("takes %s for an address of IPv6", (address) => {
+    expect(run(`is_ipv6 ${address}`).status).toBe(0);
+  });
+
+  test.each([
+    ...["aa:bb:cc:dd:ee:ff", "1:2:3", "12345::1", "1:2:3:4:5:6:7:8:9", "1::2::3", ":::", "1:2:3:4:5:6:7:"],
+    ...[":1:2:3:4:5:6:7", "g::1", "1", "10.0.0.1"],
+  ])("takes %s for no address of IPv6", (address) => {
+    expect(run(`is_ipv6 ${address}`).status).toBe(1);
+  });
+
+  test.each([
+    ["ip=dhcp", "eth0"],
+    ["ip=::::box:eth1:dhcp", "eth1"],
+    ["ip=:::::eth1:on:", "eth1"],
+    ["ip=::::::any", "eth0"],
+    ["ip=10.0.0.2::10.0.0.1:255.255.255.0::eth0:off smolvm.network=guest", "eth0"],
+  ])("asks the network itself with %s", (cmdline, device) => {
+    const { stdout } = run('ip() { :; }; guest_network() { echo "guest_network $1"; }; bring_up_network', {
+      cmdline,
+    });
+    expect(stdout).toBe(`guest_network ${device}\n`);
+  });
+
+  describe("a signal", () => {
+    const HOOK = "#!/bin/sh\nkill -TERM $PPID\nsleep 30\n";
+    test("is answered while the network's own script runs", () => {
+      const directory = tempDirectory();
+      writeFileSync(join(directory, "hook"), HOOK, { mode: 0o755 });
+      // The script would take half a minute; the answer ends it, too.
+      const { stdout, status } = run(
+        'trap "echo answered; kill $(jobs -p) 2>/dev/null; exit 9" TERM; guest_network eth0',
+        {
+          directory,
+        },
+      );
+      expect([stdout, status]).toEqual(["answered\n", 9]);
+    });
+  });
+
+  describe("a root file system that cannot be written", () => {
+    const problemsOf = (script: string) => {
+      const directory = tempDirectory();
+      // Root may write everywhere; nobody writes below a file.
+      writeFileSync(join(directory, "file"), "");
+      const { stdout, stderr } = run(script, { directory });
+      expect(stderr).toBe("");
+      return stdout.replaceAll(directory, "D");
+    };
+
+    test("is said once of the key that is to be let in, which is a good one", () => {
+      expect(problemsOf("AUTHORIZED_KEYS=$D/file/.ssh/authorized_keys; authorize $(echo key | base64)")).toBe(
+        "SMOLVM_ERR D/file/.ssh/authorized_keys cannot be written; nobody can log in with the key of this boot\n",
+      );
+    });
+
+    test("is said once of the host key", () => {
+      expect(problemsOf("HOST_KEY=$D/file/ssh/key; make_host_key")).toBe(
+        "SMOLVM_ERR no SSH host key could be made in D/file/ssh\n",
+      );
+    });
+
+    test("does not keep the guest agent from being started", () => {
+      const start = 'echo "echo started >$D/agent-ran" >$D/agent; chmod +x $D/agent';
+      const said = problemsOf(
+        `${start}; sleep() { exit 0; }; AGENT_LOG=$D/file/log; (keep_agent); cat $D/agent-ran`,
+      );
+      expect(said).toMatch(/^SMOLVM_ERR smolvm-guest-agent ended with exit code 0; .*\nstarted\n$/);
+    });
+  });
+
+  test("starts sshd again after growing pauses, and reports once that it keeps ending", () => {
+    const { stdout } = run(
+      [
+        "n=0; start_sshd() { n=$((n + 1)); [ $n -lt 8 ] || exit 0; false & sshd=$!; started=0; }",
+        'uptime=0.00; now() { :; }; sleep() { echo "$1" >>$D/pauses; }',
+        "start_sshd; keep_sshd",
+      ].join("\n"),
+    );
+    expect(stdout).toBe("SMOLVM_ERR sshd ended; it is started again, after growing pauses\n");
+  });
+
   describe("the guest agent", () => {
     const DIES = "#!/bin/sh\necho $*\nexit 3\n";
     /** `sleep` that only notes its seconds, and ends the loop after eight. */

@@ -1,4 +1,14 @@
-import { cpSync, mkdirSync, readdirSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import {
+  cpSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
 import { takeArtifacts } from "../../../pipeline/release/artifacts.ts";
@@ -55,6 +65,31 @@ it("takes a kernel with its configuration beside it, which is not published", as
   expect(filesOf(cellOf("kernel-amd64"))).toContain("vmlinux-amd64.config");
   expect(await takes()).toEqual([]);
   expect(taken()).not.toContain("vmlinux-amd64.config");
+});
+
+it("can be repeated: what was taken is not missing", async () => {
+  const kept = of("codex-amd64-ubuntu");
+  const later = join(tempDirectory(), "later");
+  cpSync(kept, later, { recursive: true });
+  rmSync(kept, { recursive: true });
+  expect(await takes()).toEqual([]);
+  cpSync(later, kept, { recursive: true });
+  expect(await takes()).toEqual([]);
+  expect((await expectedAssets(cells, new StagingDirectory(target))).problems).toEqual([]);
+});
+
+it("takes an inventory byte by byte, also where it is no text", async () => {
+  const sbom = sbomAsset(PI);
+  const bytes = Buffer.from([0x7b, 0xff, 0x7d]);
+  writeFileSync(of("pi-amd64-ubuntu", sbom), bytes);
+  const facts = factsOf(cellOf("pi-amd64-ubuntu"), PI);
+  const sha256 = createHash("sha256").update(bytes).digest("hex");
+  write(
+    of("pi-amd64-ubuntu", `${PI}.json`),
+    JSON.stringify({ ...facts, sbom: { ...facts.sbom, sha256, size: 3 } }),
+  );
+  expect(await takes()).toEqual([]);
+  expect(readFileSync(join(target, sbom)).equals(bytes)).toBe(true);
 });
 
 it("leaves it to the gate to name what is missing", async () => {
@@ -147,7 +182,12 @@ const ATTACKS: [string, () => void, RegExp][] = [
   [
     "more bytes than an asset may have",
     () => truncateSync(of("pi-amd64-ubuntu", PI), 2 ** 31),
-    new RegExp(`^cell-pi-amd64-ubuntu: ${PI} has 2147483648 bytes, too many for an asset$`),
+    new RegExp(`^cell-pi-amd64-ubuntu: ${PI} has too many bytes \\(2147483648\\)$`),
+  ],
+  [
+    "an inventory that fills the memory",
+    () => truncateSync(of("pi-amd64-ubuntu", sbomAsset(PI)), (64 << 20) + 1),
+    /^cell-pi-amd64-ubuntu: pi-amd64-ubuntu-rootfs\.cdx\.json has too many bytes \(67108865\)$/,
   ],
   [
     "a changed inventory",

@@ -8,6 +8,7 @@ describe("a line of data in the log of GitHub Actions", () => {
     ["::error::planted", ": :error::planted"],
     ["  ::set-env name=PATH::/tmp", "  : :set-env name=PATH::/tmp"],
     ["first\n\t::stop-commands::x\n", "first\n\t: :stop-commands::x\n"],
+    ["\u0085 ::error::planted", "\u0085 : :error::planted"],
     ["first\r::error::planted", "first\r: :error::planted"],
     ["12:30 ##[debug]planted", "12:30 ## [debug]planted"],
   ])("is no command: %j", (text, harmless) => expect(asData(text)).toBe(harmless));

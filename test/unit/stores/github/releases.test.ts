@@ -81,6 +81,17 @@ describe("a release on GitHub", () => {
     expect(server.github.tags.get(TAG)).toBe("0123abc");
   });
 
+  it("that somebody publishes while it is prepared stays published, as it is", async () => {
+    const release = server.github.addRelease(TAG, { commit: "older" });
+    const act = () => {
+      release.draft = false;
+    };
+    server.faults.add({ on: "get-release", failure: { kind: "meanwhile", act } });
+    await expect(new GitHubReleases(client, "0123abc").prepare(TAG)).rejects.toThrow("never changed");
+    expect(release).toMatchObject({ draft: false, commit: "older" });
+    expect(count(/^PATCH/)).toBe(0);
+  });
+
   it("whose tag is on another commit is not prepared; on the same one it is", async () => {
     server.github.tags.set(TAG, "older");
     await expect(new GitHubReleases(client, "0123abc").prepare(TAG)).rejects.toThrow(
