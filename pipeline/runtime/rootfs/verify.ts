@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { onPath } from "../../image/docker/engine.ts";
 import type { BaseCell, PresetCell } from "../../schema/cells.ts";
 import type { ProofFacts, RootfsFacts } from "../../schema/facts.ts";
+import { kernelFormatOf } from "../../schema/names.ts";
 import { PipelineError, within } from "../../util/error.ts";
 import { verifyFirecracker, verifyStandIn } from "../../vm/proof/firecracker.ts";
 import { verifyBoot } from "../../vm/proof/verify.ts";
@@ -50,8 +51,9 @@ export async function verifyRootfs(
     ),
   );
   proven.push({ vmm: "qemu", machine: "mmio", format: mmio.format, accel });
-  // A user's kernel is a file of one format, which Firecracker may not start.
-  if (accel === "kvm" && !options.kernel && onPath("firecracker")) {
+  // A user's kernel can be of the other format, or need an initial ramdisk, which our start of Firecracker has not.
+  const starts = mmio.format === kernelFormatOf("firecracker", cell.arch) && mmio.initrd === undefined;
+  if (accel === "kvm" && starts && onPath("firecracker")) {
     run.progress.step("boot on Firecracker");
     await named("on Firecracker", () =>
       verifyFirecracker({ ...withFirecracker, consoleLog: join(directory, "console-firecracker.log") }, run),

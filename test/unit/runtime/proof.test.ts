@@ -128,6 +128,15 @@ describe("an image is staged", () => {
     expect(staged()).toEqual([]);
   });
 
+  it("without Firecracker where it does not start the kernel that the user gives", async () => {
+    const firecracker = machines({ kvm: "run" }, READY);
+    const shop = workshop();
+    const { kernel } = shop.options.kernel!;
+    Object.assign(shop.options, { kernel: { kernel, initrd: kernel } });
+    expect((await verify(shop)).proven).toEqual([on("pci", "kvm"), on("mmio", "kvm")]);
+    expect(firecracker.calls.get("starts")).toBe(0);
+  });
+
   it("without Firecracker where QEMU has to emulate", async () => {
     const firecracker = machines({ kvm: "internal-error" }, READY);
     expect((await verify(workshop())).proven).toEqual([on("pci", "tcg"), on("mmio", "tcg")]);
