@@ -356,6 +356,35 @@ describe.runIf(hasAlpine)("alpine, on real musl and busybox", () => {
     }
   });
 
+  it("keeps its file system whole when the machine is cut off", async () => {
+    const disk = join(directory, "disk.ext4");
+    copyFileSync(join(project.root, "out/images", BASE, "rootfs.ext4"), disk);
+    const key = generateKey();
+    const machine = await startMachine({
+      ...{ arch: "amd64", disk, writes: "image", ...project.kernel("amd64") },
+      ...{ cmdline: [keyParameter(key.publicKey)], consoleLog: join(directory, "console-cut") },
+    });
+    try {
+      const patience = AbortSignal.timeout(240_000);
+      const client = await login(machine.address!, key, patience);
+      client.on("error", () => {});
+      // Directories that come, move and go until the power is cut; metadata reaches the disk every second.
+      const churn = [
+        "mount -o remount,commit=1 /",
+        "(while :; do cp -r /etc /workspace/a; mv /workspace/a /workspace/b.$$; rm -r /workspace/b.$$; done) >/dev/null 2>&1 &",
+        "for n in 1 2 3 4 5 6 7 8; do ls -R /workspace >/dev/null 2>&1; sync; done",
+      ].join("; ");
+      await runCommand(client, ["sh", "-c", churn], patience);
+    } finally {
+      await machine.destroy();
+    }
+    const replayed = spawnSync("/sbin/e2fsck", ["-p", disk], { encoding: "utf8" });
+    expect([0, 1], replayed.stdout + replayed.stderr).toContain(replayed.status);
+    expect(replayed.stdout).toContain("recovering journal");
+    const checked = spawnSync("/sbin/e2fsck", ["-fn", disk], { encoding: "utf8" });
+    expect(checked.status, checked.stdout).toBe(0);
+  });
+
   describeInit("busybox userland (alpine)", () => ({
     disk: join(project.root, "out/images", BASE, "rootfs.ext4"),
     kernel: project.kernel("amd64"),
