@@ -1,6 +1,6 @@
 import { Writable } from "node:stream";
 import { filesOf, type Manifest } from "../schema/manifest.ts";
-import { assetNameOf, assetUrl, MANIFEST_ASSET, SUMS_ASSET } from "../schema/names.ts";
+import { assetNameOf, assetUrl, MANIFEST_ASSET, SUMS_ASSET, TAG } from "../schema/names.ts";
 import { download } from "../util/download/download.ts";
 import type { Patience } from "../util/download/patience.ts";
 import { SourceError } from "../util/download/source.ts";
@@ -20,7 +20,7 @@ const MOST = 16 << 20;
 export function tagOverride(): string | undefined {
   const tag = process.env[VARIABLE];
   if (!tag) return undefined;
-  if (/^[A-Za-z0-9][\w.-]*$/.test(tag)) return tag;
+  if (TAG.test(tag)) return tag;
   throw new PipelineError(`${VARIABLE} "${tag}" is not a valid tag`, {
     fix: 'use letters, digits, ".", "_" and "-", such as images-v0.0.15, or unset it',
   });

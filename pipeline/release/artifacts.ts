@@ -2,7 +2,7 @@ import { lstat, readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Cell, Cells } from "../schema/cells.ts";
 import type { Facts } from "../schema/facts.ts";
-import { filesOf, isFactsOf } from "../schema/kinds/index.ts";
+import { isFactsOf, stagedFilesOf } from "../schema/kinds/index.ts";
 import { SUMS_ASSET, sbomAsset } from "../schema/names.ts";
 import { StagingDirectory } from "../stores/directory/staging.ts";
 import { MOST_BYTES } from "../stores/outgoing.ts";
@@ -59,7 +59,7 @@ async function namesIn(directory: string): Promise<string[]> {
 /** What is wrong with the artifact of a cell. Files that are missing are found later, by the gate. */
 async function problemsOf(cell: Cell, directory: string, run: Run): Promise<string[]> {
   if (!(await lstat(directory)).isDirectory()) return ["it is not a directory"];
-  const own = new Set(filesOf(cell));
+  const own = new Set(stagedFilesOf(cell));
   const problems: string[] = [];
   for (const name of await namesIn(directory)) {
     const file = await lstat(join(directory, name));

@@ -1,6 +1,7 @@
 import { freshnessOf, unaccepted } from "../plan/freshness.ts";
 import type { Cells } from "../schema/cells.ts";
 import type { Facts } from "../schema/facts.ts";
+import { MANIFEST_ASSET, SUMS_ASSET } from "../schema/names.ts";
 import type { StagingDirectory } from "../stores/directory/staging.ts";
 
 /** The expected content of a release. */
@@ -45,4 +46,20 @@ export function notAsDeclared(cells: Cells, facts: readonly Facts[]): string[] {
     const refused = unaccepted(cells, overrides);
     return refused.length > 0 ? [`${asset}: not as declared (${refused.join(", ")})`] : [];
   });
+}
+
+/** The names of the assets of every published cell. */
+export const publishedAssets = ({ cells }: Pick<Cells, "cells">): string[] =>
+  cells.flatMap(({ published, assets }) => (published ? assets : []));
+
+/**
+ * A line for each file on a release that no cell makes.
+ * @param made the assets and inventories that cells make
+ * @param present the names of all files on the release
+ */
+export function unexpectedFiles(made: readonly string[], present: Iterable<string>): string[] {
+  const known = new Set([...made, MANIFEST_ASSET, SUMS_ASSET]);
+  return [...present].flatMap((name) =>
+    known.has(name) ? [] : [`${name}: on the release, but no cell makes it`],
+  );
 }

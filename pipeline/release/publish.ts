@@ -11,7 +11,7 @@ import { type StagingDirectory, sums } from "../stores/directory/staging.ts";
 import type { Outgoing, ReleaseStore, StoredRelease } from "../stores/store.ts";
 import { PipelineError } from "../util/error.ts";
 import type { Run } from "../util/progress.ts";
-import { expectedAssets, notAsDeclared } from "./expected.ts";
+import { expectedAssets, notAsDeclared, unexpectedFiles } from "./expected.ts";
 
 export interface PublishOptions {
   readonly cells: Cells;
@@ -111,9 +111,8 @@ async function differences(
     }
   }
   if (!store.isPublic) return problems;
-  const known = new Set([...names, ...facts.map(({ sbom }) => sbom.asset), MANIFEST_ASSET, SUMS_ASSET]);
-  const unknown = [...present.keys()].filter((name) => !known.has(name));
-  return [...problems, ...unknown.map((name) => `${name}: on the release, but no cell makes it`)];
+  const made = [...names, ...facts.map(({ sbom }) => sbom.asset)];
+  return [...problems, ...unexpectedFiles(made, present.keys())];
 }
 
 const digestsOf = (tag: string, facts: readonly Facts[]): RecordedDigests => ({

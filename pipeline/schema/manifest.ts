@@ -11,6 +11,7 @@ import {
   KernelFormat,
   kernelAsset,
   kernelFormatOf,
+  TAG,
   Vmm,
 } from "./names.ts";
 import { RecordedAsset } from "./recorded-digests.ts";
@@ -56,7 +57,7 @@ const Refused = z.strictObject({
 
 const Fields = z.strictObject({
   schema_version: z.literal(1),
-  tag: z.string().regex(/^[A-Za-z0-9][\w.-]*$/),
+  tag: z.string().regex(TAG),
   repository: z.string().regex(/^[\w.-]+\/[\w.-]+$/),
   kernels: z.array(KernelRow),
   bases: z.array(BaseRow),

@@ -40,6 +40,9 @@ export const sbomAsset = (asset: string): string => asset.replace(/\.(ext4\.zst|
 export const MANIFEST_ASSET = "manifest.json";
 export const SUMS_ASSET = "SHA256SUMS";
 
+/** What a tag of a release looks like, so that it can stand in an address and in a path. */
+export const TAG = /^[A-Za-z0-9][\w.-]*$/;
+
 /** The GitHub of every repository that is declared. */
 export const GITHUB = "https://github.com";
 

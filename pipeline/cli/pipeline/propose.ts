@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { publishedAssets } from "../../release/expected.ts";
 import { readCells } from "../../runtime/read-cells.ts";
 import { MANIFEST_PATH } from "../../schema/manifest.ts";
 import { DIGESTS_PATH, RecordedDigests } from "../../schema/recorded-digests.ts";
@@ -28,7 +29,7 @@ export async function proposeDigests(directory = root()): Promise<void> {
         fix: "run `npx smolvm-images release publish` first",
       });
     }
-    const expected = cells.cells.flatMap(({ published, assets }) => (published ? assets : [])).sort();
+    const expected = publishedAssets(cells).sort();
     const recorded = Object.keys(digests.assets).sort();
     if (recorded.join() !== expected.join()) {
       throw new PipelineError(

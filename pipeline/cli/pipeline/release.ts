@@ -8,7 +8,7 @@ import { verifyRelease } from "../../release/verify.ts";
 import { readCells } from "../../runtime/read-cells.ts";
 import type { Cells } from "../../schema/cells.ts";
 import { MANIFEST_PATH, Manifest } from "../../schema/manifest.ts";
-import { MANIFEST_ASSET } from "../../schema/names.ts";
+import { MANIFEST_ASSET, TAG } from "../../schema/names.ts";
 import { DIGESTS_PATH, RecordedDigests } from "../../schema/recorded-digests.ts";
 import { StagingDirectory } from "../../stores/directory/staging.ts";
 import { isGenerated } from "../../synth/marker.ts";
@@ -177,7 +177,7 @@ async function record(cells: Cells, lock: RecordedDigests): Promise<void> {
 }
 
 async function verify(tag: string | undefined, flags: StoreFlags & { download?: true }): Promise<void> {
-  if (tag !== undefined && !/^[A-Za-z0-9][\w.-]*$/.test(tag)) {
+  if (tag !== undefined && !TAG.test(tag)) {
     throw new PipelineError(`"${tag}" is not a valid tag`, { fix: 'use letters, digits, ".", "_" and "-"' });
   }
   const cells = readCells(root());

@@ -1,8 +1,14 @@
 import { resolve } from "node:path";
 import { takeArtifacts } from "../../release/artifacts.ts";
-import { type Expected, expectedAssets, notAsDeclared } from "../../release/expected.ts";
+import {
+  type Expected,
+  expectedAssets,
+  notAsDeclared,
+  publishedAssets,
+  unexpectedFiles,
+} from "../../release/expected.ts";
 import { type Upload, uploadCell } from "../../release/upload.ts";
-import { MANIFEST_ASSET, SUMS_ASSET, sbomAsset } from "../../schema/names.ts";
+import { sbomAsset } from "../../schema/names.ts";
 import type { StoredRelease } from "../../stores/store.ts";
 import type { CliRun } from "../shared/run.ts";
 import { emptyDraft } from "./empty-draft.ts";
@@ -59,14 +65,10 @@ async function unknownAssets(
   release: StoredRelease,
 ): Promise<string[]> {
   if (!store.isPublic) return [];
-  const known = new Set([
-    ...cells.cells
-      .flatMap(({ published, assets }) => (published ? assets : []))
-      .flatMap((asset) => [asset, sbomAsset(asset)]),
-    ...[MANIFEST_ASSET, SUMS_ASSET],
-  ]);
+  const made = publishedAssets(cells).flatMap((asset) => [asset, sbomAsset(asset)]);
   const present = await store.assets(release);
-  return present.flatMap(({ name }) =>
-    known.has(name) ? [] : [`${name}: on the release, but no cell makes it`],
+  return unexpectedFiles(
+    made,
+    present.map(({ name }) => name),
   );
 }

@@ -55,7 +55,7 @@ export const isFactsOf = (cell: Cell, facts: Facts): boolean =>
   facts.sbom.asset === sbomAsset(facts.asset);
 
 /** The names of all files of a cell in a staging directory, apart from those that describe the directory. */
-export const filesOf = (cell: Cell): string[] => [
+export const stagedFilesOf = (cell: Cell): string[] => [
   ...cell.assets.flatMap((asset) => [asset, `${asset}.json`, sbomAsset(asset)]),
   ...(kindNamed(cell.kind).beside?.(cell) ?? []),
 ];

@@ -14,7 +14,7 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { takeArtifacts } from "../../../pipeline/release/artifacts.ts";
 import { expectedAssets } from "../../../pipeline/release/expected.ts";
 import type { Cell } from "../../../pipeline/schema/cells.ts";
-import { filesOf } from "../../../pipeline/schema/kinds/index.ts";
+import { stagedFilesOf } from "../../../pipeline/schema/kinds/index.ts";
 import { sbomAsset } from "../../../pipeline/schema/names.ts";
 import { StagingDirectory } from "../../../pipeline/stores/directory/staging.ts";
 import { bytesOf, factsOf, stage } from "../../support/github/staging.ts";
@@ -62,7 +62,7 @@ it("takes what every cell has staged, and the gate finds all of it", async () =>
 
 it("takes a kernel with its configuration beside it, which is not published", async () => {
   write(of("kernel-amd64", "vmlinux-amd64.config"), "CONFIG_VIRTIO=y\n");
-  expect(filesOf(cellOf("kernel-amd64"))).toContain("vmlinux-amd64.config");
+  expect(stagedFilesOf(cellOf("kernel-amd64"))).toContain("vmlinux-amd64.config");
   expect(await takes()).toEqual([]);
   expect(taken()).not.toContain("vmlinux-amd64.config");
 });

@@ -1,7 +1,7 @@
 import { cpSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { filesOf } from "../../../../pipeline/schema/kinds/index.ts";
+import { stagedFilesOf } from "../../../../pipeline/schema/kinds/index.ts";
 import { GitHubServer } from "../../../support/github/server.ts";
 import { stage } from "../../../support/github/staging.ts";
 import { cli } from "../../../support/project.ts";
@@ -85,7 +85,7 @@ describe("the artifacts of a run", () => {
 
   it("of which one holds the files of another cell change nothing", async () => {
     const codex = cells.cells.find(({ id }) => id === CODEX)!;
-    for (const name of filesOf(codex))
+    for (const name of stagedFilesOf(codex))
       cpSync(here(`staged/cell-${CODEX}/${name}`), here(`staged/cell-pi-amd64-ubuntu/${name}`));
     const refused = await publish();
     expect([refused.exitCode, refused.stdout.trim().split("\n").length]).toEqual([1, 3]);
