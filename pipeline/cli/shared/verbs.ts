@@ -7,17 +7,34 @@ export interface Verb {
 }
 
 /**
- * The commands of a program. Only the command on the command line is loaded, because GitHub's and Docker's clients take
+ * The commands of a program. Only those that the command line names are loaded, because GitHub's and Docker's clients take
  * most of a second to load. The help needs only the names and descriptions of the others.
+ * @param words the command line; options may stand before the command
  */
 export async function commandsOf(
   verbs: Readonly<Record<string, Verb>>,
-  [first, second]: readonly string[],
+  words: readonly string[],
 ): Promise<Command[]> {
-  const asked = first === "help" ? second : first;
+  const end = words.indexOf("--");
+  const named = new Set(end < 0 ? words : words.slice(0, end));
   return await Promise.all(
     Object.entries(verbs).map(async ([name, { description, load }]) =>
-      (name === asked ? await load() : new Command(name)).description(description),
+      (named.has(name) ? await load() : new Command(name)).description(description),
     ),
   );
+}
+
+/**
+ * Rewrites `codex start …`, the form that users type, to `start codex …`. Options may stand before both.
+ * @param verbs the program's commands; a word that is one of them, or `help`, is not the name of a preset
+ */
+export function startFirst(
+  verbs: Readonly<Record<string, Verb>>,
+  words: readonly string[],
+): readonly string[] {
+  const at = words.findIndex((word) => !word.startsWith("-"));
+  const [preset, verb] = words.slice(at);
+  if (at < 0 || verb !== "start" || preset === undefined) return words;
+  if (preset === "help" || Object.hasOwn(verbs, preset)) return words;
+  return words.toSpliced(at, 2, verb, preset);
 }
