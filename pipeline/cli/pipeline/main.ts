@@ -21,5 +21,7 @@ await runProgram(program, await commandsOf(VERBS, words), words, {
       "the file that declares the images (default: images.ts or pipeline/images.ts, here or in a directory above)",
     ),
   ],
+  // The workflow passes its inputs, which are empty unless a person fills them in.
+  mayBeEmpty: ["--presets", "--flavors", "--archs", "--withhold"],
   use: ({ app }) => useApp(app as string | undefined),
 });

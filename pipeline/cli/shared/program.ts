@@ -11,6 +11,8 @@ export interface Common {
   readonly options?: readonly Option[];
   /** Called with their values before the command runs. @default none */
   readonly use?: (options: Readonly<Record<string, unknown>>) => void;
+  /** The options whose value may be empty, such as `--presets`. @default none */
+  readonly mayBeEmpty?: readonly string[];
 }
 
 /** Runs a command line. Prints an error as one line, and sets the exit code. */
@@ -38,11 +40,25 @@ export async function runProgram(
       })
       .configureOutput({ outputError: (text) => printError(misuse(text, each)) });
   }
-  program.hook("preAction", (_, command) => common.use?.(command.optsWithGlobals()));
+  program.hook("preAction", (_, command) => {
+    refuseEmpty(command, common.mayBeEmpty);
+    common.use?.(command.optsWithGlobals());
+  });
   try {
     await program.parseAsync(argv, { from: "user" });
   } catch (error) {
     process.exitCode = report(error);
+  }
+}
+
+/** Refuses an option with an empty value, which is mostly a variable of a shell that is not set. */
+function refuseEmpty(command: Command, mayBeEmpty: readonly string[] = []): void {
+  for (let each: Command | null = command; each; each = each.parent) {
+    for (const option of each.options) {
+      const isEmpty = each.getOptionValue(option.attributeName()) === "";
+      if (!isEmpty || mayBeEmpty.includes(option.long ?? "")) continue;
+      command.error(`error: option '${option.flags}' has an empty value`);
+    }
   }
 }
 

@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { Command } from "commander";
+import { Command, Option } from "commander";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { OutputError } from "../../../../pipeline/cli/shared/output.ts";
 import { runProgram } from "../../../../pipeline/cli/shared/program.ts";
@@ -65,11 +65,16 @@ async function said(argv: string[], work: () => unknown = () => {}) {
     return true;
   });
   vi.stubEnv("GITHUB_ACTIONS", "");
-  const list = new Command("list").option("--json", "as data").action(async () => void (await work()));
+  const list = new Command("list")
+    .option("--json", "as data")
+    .option("--cache <dir>", "from there")
+    .option("--only <names>", "those")
+    .action(async () => void (await work()));
   const release = new Command("release").addCommand(
     new Command("prune").requiredOption("--keep <n>", "so many"),
   );
-  await runProgram(new Command("tool"), [list, release], argv);
+  const options = [new Option("--app <file>", "the declaration")];
+  await runProgram(new Command("tool"), [list, release], argv, { options, mayBeEmpty: ["--only"] });
   return { text, code: process.exitCode };
 }
 afterEach(() => {
@@ -82,18 +87,28 @@ describe("a command line that is wrong", () => {
   it.each([
     [["lits"], "unknown command 'lits' (did you mean list?); one of: list, release"],
     [["release", "x"], "unknown command 'x'; one of: prune"],
-    [["list", "--jsn"], "unknown option '--jsn' (did you mean --json?); one of: --json, --debug"],
+    [
+      ["list", "--jsn"],
+      "unknown option '--jsn' (did you mean --json?); one of: --json, --cache, --only, --app, --debug",
+    ],
     [
       ["list", "a\nb"],
       "too many arguments for 'list'. Expected 0 arguments but got 1; see `tool list --help`",
     ],
-    [["list", "--a\nb"], "unknown option '--a\\nb'; one of: --json, --debug"],
+    [["list", "--a\nb"], "unknown option '--a\\nb'; one of: --json, --cache, --only, --app, --debug"],
     [["release", "prune"], "required option '--keep <n>' not specified; see `tool release prune --help`"],
     [["release", "prune", "--keep"], "option '--keep <n>' argument missing; see `tool release prune --help`"],
-    [["--x"], "unknown option '--x'; one of: --version, --debug"],
+    [["--x"], "unknown option '--x'; one of: --version, --app, --debug"],
+    [["list", "--cache", ""], "option '--cache <dir>' has an empty value; see `tool list --help`"],
+    [["list", "--cache="], "option '--cache <dir>' has an empty value; see `tool list --help`"],
+    [["--app", "", "list"], "option '--app <file>' has an empty value; see `tool list --help`"],
   ])("%j gets one line, with what there is", async (argv, message) => {
     expect(await said(argv)).toEqual({ text: `error: ${message}\n`, code: 2 });
   });
+});
+
+it("an option may be empty where that means something", async () => {
+  expect(await said(["list", "--only", ""])).toEqual({ text: "", code: undefined });
 });
 
 describe("an error of a command", () => {
