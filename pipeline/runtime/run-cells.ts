@@ -8,14 +8,18 @@ import type { Handover } from "./kinds/steps.ts";
 import type { Workshop } from "./workshop.ts";
 
 export const STAGES = ["build", "verify"] as const;
-export type Stage = (typeof STAGES)[number];
+/** A stage of a cell. `container` is the first part of `build`; only bases have it. */
+export type Stage = (typeof STAGES)[number] | "container";
 
 /** The result of one cell. */
 export interface Outcome {
   readonly id: string;
-  /** `staged`: verified and staged; `built`: not verified yet; `kept`: already staged, from the same inputs. */
-  readonly result: "staged" | "built" | "kept";
-  /** The facts of its staged assets; empty if `result` is `built`. */
+  /**
+   * `staged`: verified and staged; `built`: not verified yet; `container`: only its container image is built; `kept`:
+   * already staged, from the same inputs.
+   */
+  readonly result: "staged" | "built" | "container" | "kept";
+  /** The facts of its staged assets; empty if `result` is `built` or `container`. */
   readonly facts: readonly Facts[];
 }
 
@@ -50,6 +54,11 @@ async function runCell(
   const { id } = cell;
   const { noCache, record } = workshop.options;
   const steps = stepsOf(cell);
+  if (stages.includes("container")) {
+    const { overrides } = await steps.container!(workshop, cell, handover);
+    checkDeclared(workshop, overrides);
+    return { id, result: "container", facts: [] };
+  }
   const [build, verify] = [stages.includes("build"), stages.includes("verify")];
   const kept = noCache || record ? undefined : await stagedBefore(workshop, cell);
   // If something could not be proven last time, it is tried again.

@@ -13,7 +13,7 @@ import { unwatched } from "../../util/progress.ts";
 import { accelOption } from "../shared/accel-option.ts";
 import { BOUNDS, range, wholeNumber } from "../shared/numbers.ts";
 import { inRun } from "../shared/run.ts";
-import { checkStageFlags } from "./stage-flags.ts";
+import { checkStageCells, checkStageFlags } from "./stage-flags.ts";
 import {
   checkStaging,
   openReleases,
@@ -33,7 +33,12 @@ interface Flags extends Omit<BuildFlags, "store">, StoreFlags {
 export const cellCommand = withBuildOptions(
   new Command("cell")
     .argument("<id...>", "ids of cells, from `npx smolvm-images list`, such as codex-amd64-debian")
-    .addOption(new Option("--stage <stage>", "run only one stage").choices([...STAGES, "upload"]))
+    .addOption(
+      new Option(
+        "--stage <stage>",
+        "run only one stage; container: only the container image of a base",
+      ).choices(["container", ...STAGES, "upload"]),
+    )
     .option(...STORE)
     .option(...RELEASE_ID)
     .option(
@@ -62,6 +67,7 @@ export const cellCommand = withBuildOptions(
   const selected = selectCells(cells, ids);
   const { stage, store } = flags;
   checkStageFlags(flags, (name) => command.getOptionValueSource(name) === "cli");
+  checkStageCells(stage, selected);
   // Problems with the upload are reported before anything is built.
   if (store?.kind === "github") await openReleases(cells, store, unwatched());
   if (stage !== "upload") {
@@ -102,8 +108,9 @@ async function uploadCells(cells: Cells, selected: readonly Cell[], flags: Flags
 
 /** Prints the path of each asset to stdout, and a summary to stderr. */
 function report({ id, result, facts }: Outcome, store: string): void {
-  if (result === "built") {
-    process.stderr.write(`${id}: built, not verified yet\n`);
+  if (result === "built" || result === "container") {
+    const what = result === "built" ? "built, not verified yet" : "its container image is built";
+    process.stderr.write(`${id}: ${what}\n`);
     return;
   }
   const how = result === "kept" ? "already staged, from the same inputs" : "verified and staged";

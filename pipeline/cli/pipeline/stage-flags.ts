@@ -1,8 +1,15 @@
+import type { Cell } from "../../schema/cells.ts";
+import { KINDS, kindNamed } from "../../schema/kinds/index.ts";
 import { PipelineError } from "../../util/error.ts";
 import type { StoreFlags } from "./store.ts";
 
 /** Options that are only for building: the option's name, and its flag. */
 const FOR_BUILDING = { cache: "--no-cache", record: "--record" } as const;
+/** Options that are for what follows the container image of a base. */
+const AFTER_CONTAINER = {
+  ...{ record: "--record", level: "--level", bootTimeout: "--boot-timeout" },
+  ...{ kernel: "--kernel", initrd: "--initrd", accel: "--accel" },
+} as const;
 /** Options that are only for building or booting. */
 const FOR_MAKING = {
   ...FOR_BUILDING,
@@ -11,6 +18,7 @@ const FOR_MAKING = {
   ...{ aptMirror: "--apt-mirror", apkMirror: "--apk-mirror", npmRegistry: "--npm-registry" },
   ...{ extraCa: "--extra-ca", accel: "--accel" },
 } as const;
+const IGNORED = { container: AFTER_CONTAINER, build: {}, verify: FOR_BUILDING, upload: FOR_MAKING } as const;
 
 /**
  * Refuses flags that the selected stage would ignore.
@@ -18,10 +26,10 @@ const FOR_MAKING = {
  * @throws PipelineError that names the flag and the stage
  */
 export function checkStageFlags(
-  { stage, store, releaseId }: StoreFlags & { readonly stage?: "build" | "verify" | "upload" },
+  { stage, store, releaseId }: StoreFlags & { readonly stage?: keyof typeof IGNORED },
   isGiven: (option: string) => boolean,
 ): void {
-  const ignored = stage === "upload" ? FOR_MAKING : stage === "verify" ? FOR_BUILDING : {};
+  const ignored = stage ? IGNORED[stage] : {};
   for (const [option, flag] of Object.entries(ignored)) {
     if (isGiven(option))
       throw new PipelineError(`${flag} has no effect with --stage ${stage}`, { fix: "omit one of the two" });
@@ -38,4 +46,17 @@ export function checkStageFlags(
       fix: "omit one of the two",
     });
   }
+}
+
+/** Refuses cells that do not have the selected stage. @throws PipelineError that names the first of them */
+export function checkStageCells(stage: string | undefined, cells: readonly Cell[]): void {
+  if (stage !== "container") return;
+  const other = cells.find(({ kind }) => kindNamed(kind).handedOn?.stage !== stage);
+  if (!other) return;
+  const forms = Object.values(KINDS).flatMap(({ idForm, handedOn }) =>
+    handedOn?.stage === stage ? [idForm] : [],
+  );
+  throw new PipelineError(`${other.id} has no stage ${stage}, which is only for ${forms.join(", ")}`, {
+    fix: "name only such cells, or omit --stage",
+  });
 }

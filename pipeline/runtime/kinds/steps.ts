@@ -62,6 +62,8 @@ export interface Steps<C extends Cell = Cell, B extends Built = Built> {
    * @param handoverOf provides what cells need from other cells
    */
   reproduce(workshop: Workshop, cell: C, handoverOf: (workshop: Workshop) => Handover): Promise<Twice>;
+  /** The stage `container`: builds only the container image of a cell. @default cells of this kind have no such stage */
+  container?(workshop: Workshop, cell: C, handover: Handover): Promise<Built>;
   /** Makes what other cells need from this one. @default other cells need nothing from it */
   handOver?(workshop: Workshop, cell: C): Promise<HandedOver[keyof HandedOver]>;
 }

@@ -5,13 +5,13 @@ import { compress } from "../../image/formats/zstd.ts";
 import { checkBudget } from "../../image/rootfs/budget.ts";
 import { compareListing } from "../../image/rootfs/listing.ts";
 import { sbomFacts } from "../../image/rootfs/sbom.ts";
-import { APT_LIVE, inputsWith, overridesOf } from "../../plan/freshness.ts";
+import { inputsWith, overridesOf } from "../../plan/freshness.ts";
 import type { BaseCell, PresetCell } from "../../schema/cells.ts";
 import { DEFAULT_LEVEL, ZSTD_WINDOW_LOG } from "../../schema/defaults.ts";
 import { RootfsFacts } from "../../schema/facts.ts";
 import { presetOf } from "../../schema/kinds/index.ts";
 import { readRecord } from "../../util/record.ts";
-import type { Base } from "../kinds/base/container.ts";
+import { type Base, madeOverrides } from "../kinds/base/container.ts";
 import { cellDirectory, inWorkDirectory, notBuilt, type Workshop } from "../workshop.ts";
 import { IMAGE, makeRootfs } from "./image.ts";
 
@@ -84,8 +84,7 @@ async function pack(
   const overrides = [
     ...overridesOf(workshop.cells, options, cell.flavor),
     ...(agreed ? [] : ["apk=unrecorded"]),
-    ...(base.live || workshop.toolsLive ? [APT_LIVE] : []),
-    ...(base.fallback ? [`source=${base.source}`] : []),
+    ...madeOverrides({ ...base, live: base.live || workshop.toolsLive }),
   ];
   return {
     schema_version: 1,

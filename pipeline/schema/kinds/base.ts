@@ -20,6 +20,8 @@ export const base: Kind<BaseCell> = {
     taken: "base's container image",
     directory: DIRECTORY,
     flags: `--bases ${DIRECTORY}`,
+    // A base needs the kernel only when it boots.
+    stage: "container",
   },
   ...rootfsReport,
 };

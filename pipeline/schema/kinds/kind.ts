@@ -23,6 +23,11 @@ export interface HandedOn {
   readonly directory: string;
   /** The flags with which the command `cell` uses the directory. @default none: it always uses it */
   readonly flags?: string;
+  /**
+   * The stage of the command `cell` that makes it alone. The workflow runs it in a job of this name, at the same time as
+   * the jobs of the cells that the cell itself depends on. @default the cell's own job makes it
+   */
+  readonly stage?: "container";
 }
 
 /** The properties of a kind of cell that do not need a build. */

@@ -12,7 +12,7 @@ const CELL_MINUTES = 90;
 /**
  * plan -> kernel -> base -> preset -> attest -> publish -> propose. `plan` refuses stale generated files and selects the
  * cells to build. The job of a cell builds, packs and boots it with the same command as on a laptop, and leaves it as an
- * artifact; it may only read. `publish` alone may write to the release. Nothing is taken from a cache between runs.
+ * artifact; it may only read. The container images of bases are made while the kernels are compiled. `publish` alone may write to the release. Nothing is taken from a cache between runs.
  */
 export function buildPublishedImages(tag: string): Workflow {
   return {
@@ -57,7 +57,7 @@ export function buildPublishedImages(tag: string): Workflow {
           },
         ],
       },
-      ...Object.fromEntries(KIND_NAMES.map((kind) => [kind, cellJob(kind, tag)])),
+      ...Object.fromEntries(KIND_NAMES.flatMap((kind) => [...stageJob(kind), [kind, cellJob(kind, tag)]])),
       attest,
       publish,
       propose,
@@ -69,54 +69,86 @@ const names = (what: string) =>
   ({ description: `${what}, separated by commas or spaces`, type: "string", default: "all" }) as const;
 const flag = (description: string) => ({ description, type: "boolean", default: false }) as const;
 
-/** `--as-declared` refuses overrides: what is cached, handed over or published must match its inputs hash. */
-const runCell = (flags = ""): Step => ({
-  name: "Build, boot and stage",
+/** `--as-declared` refuses overrides: what is handed over or published must match its inputs hash. */
+const runCell = (title: string, flags: readonly (string | undefined)[]): Step => ({
+  name: title,
   env: { CELL: "${{ matrix.cell }}" },
-  run: program(`cell "$CELL" --as-declared${flags && ` ${flags}`}`),
+  run: program(["cell", '"$CELL"', "--as-declared", ...flags.filter((flag) => flag !== undefined)].join(" ")),
 });
 
 /** Keeps what a cell hands on to later jobs, as an artifact of the run. */
 const handOver = ({ made, directory }: HandedOn): Step =>
   keep(`Upload the ${made} for later jobs`, "for-others-${{ matrix.cell }}", directory);
 
-/** Downloads what the job of a cell of another kind has handed on. */
-const takeOver = (kind: KindName, { taken, directory }: HandedOn): Step => ({
+/** Downloads what was handed on for a cell: this one, or the one of another kind below it. */
+const takeOver = (cell: "cell" | KindName, { taken, directory }: HandedOn): Step => ({
   name: `Download the ${taken}`,
   uses: uses("actions/download-artifact"),
-  with: { name: `for-others-\${{ matrix.${kind} }}`, path: directory },
+  with: { name: `for-others-\${{ matrix.${cell} }}`, path: directory },
 });
 
+/** The kinds of the cells that a cell of this kind depends on. */
+const kindsBelow = (kind: KindName): KindName[] =>
+  KIND_NAMES.filter((each) => Object.hasOwn(kindNamed(kind).dependsOn, each));
+
 /** The steps that build a cell of a kind, with those that take what other jobs hand on and hand on its own result. */
-function cellSteps(kind: KindName, below: readonly KindName[]): Step[] {
+function cellSteps(kind: KindName): Step[] {
   const { handedOn: own } = kindNamed(kind);
-  const taken = below.map((each) => [each, kindNamed(each).handedOn!] as const);
-  const flags = [...taken.map(([, { flags }]) => flags), own?.flags].filter((each) => each !== undefined);
+  const below = kindsBelow(kind).map((each) => [each, kindNamed(each).handedOn!] as const);
+  const flags = [...below.map(([, { flags }]) => flags), own?.flags];
+  const madeBefore = own?.stage !== undefined;
   return [
-    ...taken.map(([each, handedOn]) => takeOver(each, handedOn)),
-    runCell(flags.join(" ")),
-    ...(own ? [handOver(own)] : []),
+    ...below.map(([each, handedOn]) => takeOver(each, handedOn)),
+    ...(own && madeBefore ? [takeOver("cell", own)] : []),
+    runCell("Build, boot and stage", flags),
+    ...(own && !madeBefore ? [handOver(own)] : []),
   ];
 }
 
-/** The job for the cells of one kind that `plan` selects. A failed cell does not cancel the others. */
-function cellJob(kind: KindName, tag: string): Job {
-  const { matrix, dependsOn } = kindNamed(kind);
-  const below = KIND_NAMES.filter((each) => Object.hasOwn(dependsOn, each));
-  const output = `needs.plan.outputs.${matrix}`;
+/** The parts of a job that are the same for all that make something of the cells of one kind that `plan` selects. */
+function jobOf(kind: KindName): Pick<Job, "if" | "runs-on" | "timeout-minutes" | "permissions" | "strategy"> {
+  const output = `needs.plan.outputs.${kindNamed(kind).matrix}`;
   return {
-    name: "${{ matrix.cell }}",
-    needs: ["plan", ...below],
-    // After a failed cell, only those that depend on it fail, because its artifact is missing. All others run.
+    // After a failed job, only those that need its artifact fail. All others run.
     if: `\${{ !cancelled() && needs.plan.result == 'success' && ${output} != '[]' }}`,
     "runs-on": "${{ matrix.runner }}",
     "timeout-minutes": CELL_MINUTES,
     permissions: { contents: "read" },
+    // A failed cell does not cancel the others.
     strategy: { "fail-fast": false, matrix: { include: `\${{ fromJSON(${output}) }}` } },
+  };
+}
+
+/** The job that makes what cells of a kind hand on, by its name; none if their own jobs make it. */
+function stageJob(kind: KindName): [string, Job][] {
+  const { handedOn } = kindNamed(kind);
+  if (!handedOn?.stage) return [];
+  const { stage, made, flags } = handedOn;
+  const job = {
+    name: `${stage} of \${{ matrix.cell }}`,
+    needs: ["plan"],
+    ...jobOf(kind),
     steps: [
       ...prepare,
       installTools,
-      ...cellSteps(kind, below),
+      runCell(`Build the ${made}`, [`--stage ${stage}`, flags]),
+      handOver(handedOn),
+    ],
+  };
+  return [[stage, job]];
+}
+
+/** The job for the cells of one kind that `plan` selects. */
+function cellJob(kind: KindName, tag: string): Job {
+  const stage = kindNamed(kind).handedOn?.stage;
+  return {
+    name: "${{ matrix.cell }}",
+    needs: ["plan", ...kindsBelow(kind), ...(stage ? [stage] : [])],
+    ...jobOf(kind),
+    steps: [
+      ...prepare,
+      installTools,
+      ...cellSteps(kind),
       keep("Upload the staged asset and its facts", "cell-${{ matrix.cell }}", `out/release/${tag}`, {
         "compression-level": 0,
       }),

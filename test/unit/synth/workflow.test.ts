@@ -123,18 +123,23 @@ describe("build-published-images", () => {
   const { jobs } = parse(published) as Workflow;
 
   it("plans first, then builds the kernels, the bases, and the presets on them; what is attested is published", () => {
-    expect(Object.keys(jobs)).toEqual(["plan", "kernel", "base", "preset", "attest", "publish", "propose"]);
+    expect(Object.keys(jobs)).toEqual([
+      ...["plan", "kernel", "container", "base", "preset", "attest", "publish", "propose"],
+    ]);
     expect(jobs.propose?.needs).toEqual(["publish"]);
     expect(jobs.publish?.needs).toEqual(["plan", "kernel", "base", "preset", "attest"]);
     expect(jobs.plan?.needs).toBeUndefined();
     expect(jobs.kernel?.needs).toEqual(["plan"]);
-    expect(jobs.base?.needs).toEqual(["plan", "kernel"]);
+    // What takes longest, a kernel, is compiled while the bases' container images are built.
+    expect(jobs.container?.needs).toEqual(["plan"]);
+    expect(jobs.base?.needs).toEqual(["plan", "kernel", "container"]);
     expect(jobs.preset?.needs).toEqual(["plan", "kernel", "base"]);
   });
 
   it("builds what the plan says, each cell in a job of its own", () => {
     const matrixOf = (job: Job | undefined) => job?.strategy?.matrix.include;
     expect(matrixOf(jobs.kernel)).toBe("${{ fromJSON(needs.plan.outputs.kernels) }}");
+    expect(matrixOf(jobs.container)).toBe("${{ fromJSON(needs.plan.outputs.bases) }}");
     expect(matrixOf(jobs.base)).toBe("${{ fromJSON(needs.plan.outputs.bases) }}");
     expect(matrixOf(jobs.preset)).toBe("${{ fromJSON(needs.plan.outputs.presets) }}");
     expect(Object.keys(jobs.plan?.outputs ?? {})).toEqual([
@@ -152,7 +157,8 @@ describe("build-published-images", () => {
   it.each([
     ["the kernel", "kernel", "base", "${{ matrix.kernel }}"],
     ["the kernel", "kernel", "preset", "${{ matrix.kernel }}"],
-    ["the base's container image", "base", "preset", "${{ matrix.base }}"],
+    ["the base's container image", "container", "base", "${{ matrix.cell }}"],
+    ["the base's container image", "container", "preset", "${{ matrix.base }}"],
   ])("hands %s of %s to %s under one name and path", (_, from, to, cell) => {
     const [given] = withOf(jobs[from], "actions/upload-artifact");
     const taken = withOf(jobs[to], "actions/download-artifact").find(({ name }) => `${name}`.includes(cell));
@@ -161,7 +167,7 @@ describe("build-published-images", () => {
   });
 
   it("hands over and stages only what was made as declared", () => {
-    for (const job of [jobs.kernel, jobs.base, jobs.preset])
+    for (const job of [jobs.kernel, jobs.container, jobs.base, jobs.preset])
       expect(job?.steps.find(({ env }) => env?.CELL)?.run).toContain(" --as-declared");
   });
 
@@ -203,7 +209,7 @@ describe("build-published-images", () => {
   });
 
   it("takes the cell into its script from the environment alone", () => {
-    const building = [jobs.kernel, jobs.base, jobs.preset].map((job) =>
+    const building = [jobs.kernel, jobs.container, jobs.base, jobs.preset].map((job) =>
       job?.steps.find(({ env }) => env?.CELL),
     );
     for (const step of building) {

@@ -6,7 +6,7 @@ import { hasImage } from "../../../image/docker/engine.ts";
 import { loadImage, saveImage } from "../../../image/docker/saved-image.ts";
 import { listPaths } from "../../../image/rootfs/rootfs.ts";
 import { importRootfs } from "../../../image/rootfs/source.ts";
-import { inputsWith, overridesOf, rootfsFor } from "../../../plan/freshness.ts";
+import { APT_LIVE, inputsWith, overridesOf, rootfsFor } from "../../../plan/freshness.ts";
 import type { BaseCell, RootfsSource } from "../../../schema/cells.ts";
 import { DEFAULT_LEVEL } from "../../../schema/defaults.ts";
 import { programInContext } from "../../../schema/programs.ts";
@@ -27,7 +27,10 @@ const BaseRecord = z.strictObject({
   source: z.string(),
   /** Whether that was not the first of the declared sources. */
   fallback: z.boolean(),
-  /** Whether its packages came from the current archive, and not from the archive of the declared instant. */
+  /**
+   * Whether packages came from the current archive, and not from the archive of the declared instant: its own, or those of
+   * the tool container that it was made with. Another job may use it, whose tool container is another one.
+   */
   live: z.boolean(),
 });
 
@@ -37,9 +40,25 @@ export interface Base extends z.infer<typeof BaseRecord> {
   readonly image: string;
 }
 
+/** The user's options that change the container image of a base, sorted. The zstd level does not. */
+const askedOverrides = ({ cells, options }: Workshop, { flavor }: BaseCell): string[] =>
+  overridesOf(cells, { ...options, level: DEFAULT_LEVEL }, flavor);
+
 /** The inputs hash of a base: its declared inputs, and what the user overrides. */
-export const baseInputs = ({ cells, options }: Workshop, cell: BaseCell): string =>
-  inputsWith(cell, overridesOf(cells, { ...options, level: DEFAULT_LEVEL }, cell.flavor));
+export const baseInputs = (workshop: Workshop, cell: BaseCell): string =>
+  inputsWith(cell, askedOverrides(workshop, cell));
+
+/** How a base's container image was not made as declared, although the user did not ask for it. */
+export const madeOverrides = ({ live, fallback, source }: Omit<Base, "image" | "paths">): string[] => [
+  ...(live ? [APT_LIVE] : []),
+  ...(fallback ? [`source=${source}`] : []),
+];
+
+/** How a base's container image differs from its declaration. */
+export const containerOverrides = (workshop: Workshop, cell: BaseCell, base: Base): string[] => [
+  ...askedOverrides(workshop, cell),
+  ...madeOverrides(base),
+];
 
 /** A base's container image: an existing one with the same inputs, or else a new one. */
 export async function ensureContainer(workshop: Workshop, cell: BaseCell): Promise<Base> {
@@ -59,8 +78,9 @@ export async function ensureContainer(workshop: Workshop, cell: BaseCell): Promi
   const base = await build(workshop, cell, image);
   const { image: _, ...known } = base;
   await mkdir(directory, { recursive: true });
-  await writeWhole(record, (partial) => writeFile(partial, JSON.stringify(known)));
+  // The record is written last: where it is, the image is saved.
   if (options.bases) await saveImage(docker, image, saved, WHAT, run);
+  await writeWhole(record, (partial) => writeFile(partial, JSON.stringify(known)));
   return base;
 }
 
@@ -82,7 +102,7 @@ async function build(workshop: Workshop, cell: BaseCell, image: string): Promise
     paths: await listPaths(docker, image, run),
     source: imported.source,
     fallback: imported.from !== sources[0],
-    live: await hasFile(docker, image, LIVE),
+    live: workshop.toolsLive || (await hasFile(docker, image, LIVE)),
   };
 }
 

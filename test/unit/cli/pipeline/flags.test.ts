@@ -226,6 +226,18 @@ describe("flags that contradict each other", () => {
       "--no-cache has no effect with --stage verify: omit one of the two",
     ],
     [["--stage", "verify", "--record"], "--record has no effect with --stage verify: omit one of the two"],
+    [
+      ["--stage", "container", "--level", "3"],
+      "--level has no effect with --stage container: omit one of the two",
+    ],
+    [
+      ["--stage", "container", "--record"],
+      "--record has no effect with --stage container: omit one of the two",
+    ],
+    [
+      ["--stage", "container"],
+      "codex-amd64-debian has no stage container, which is only for base-<arch>-<flavor>: name only such cells, or omit --stage",
+    ],
     [["--stage", "upload", "--level", "3"], "--level has no effect with --stage upload: omit one of the two"],
     [
       ["--stage", "upload", "--kernel", "x"],

@@ -49,6 +49,12 @@ describe("the registry of kinds", () => {
     }
   });
 
+  it("has a stage for what a job of its own makes", () => {
+    for (const kind of KIND_NAMES) {
+      expect(STEPS[kind].container !== undefined).toBe(kindNamed(kind).handedOn?.stage === "container");
+    }
+  });
+
   it("is asked: outside of it and of the schema's, nothing in the pipeline compares the kinds of cells", () => {
     const own = /^(?:schema\/kinds|runtime\/kinds)\//;
     const names = KIND_NAMES.join("|");
