@@ -1,4 +1,4 @@
-import { lstat, readdir, readFile, rm } from "node:fs/promises";
+import { lstat, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Cell, Cells } from "../schema/cells.ts";
 import type { Facts } from "../schema/facts.ts";
@@ -6,15 +6,15 @@ import { isFactsOf, stagedFilesOf } from "../schema/kinds/index.ts";
 import { SUMS_ASSET, sbomAsset } from "../schema/names.ts";
 import { StagingDirectory } from "../stores/directory/staging.ts";
 import { MOST_BYTES } from "../stores/outgoing.ts";
-import { PipelineError } from "../util/error.ts";
 import { sha256File } from "../util/hash.ts";
 import type { Run } from "../util/progress.ts";
-import { reasonOf } from "../util/reason.ts";
+import { namesIn, strangersIn } from "./artifact.ts";
 
 const MOST_SBOM_BYTES = 64 << 20;
 
 /** The directory of a cell's artifact is named so, as the workflow uploads it. */
 const PREFIX = "cell-";
+const ALL = `${PREFIX}*`;
 
 /**
  * Takes what the jobs of cells have left in `directory` (`cell-<id>/` each) into the staging directory. The jobs run code of
@@ -31,7 +31,7 @@ export async function takeArtifacts(
 ): Promise<string[]> {
   const problems: string[] = [];
   const taken: Cell[] = [];
-  for (const name of await namesIn(directory)) {
+  for (const name of await namesIn(directory, ALL)) {
     const cell = cells.cells.find(({ id, published }) => published && name === `${PREFIX}${id}`);
     if (!cell) problems.push(`${name}: it is not the artifact of a published cell`);
     else {
@@ -46,27 +46,11 @@ export async function takeArtifacts(
   return [];
 }
 
-async function namesIn(directory: string): Promise<string[]> {
-  try {
-    return (await readdir(directory)).sort();
-  } catch (cause) {
-    throw new PipelineError(`cannot read ${directory} (${reasonOf(cause)})`, {
-      ...{ code: "not-readable", fix: "download the artifacts `cell-*` of the run there", cause },
-    });
-  }
-}
-
 /** What is wrong with the artifact of a cell. Files that are missing are found later, by the gate. */
 async function problemsOf(cell: Cell, directory: string, run: Run): Promise<string[]> {
-  if (!(await lstat(directory)).isDirectory()) return ["it is not a directory"];
-  const own = new Set(stagedFilesOf(cell));
-  const problems: string[] = [];
-  for (const name of await namesIn(directory)) {
-    const file = await lstat(join(directory, name));
-    if (!own.has(name) && name !== SUMS_ASSET) problems.push(`${name} is not a file of this cell`);
-    else if (!file.isFile()) problems.push(`${name} is not a regular file`);
-    else if (file.size > mostBytes(cell, name)) problems.push(`${name} has too many bytes (${file.size})`);
-  }
+  const own = new Set([...stagedFilesOf(cell), SUMS_ASSET]);
+  const most = (name: string) => (own.has(name) ? mostBytes(cell, name) : undefined);
+  const problems = await strangersIn(directory, { artifacts: ALL, of: "this cell", most });
   if (problems.length > 0) return problems;
   for (const asset of cell.assets) {
     const facts = await new StagingDirectory(directory).facts(asset);

@@ -19,7 +19,7 @@ export interface Expected {
  */
 export async function expectedAssets(
   cells: Cells,
-  staged: StagingDirectory,
+  staged: Pick<StagingDirectory, "facts" | "directory">,
   partial = false,
 ): Promise<Expected> {
   const facts: Facts[] = [];

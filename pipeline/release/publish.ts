@@ -4,13 +4,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Cells } from "../schema/cells.ts";
 import type { Facts } from "../schema/facts.ts";
-import { manifestOf, manifestText } from "../schema/manifest.ts";
 import { MANIFEST_ASSET, SUMS_ASSET } from "../schema/names.ts";
-import { type RecordedDigests, recordedAsset } from "../schema/recorded-digests.ts";
+import type { RecordedDigests } from "../schema/recorded-digests.ts";
 import { type StagingDirectory, sums } from "../stores/directory/staging.ts";
 import type { Outgoing, ReleaseStore, StoredRelease } from "../stores/store.ts";
 import { PipelineError } from "../util/error.ts";
 import type { Run } from "../util/progress.ts";
+import { digestsOf, releaseManifest } from "./digests.ts";
 import { expectedAssets, notAsDeclared, unexpectedFiles } from "./expected.ts";
 
 export interface PublishOptions {
@@ -78,7 +78,7 @@ export async function publish(options: PublishOptions, run: Run): Promise<Public
     const manifest = await writeOutgoing(
       directory,
       MANIFEST_ASSET,
-      manifestText(manifestOf(cells, digests, options.partial)),
+      releaseManifest(cells, facts, options.partial),
     );
     const text = sums(facts, { [MANIFEST_ASSET]: manifest.sha256 });
     await sendDerived(store, release, [manifest, await writeOutgoing(directory, SUMS_ASSET, text)]);
@@ -114,14 +114,6 @@ async function differences(
   const made = [...names, ...facts.map(({ sbom }) => sbom.asset)];
   return [...problems, ...unexpectedFiles(made, present.keys())];
 }
-
-const digestsOf = (tag: string, facts: readonly Facts[]): RecordedDigests => ({
-  schema_version: 2,
-  tag,
-  assets: Object.fromEntries(
-    facts.map((each) => [each.asset, recordedAsset(each)] as const).sort(([a], [b]) => (a < b ? -1 : 1)),
-  ),
-});
 
 /** One entry per inventory: the two formats of a kernel share one. */
 const inventories = (facts: readonly Facts[]) => [

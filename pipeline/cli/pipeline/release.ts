@@ -23,6 +23,7 @@ import { checkActionsFiles } from "./actions-files.ts";
 import { emptyDraft } from "./empty-draft.ts";
 import { recordedFiles } from "./recorded-files.ts";
 import { refuse } from "./refuse.ts";
+import { printReleaseManifest } from "./release-manifest.ts";
 import { openReleases, RELEASE_ID, STORE, type StoreFlags, stagingDirectory, theRelease } from "./store.ts";
 import { summarisePublication } from "./summary.ts";
 import { root } from "./tree.ts";
@@ -59,6 +60,12 @@ export const releaseCommand = new Command("release")
       .option("--withhold <reason>", "do not publish, for this reason, and report the state (empty: publish)")
       .option("--final", "make the release public (default: it stays a draft, which a person publishes)")
       .action(publishRelease),
+  )
+  .addCommand(
+    new Command("manifest")
+      .description("print the manifest of the release that a run makes, as `publish` will make it")
+      .requiredOption("--facts <dir>", "the artifacts of the run with facts (facts-<id> in this directory)")
+      .action(printReleaseManifest),
   )
   .addCommand(
     new Command("propose")

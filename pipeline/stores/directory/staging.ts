@@ -13,7 +13,7 @@ import type { Outgoing } from "../store.ts";
 import { inTheWay, ownershipOf } from "./ownership.ts";
 
 /** The maximum size of a facts file, bytes. */
-const MOST_FACTS_BYTES = 16 << 20;
+export const MOST_FACTS_BYTES = 16 << 20;
 /** What an earlier version wrote for an image. */
 const WithoutProof = z.looseObject({ content_size: z.number(), proven: z.undefined().optional() });
 

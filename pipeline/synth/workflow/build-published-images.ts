@@ -1,6 +1,7 @@
 import { type HandedOn, KIND_NAMES, KINDS, type KindName, kindNamed } from "../../schema/kinds/index.ts";
 import { uses } from "./actions.ts";
 import { attest } from "./attest.ts";
+import { manifest } from "./manifest.ts";
 import type { Job, Step, Workflow } from "./model.ts";
 import { propose } from "./propose.ts";
 import { publish } from "./publish.ts";
@@ -10,7 +11,7 @@ import { installTools, keep, prepare, program } from "./steps.ts";
 const CELL_MINUTES = 90;
 
 /**
- * plan -> kernel -> base -> preset -> attest -> publish -> propose. `plan` refuses stale generated files and selects the
+ * plan -> kernel -> base -> preset -> manifest -> attest -> publish -> propose. `plan` refuses stale generated files and selects the
  * cells to build. The job of a cell builds, packs and boots it with the same command as on a laptop, and leaves it as an
  * artifact; it may only read. The container images of bases are made while the kernels are compiled. `publish` alone may write to the release. Nothing is taken from a cache between runs.
  */
@@ -58,6 +59,7 @@ export function buildPublishedImages(tag: string): Workflow {
         ],
       },
       ...Object.fromEntries(KIND_NAMES.flatMap((kind) => [...stageJob(kind), [kind, cellJob(kind, tag)]])),
+      manifest,
       attest,
       publish,
       propose,
@@ -152,6 +154,12 @@ function cellJob(kind: KindName, tag: string): Job {
       keep("Upload the staged asset and its facts", "cell-${{ matrix.cell }}", `out/release/${tag}`, {
         "compression-level": 0,
       }),
+      // Without the inventories, which are large.
+      keep(
+        "Upload the facts for the manifest",
+        "facts-${{ matrix.cell }}",
+        `out/release/${tag}/*.json\n!out/release/${tag}/*.cdx.json`,
+      ),
       {
         ...keep(
           "Upload the console of a failed boot",

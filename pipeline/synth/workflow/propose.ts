@@ -1,6 +1,6 @@
 import { uses } from "./actions.ts";
 import type { Job } from "./model.ts";
-import { prepareToWrite, program, token } from "./steps.ts";
+import { prepareWithoutScripts, program, token } from "./steps.ts";
 
 /** Opens the pull request with the recorded digests. It writes a branch of its own, and nothing of the release. */
 export const propose: Job = {
@@ -11,7 +11,7 @@ export const propose: Job = {
   environment: "release",
   permissions: { contents: "write", "pull-requests": "write" },
   steps: [
-    ...prepareToWrite,
+    ...prepareWithoutScripts,
     {
       name: "Download the recorded digests",
       uses: uses("actions/download-artifact"),

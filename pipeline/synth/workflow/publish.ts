@@ -4,7 +4,7 @@ import { DIGESTS_PATH } from "../../schema/recorded-digests.ts";
 import { PUBLISHED_IMAGES_PATH } from "../published-images.ts";
 import { uses } from "./actions.ts";
 import type { Job } from "./model.ts";
-import { keep, prepareToWrite, program, token } from "./steps.ts";
+import { keep, prepareWithoutScripts, program, token } from "./steps.ts";
 
 /**
  * The only job that may write to the release. It takes what the cells' jobs have staged, checks it against the committed
@@ -20,7 +20,7 @@ export const publish: Job = {
   environment: "release",
   permissions: { contents: "write" },
   steps: [
-    ...prepareToWrite,
+    ...prepareWithoutScripts,
     {
       name: "Download what was staged",
       uses: uses("actions/download-artifact"),

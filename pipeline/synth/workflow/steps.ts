@@ -17,8 +17,8 @@ export const prepare: readonly Step[] = [checkout, setupNode(), { run: "npm ci" 
 /** The same with npm's cache between runs. Not for a release: every job of `main` can write that cache. */
 export const prepareCached: readonly Step[] = [checkout, setupNode({ cache: "npm" }), { run: "npm ci" }];
 
-/** The same for a job that may write: without development dependencies, and without running any package's script. */
-export const prepareToWrite: readonly Step[] = [
+/** The same for a job whose result is published: without development dependencies, and without any package's script. */
+export const prepareWithoutScripts: readonly Step[] = [
   checkout,
   setupNode(),
   { run: "npm ci --omit=dev --ignore-scripts" },

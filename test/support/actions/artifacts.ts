@@ -24,8 +24,12 @@ export class Artifacts {
     if (existsSync(target) && !overwrite)
       throw new Error(`an artifact named ${name} already exists on this run`);
     rmSync(target, { recursive: true, force: true });
-    const searches = patterns.split("\n").filter((line) => line !== "");
-    const found = searches.flatMap((pattern) => matches(pattern, workspace));
+    const lines = patterns.split("\n").filter((line) => line !== "");
+    const searches = lines.filter((line) => !line.startsWith("!"));
+    const excluded = lines.filter((line) => line.startsWith("!")).map((line) => glob(line.slice(1)));
+    const found = searches
+      .flatMap((pattern) => matches(pattern, workspace))
+      .filter((file) => !excluded.some((each) => each.test(relative(workspace, file))));
     // One search keeps what is below its first wildcard, several keep what is below their common directory.
     const root = searches.length === 1 ? fixedPart(searches[0]!, workspace) : workspace;
     for (const file of found) {

@@ -38,6 +38,9 @@ const PERMISSIONS: Readonly<Record<string, string>> = {
   propose: "contents: write,pull-requests: write",
 };
 
+/** The jobs that may write, and the one whose result is signed: none of them runs what a package brings along. */
+const CAREFUL = new Set(["manifest", "publish", "propose"]);
+
 const hasToken = ({ env }: Step) => env?.GITHUB_TOKEN === "${{ github.token }}";
 
 /** Rules of our own: each gives what breaks it. */
@@ -65,9 +68,9 @@ const RULES: Record<string, (text: string) => string[]> = {
     ),
   "what may sign runs none of our code": (text) =>
     namesOf(text, ({ permissions, steps }) => "id-token" in permissions && steps.some(({ run }) => run)),
-  "what may write runs no script of a package, no container and no machine": (text) =>
+  "what may write or is signed comes from no script of a package, no container and no machine": (text) =>
     jobsOf(text).flatMap(([name, { permissions, steps }]) =>
-      permissions.contents === "write"
+      permissions.contents === "write" || CAREFUL.has(name)
         ? steps.flatMap(({ run }) =>
             run === undefined ||
             /^(npm ci --omit=dev --ignore-scripts$|npx --no -- smolvm-images release )/.test(run)
@@ -119,12 +122,61 @@ describe.each(workflows)("%s", (_, text) => {
   });
 });
 
+/**
+ * Who may do what in a release, from the generated YAML. `installs`: the packages of the job, and whether their install
+ * scripts run. `runs`: the verbs of our program; `cell` also runs the code of presets' packages, in Docker and in QEMU.
+ */
+const TABLE = `
+job       | permissions                            | installs                     | runs                             | token for        | environment | cache
+plan      | contents: read                         | all, scripts run             | synth, plan                      |                  |             |
+kernel    | contents: read                         | all, scripts run             | setup, cell                      |                  |             |
+container | contents: read                         | all, scripts run             | setup, cell                      |                  |             |
+base      | contents: read                         | all, scripts run             | setup, cell                      |                  |             |
+preset    | contents: read                         | all, scripts run             | setup, cell                      |                  |             |
+manifest  | contents: read                         | for production, scripts off  | release manifest                 |                  |             |
+attest    | id-token: write, attestations: write   |                              |                                  |                  |             |
+publish   | contents: write                        | for production, scripts off  | release publish, release verify  | release publish, release verify | release |
+propose   | contents: write, pull-requests: write  | for production, scripts off  | release propose                  | release propose  | release     |
+`;
+
+/** What the program does in a step: its verb, with the verb below `release`. */
+const verbOf = ({ run = "" }: Step) => / smolvm-images ((?:release )?[\w-]+)/.exec(run)?.[1];
+
+function tableOf(text: string): string[][] {
+  const installs = (steps: readonly Step[]) =>
+    steps.flatMap(({ run = "" }) =>
+      run.startsWith("npm ")
+        ? [run === "npm ci --omit=dev --ignore-scripts" ? "for production, scripts off" : "all, scripts run"]
+        : [],
+    );
+  const caches = ({ uses = "", with: given }: Step) =>
+    uses.startsWith("actions/cache@") || given?.cache !== undefined;
+  return jobsOf(text).map(([name, { permissions, steps, environment = "" }]) =>
+    [
+      [name],
+      Object.entries(permissions).map(([permission, access]) => `${permission}: ${access}`),
+      installs(steps),
+      steps.flatMap((step) => verbOf(step) ?? []),
+      steps.filter(hasToken).flatMap((step) => verbOf(step) ?? step.uses ?? step.run ?? "?"),
+      [environment],
+      steps.filter(caches).map(({ uses = "?" }) => uses),
+    ].map((each) => each.join(", ")),
+  );
+}
+
 describe("build-published-images", () => {
   const { jobs } = parse(published) as Workflow;
 
+  it("gives each job what the table says, and nothing else", () => {
+    const [, ...rows] = TABLE.trim().split("\n");
+    const cellsOf = (row: string) => row.split("|").map((cell) => cell.trim());
+    expect(tableOf(published)).toEqual(rows.map(cellsOf));
+  });
+
   it("plans first, then builds the kernels, the bases, and the presets on them; what is attested is published", () => {
     expect(Object.keys(jobs)).toEqual([
-      ...["plan", "kernel", "container", "base", "preset", "attest", "publish", "propose"],
+      ...["plan", "kernel", "container", "base", "preset", "manifest", "attest"],
+      ...["publish", "propose"],
     ]);
     expect(jobs.propose?.needs).toEqual(["publish"]);
     expect(jobs.publish?.needs).toEqual(["plan", "kernel", "base", "preset", "attest"]);
@@ -257,7 +309,7 @@ it.each([
     "CELL: ${{ matrix.cell }}\n          GITHUB_TOKEN: ${{ github.token }}\n        run",
   ],
   [
-    "what may write runs no script of a package, no container and no machine",
+    "what may write or is signed comes from no script of a package, no container and no machine",
     "npm ci --omit=dev --ignore-scripts",
     "npm ci --omit=dev",
   ],

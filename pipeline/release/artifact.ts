@@ -1,0 +1,46 @@
+import { lstat, readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { PipelineError } from "../util/error.ts";
+import { reasonOf } from "../util/reason.ts";
+
+/**
+ * The names in a directory of artifacts, or in one artifact; sorted.
+ * @param artifacts which artifacts of the run must be there: `cell-*`
+ * @throws PipelineError when the directory cannot be read
+ */
+export async function namesIn(directory: string, artifacts: string): Promise<string[]> {
+  try {
+    return (await readdir(directory)).sort();
+  } catch (cause) {
+    throw new PipelineError(`cannot read ${directory} (${reasonOf(cause)})`, {
+      ...{ code: "not-readable", fix: `download the artifacts \`${artifacts}\` of the run there`, cause },
+    });
+  }
+}
+
+/** The files that an artifact may hold. */
+export interface Allowed {
+  /** Which artifacts it is one of: `cell-*`. */
+  readonly artifacts: string;
+  /** Whose files they are, for messages: `this cell`. */
+  readonly of: string;
+  /** The maximum size of a file, bytes; undefined for one that may not be there. */
+  most(name: string): number | undefined;
+}
+
+/**
+ * A line for each file of an artifact that may not be there. Jobs that run the code of packages can leave any artifact, so
+ * nothing in one is read before it is known to be a regular file of the expected name, and not too large.
+ */
+export async function strangersIn(directory: string, allowed: Allowed): Promise<string[]> {
+  if (!(await lstat(directory)).isDirectory()) return ["it is not a directory"];
+  const problems: string[] = [];
+  for (const name of await namesIn(directory, allowed.artifacts)) {
+    const file = await lstat(join(directory, name));
+    const most = allowed.most(name);
+    if (most === undefined) problems.push(`${name} is not a file of ${allowed.of}`);
+    else if (!file.isFile()) problems.push(`${name} is not a regular file`);
+    else if (file.size > most) problems.push(`${name} has too many bytes (${file.size})`);
+  }
+  return problems;
+}

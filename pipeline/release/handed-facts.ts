@@ -1,0 +1,36 @@
+import { join } from "node:path";
+import type { Cells } from "../schema/cells.ts";
+import { MOST_FACTS_BYTES, StagingDirectory } from "../stores/directory/staging.ts";
+import { namesIn, strangersIn } from "./artifact.ts";
+import { type Expected, expectedAssets, notAsDeclared } from "./expected.ts";
+
+/** The directory of a cell's artifact with its facts is named so, as the workflow uploads it. */
+const PREFIX = "facts-";
+
+/**
+ * The facts of every published asset, from the artifacts of a run (`facts-<id>/` each). Nothing in them is believed but
+ * digests and sizes: which assets there are, the committed cells say.
+ * @throws PipelineError when the directory cannot be read, or facts are damaged
+ */
+export async function handedFacts(cells: Cells, directory: string): Promise<Expected> {
+  const problems: string[] = [];
+  for (const name of await namesIn(directory, `${PREFIX}*`)) {
+    const cell = cells.cells.find(({ id, published }) => published && name === `${PREFIX}${id}`);
+    if (!cell) {
+      problems.push(`${name}: it is not the artifact of a published cell`);
+      continue;
+    }
+    const own = new Set(cell.assets.map((asset) => `${asset}.json`));
+    const most = (file: string) => (own.has(file) ? MOST_FACTS_BYTES : undefined);
+    const allowed = { artifacts: `${PREFIX}*`, of: "the facts of this cell", most };
+    const found = await strangersIn(join(directory, name), allowed);
+    problems.push(...found.map((problem) => `${name}: ${problem}`));
+  }
+  if (problems.length > 0) return { facts: [], problems };
+  const of = (asset: string) => {
+    const { id } = cells.cells.find(({ assets }) => assets.includes(asset))!;
+    return new StagingDirectory(join(directory, `${PREFIX}${id}`)).facts(asset);
+  };
+  const expected = await expectedAssets(cells, { directory, facts: of });
+  return { ...expected, problems: [...expected.problems, ...notAsDeclared(cells, expected.facts)] };
+}
