@@ -39,12 +39,21 @@ export const sbomAsset = (asset: string): string => asset.replace(/\.(ext4\.zst|
 /** The further files of a release: the manifest that clients read, and the checksums for `sha256sum -c`. */
 export const MANIFEST_ASSET = "manifest.json";
 export const SUMS_ASSET = "SHA256SUMS";
+/** The attestation of the manifest: a sigstore bundle, as JSON. */
+export const MANIFEST_BUNDLE_ASSET = "manifest.json.sigstore.json";
 
 /** What a tag of a release looks like, so that it can stand in an address and in a path. */
 export const TAG = /^[A-Za-z0-9][\w.-]*$/;
 
 /** The GitHub of every repository that is declared. */
 export const GITHUB = "https://github.com";
+
+/** The workflow that makes every release, by its path in the repository. */
+export const RELEASE_WORKFLOW = ".github/workflows/build-published-images.yml";
+/** The only branch that releases are made from. */
+export const RELEASE_REF = "refs/heads/main";
+/** The only event that starts the workflow. */
+export const RELEASE_TRIGGER = "workflow_dispatch";
 
 /** The download address of an asset of a published release. */
 export function assetUrl(repository: string, tag: string, asset: string): string {

@@ -2,6 +2,7 @@ import type { App } from "../constructs/app.ts";
 import { Release } from "../constructs/release.ts";
 import { CELLS_PATH, Cells } from "../schema/cells.ts";
 import { MANIFEST_PATH, MANIFEST_SCHEMA_PATH, manifestText } from "../schema/manifest.ts";
+import { RELEASE_WORKFLOW } from "../schema/names.ts";
 import { PipelineError } from "../util/error.ts";
 import { renderCells } from "./cells.ts";
 import { ATTRIBUTES_PATH, renderAttributes } from "./gitattributes.ts";
@@ -28,10 +29,7 @@ export function synth(app: App): Output {
   const { cells, dockerfiles } = renderCells(release);
   const output = new Map<string, string>();
 
-  output.set(
-    ".github/workflows/build-published-images.yml",
-    renderWorkflow(buildPublishedImages(release.tag)),
-  );
+  output.set(RELEASE_WORKFLOW, renderWorkflow(buildPublishedImages(release.tag)));
   output.set(".github/workflows/pull-request.yml", renderWorkflow(pullRequest()));
   for (const { path, text } of dockerfiles) output.set(path, text);
   output.set(CELLS_PATH, markedJson(cells));

@@ -26,6 +26,8 @@ export const ERROR_CODES = {
   // Downloads.
   "not-fetched": "No source has the file, or none of them answers.",
   "digest-mismatch": "The bytes have another sha256 than was declared. They are not used.",
+  "not-attested":
+    "A file has no attestation, or one that does not say that the expected workflow made it. It is not used.",
   // Cells.
   "stale-cells": "`out/cells.json` is missing, or was written by another version of this project.",
   "wrong-arch":

@@ -8,6 +8,7 @@ import {
   kernelAsset,
   kernelFormatOf,
   MANIFEST_ASSET,
+  MANIFEST_BUNDLE_ASSET,
   nameError,
   SUMS_ASSET,
   sbomAsset,
@@ -63,8 +64,10 @@ describe("the names of the contract", () => {
     expect(Object.fromEntries(VMMS.map((vmm) => [vmm, kernelFormatOf(vmm, on)]))).toEqual(formats);
   });
 
-  it("are two more for what goes along with the assets", () => {
-    expect([MANIFEST_ASSET, SUMS_ASSET]).toEqual(["manifest.json", "SHA256SUMS"]);
+  it("are three more for what goes along with the assets", () => {
+    expect([MANIFEST_ASSET, MANIFEST_BUNDLE_ASSET, SUMS_ASSET]).toEqual([
+      ...["manifest.json", "manifest.json.sigstore.json", "SHA256SUMS"],
+    ]);
   });
 
   it("lead to the release of the tag", () => {
