@@ -18,6 +18,13 @@ export type RootfsSource = z.infer<typeof RootfsSource>;
 const KernelSource = z.strictObject({ package: z.string(), version: z.string() });
 export type KernelSource = z.infer<typeof KernelSource>;
 
+/**
+ * The inputs of a cell by name, each with a short value: a version, a digest, the first digits of the sha256 of a file. It
+ * only explains why a cell is built. Two cells have the same inputs if their `inputs` are the same.
+ */
+export const MadeFrom = z.record(z.string(), z.string());
+export type MadeFrom = Readonly<z.infer<typeof MadeFrom>>;
+
 const common = {
   id: z.string(),
   arch: Arch,
@@ -25,6 +32,8 @@ const common = {
   assets: z.array(AssetName),
   /** The sha256 over everything that the cell is made from: recipe, files, and the inputs of its base. */
   inputs: Sha256,
+  /** What `inputs` is the hash of. */
+  made_from: MadeFrom,
   /** Whether the release contains it. If false, it is only built locally. */
   published: z.boolean(),
 };

@@ -1,20 +1,24 @@
-import { createHash } from "node:crypto";
 import { type BaseRootfs, type Budget, TOOLS_LOCK } from "../constructs/base-rootfs.ts";
 import { type Kernel, kernelFragments } from "../constructs/kernel.ts";
 import type { PresetLayer } from "../constructs/preset-layer.ts";
 import type { Release } from "../constructs/release.ts";
-import {
-  type BaseCell,
-  type Cells,
-  type KernelCell,
-  type PresetCell,
-  RECIPE_VERSION,
-} from "../schema/cells.ts";
+import type { BaseCell, Cells, KernelCell, MadeFrom, PresetCell } from "../schema/cells.ts";
 import { assetNames, type Coordinates, cellId } from "../schema/kinds/index.ts";
 import { apkVersions, Listing, listingPath } from "../schema/listing.ts";
 import type { Arch } from "../schema/names.ts";
 import { PipelineError } from "../util/error.ts";
 import { baseDockerfile, type Dockerfile, kernelDockerfile, presetDockerfile } from "./dockerfile.ts";
+import {
+  filesByName,
+  hashInputs,
+  hashKernelInputs,
+  imageByName,
+  madeWith,
+  readInput,
+  sha256,
+  short,
+  sourcesByName,
+} from "./inputs.ts";
 
 const TOOLS_DOCKERFILE = "dockerfiles/tools/Dockerfile";
 const TOOLS_FILES = [
@@ -44,7 +48,7 @@ export function renderCells(release: Release): Rendered {
   });
   const bases = release.bases.flatMap((base) => {
     const dockerfile = rendered(baseDockerfile(base));
-    return base.archs.map((arch) => baseCell(release, base, dockerfile, arch, tools.inputs));
+    return base.archs.map((arch) => baseCell(release, base, dockerfile, arch, tools));
   });
   const presets = release.presets.flatMap((preset) =>
     preset.bases.flatMap((base) => {
@@ -62,7 +66,7 @@ export function renderCells(release: Release): Rendered {
     vmms: [...release.vmms],
     default_flavor: release.defaultFlavor,
     source_date_epoch: release.sourceDateEpoch,
-    tools,
+    tools: tools.cell,
     accepts: [...release.accepts],
     refused: Object.fromEntries(
       release.presets
@@ -74,8 +78,14 @@ export function renderCells(release: Release): Rendered {
   return { cells, dockerfiles };
 }
 
+/** The tool container, and its inputs by name. */
+interface Tools {
+  readonly cell: Cells["tools"];
+  readonly made_from: MadeFrom;
+}
+
 /** The tool container, which is made from Debian: the image that its Dockerfile names, or else mmdebstrap. */
-function renderTools(release: Release): Cells["tools"] {
+function renderTools(release: Release): Tools {
   const text = readInput(release, TOOLS_DOCKERFILE);
   const image = /^ARG ROOTFS=(\S+)$/m.exec(text)?.[1];
   if (!image) throw new PipelineError(`${TOOLS_DOCKERFILE}: no line ARG ROOTFS=image@sha256:…`);
@@ -87,7 +97,11 @@ function renderTools(release: Release): Cells["tools"] {
       { from: "mmdebstrap" as const, suite: "trixie" },
     ],
   };
-  return { ...recipe, inputs: hashInputs(release, recipe, text) };
+  const inputs = { recipe, text };
+  return {
+    cell: { ...recipe, inputs: hashInputs(release, inputs) },
+    made_from: { "tools image": imageByName(image), ...filesByName(release, inputs) },
+  };
 }
 
 function baseCell(
@@ -95,19 +109,37 @@ function baseCell(
   base: BaseRootfs,
   dockerfile: Dockerfile,
   arch: Arch,
-  tools: string,
+  tools: Tools,
 ): BaseCell {
   const coordinates = { kind: "base", arch, flavor: base.flavor.name } as const;
-  const below = [tools, ...recordedVersions(release, base, cellId(coordinates))].join();
-  const cell = finish(release, coordinates, dockerfile, below, {
+  const versions = recordedVersions(release, base, cellId(coordinates));
+  const sources = [...base.flavor.sources(arch)];
+  const programs = programsOf(base, arch);
+  const cell = finish(release, coordinates, dockerfile, [tools.cell.inputs, ...versions], {
     kind: "base" as const,
-    published: base.published,
     flavor: base.flavor.name,
     disk_mib: base.diskMib,
-    sources: [...base.flavor.sources(arch)],
-    ...programsOf(base, arch),
+    sources,
+    ...programs,
   });
-  return { ...cell, vmms: base.vmms, budget: bytesOf(base.budget) };
+  return {
+    ...cell,
+    made_from: {
+      ...tools.made_from,
+      ...sourcesByName(sources),
+      ...(base.flavor.snapshot ? { snapshot: base.flavor.snapshot } : {}),
+      packages: [...base.packages].sort().join(" "),
+      ...(base.uv ? { uv: imageByName(base.uv) } : {}),
+      ...Object.fromEntries(
+        (programs.programs ?? []).map((each) => [each.path, `${each.url} ${short(each.sha256)}`]),
+      ),
+      ...(versions.length > 0 ? { "apk versions": short(sha256(versions.join())) } : {}),
+      ...cell.made_from,
+    },
+    published: base.published,
+    vmms: base.vmms,
+    budget: bytesOf(base.budget),
+  };
 }
 
 /** The programs of a base for one arch. A base without any has no such field. */
@@ -148,22 +180,33 @@ function presetCell(
     arch: below.arch,
     flavor: below.flavor,
   } as const;
-  const cell = finish(release, coordinates, dockerfile, below.inputs, {
+  const { install } = preset;
+  const installed =
+    install.method === "npm"
+      ? { [install.package]: preset.lockedVersion ?? "?" }
+      : { [install.repository]: short(install.commit) };
+  const cell = finish(release, coordinates, dockerfile, [below.inputs], {
     kind: "preset" as const,
-    published: base.published,
     preset: preset.preset,
     flavor: below.flavor,
     base: below.id,
     disk_mib: base.diskMib,
     check: { command: [...preset.check], expect: preset.lockedVersion ?? null },
   });
-  return { ...cell, vmms: preset.vmmsOn(base), budget: bytesOf(base.budget, preset.budget) };
+  return {
+    ...cell,
+    made_from: {
+      ...installed,
+      [below.id]: short(below.inputs),
+      check: preset.check.join(" "),
+      ...cell.made_from,
+    },
+    published: base.published,
+    vmms: preset.vmmsOn(base),
+    budget: bytesOf(base.budget, preset.budget),
+  };
 }
 
-/**
- * The inputs of a kernel are its recipe only. The release's instant and the bases that it boots are not part of them, so
- * that a change of these does not compile the kernel again.
- */
 function kernelCell(release: Release, kernel: Kernel, dockerfile: Dockerfile, arch: Arch): KernelCell {
   const { path, text } = dockerfile;
   const files = [...dockerfile.files, ...kernelFragments(arch)];
@@ -176,11 +219,22 @@ function kernelCell(release: Release, kernel: Kernel, dockerfile: Dockerfile, ar
     dockerfile: path,
     files,
   };
-  const inputs = digest(JSON.stringify([cell, contentsOf(release, files), text]));
+  const inputs = { recipe: cell, text };
   const boots = kernel
     .basesFor(arch)
     .map(({ flavor }) => cellId({ kind: "base", arch, flavor: flavor.name }));
-  return { ...cell, inputs, boots };
+  const { snapshot } = kernel.buildOn;
+  return {
+    ...cell,
+    inputs: hashKernelInputs(release, inputs),
+    made_from: {
+      [kernel.source.package]: kernel.source.version,
+      ...sourcesByName(kernel.containerSources),
+      ...(snapshot ? { snapshot } : {}),
+      ...filesByName(release, inputs),
+    },
+    boots,
+  };
 }
 
 const identity = (release: Release, coordinates: Coordinates) => ({
@@ -190,39 +244,28 @@ const identity = (release: Release, coordinates: Coordinates) => ({
 });
 
 /**
- * Completes a cell with its identity, its recipe and its inputs hash.
- * @param below the inputs of what the cell is made from, as part of the hash
+ * Completes a cell with its identity, its recipe and its inputs. The names of its assets, and whether they are published,
+ * are not part of the inputs.
+ * @param below the inputs of what the cell is made from
  */
-function finish<T extends object>(
+function finish<T extends { readonly disk_mib: number }>(
   release: Release,
   coordinates: Coordinates,
   dockerfile: Dockerfile,
-  below: string,
+  below: readonly string[],
   fields: T,
 ) {
-  const cell = {
-    ...identity(release, coordinates),
-    ...fields,
-    dockerfile: dockerfile.path,
-    files: [...dockerfile.files],
+  const { id, arch, assets } = identity(release, coordinates);
+  const recipe = { id, arch, ...fields, dockerfile: dockerfile.path, files: [...dockerfile.files] };
+  const inputs = { recipe, text: dockerfile.text };
+  return {
+    ...recipe,
+    assets,
+    inputs: hashInputs(release, inputs, below),
+    made_from: {
+      ...madeWith(release),
+      disk: `${fields.disk_mib} MiB`,
+      ...filesByName(release, inputs),
+    },
   };
-  return { ...cell, inputs: hashInputs(release, cell, dockerfile.text, below) };
 }
-
-function hashInputs(release: Release, recipe: { files: readonly string[] }, ...more: string[]): string {
-  const contents = contentsOf(release, recipe.files);
-  return digest(JSON.stringify([RECIPE_VERSION, release.sourceDateEpoch, recipe, contents, more]));
-}
-
-const contentsOf = (release: Release, files: readonly string[]) =>
-  files.map((file) => digest(readInput(release, file)));
-
-function readInput(release: Release, path: string): string {
-  const text = release.files(path);
-  if (text === undefined) {
-    throw new PipelineError(`${path} is missing, which images are made from`, { fix: "restore it from git" });
-  }
-  return text;
-}
-
-const digest = (text: string) => createHash("sha256").update(text).digest("hex");

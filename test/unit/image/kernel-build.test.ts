@@ -18,6 +18,7 @@ it("says of a kernel that is compiled how many files make has made", async () =>
       arch: "amd64",
       assets: [],
       inputs: "0".repeat(64),
+      made_from: {},
       published: true,
     },
     ...{ dockerfile: "dockerfiles/kernel.Dockerfile", files: [], boots: ["base-amd64-debian"] },
