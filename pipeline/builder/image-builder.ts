@@ -16,6 +16,11 @@ import { buildNetwork, type NetworkOptions, networkFromEnvironment } from "../im
 import { dockerArch, ensureTools } from "../image/docker/tools-image.ts";
 import type { Meant } from "../image/rootfs/audit.ts";
 import { makeAuditedImage } from "../image/rootfs/audited-image.ts";
+import type { Rootfs } from "../image/rootfs/normalise.ts";
+import { npmPackages } from "../image/rootfs/npm-packages.ts";
+import { account } from "../image/rootfs/ownership/account.ts";
+import { plainRecipe } from "../image/rootfs/ownership/recipe.ts";
+import { listPackages } from "../image/rootfs/packages.ts";
 import { withRootfs } from "../image/rootfs/rootfs.ts";
 import { secretsOf } from "../image/rootfs/secrets.ts";
 import { importRootfs } from "../image/rootfs/source.ts";
@@ -255,13 +260,41 @@ async function ext4Of(docker: Docker, image: string, settings: Ext4Settings, run
   const login = "password" in settings.login ? "password" : "key";
   const passwords = login === "password" ? ["root"] : [];
   const meant = { arch, program: null, login, secrets } as const;
-  await withRootfs(docker, image, { arch, directory, baseOrder: [], epoch, passwords }, run, (rootfs) =>
-    makeAuditedImage(
-      docker,
-      rootfs,
-      { title, meant, directory, name: "rootfs.ext4", sizeMib, epoch, tools, sizeKnob: "rootfsSizeMb" },
-      run,
-    ),
+  await withRootfs(
+    docker,
+    image,
+    { arch, directory, baseOrder: [], epoch, passwords },
+    run,
+    async (rootfs) => {
+      await reportUnowned(rootfs, title, run);
+      await makeAuditedImage(
+        docker,
+        rootfs,
+        { title, meant, directory, name: "rootfs.ext4", sizeMib, epoch, tools, sizeKnob: "rootfsSizeMb" },
+        run,
+      );
+    },
+  );
+}
+
+/** Files without an owner that a warning names. */
+const NAMED_UNOWNED = 5;
+
+/**
+ * Warns of files that belong to nobody. They are refused in a published image only: a user's own container image may have
+ * files of its own, and these are the user's to judge.
+ */
+async function reportUnowned(rootfs: Rootfs, title: string, run: Run): Promise<void> {
+  const npm = await npmPackages(rootfs);
+  const packages = await listPackages(rootfs, npm);
+  const plain = plainRecipe(title);
+  const recipe = { ...plain, writes: [...plain.writes, "/root/.ssh/authorized_keys"] };
+  const { unowned, totals } = await account(rootfs, { packages, npm, recipe });
+  if (unowned.length === 0) return;
+  const named = unowned.slice(0, NAMED_UNOWNED).map(({ path }) => path);
+  const more = unowned.length > named.length ? ", …" : "";
+  run.progress.warn(
+    `${title}: ${unowned.length} files with ${totals.unowned.bytes} bytes belong to no package: ${named.join(", ")}${more}`,
   );
 }
 

@@ -7,6 +7,7 @@ import { lockedVersion } from "./lockfile.ts";
 import { type Program, ProgramsProp } from "./program.ts";
 import { listOf, takesProps, wholeNumber } from "./props.ts";
 import { Release } from "./release.ts";
+import { type Unowned, UnownedProp } from "./unowned.ts";
 
 /** The lockfile of the container image in which images are made. It also fixes the Node.js binary for glibc flavors. */
 export const TOOLS_LOCK = "dockerfiles/tools/package-lock.json";
@@ -31,6 +32,8 @@ export interface BaseRootfsProps {
   readonly uv?: string | undefined;
   /** Programs that are fetched from a release, such as SmolVM's guest agent. @default none */
   readonly programs?: readonly Program[] | undefined;
+  /** Files that no package owns and that neither the recipe nor a known script makes. The audit refuses others. @default none */
+  readonly unowned?: readonly Unowned[] | undefined;
   /** Size of the ext4 file system, MiB; a user can grow it. */
   readonly diskMib: number;
   /** @default no limit */
@@ -57,6 +60,7 @@ const Props: z.ZodType<BaseRootfsProps> = z.strictObject({
     .optional(),
   uv: z.string().regex(IMAGE_BY_DIGEST, "is not fixed by digest").optional(),
   programs: ProgramsProp.optional(),
+  unowned: UnownedProp.optional(),
   diskMib: wholeNumber(64),
   budget: BudgetProp.optional(),
   published: z.boolean().optional(),
@@ -71,6 +75,7 @@ export class BaseRootfs extends Construct {
   readonly nodeVersion!: string | undefined;
   readonly uv!: string | undefined;
   readonly programs!: readonly Program[];
+  readonly unowned!: readonly Unowned[];
   readonly diskMib!: number;
   readonly budget!: Budget | undefined;
   readonly published!: boolean;
@@ -87,6 +92,7 @@ export class BaseRootfs extends Construct {
     this.nodeVersion = props.node;
     this.uv = props.uv;
     this.programs = props.programs ?? [];
+    this.unowned = props.unowned ?? [];
     this.diskMib = props.diskMib;
     this.budget = props.budget;
     this.published = props.published ?? true;

@@ -8,6 +8,7 @@ import { type Install, InstallProps } from "./install.ts";
 import { lockedVersion, lockfileErrors, lockfileOf, nodeRange } from "./lockfile.ts";
 import { listOf, takesProps, text } from "./props.ts";
 import { Release } from "./release.ts";
+import { type Unowned, UnownedProp } from "./unowned.ts";
 
 export interface PresetLayerProps {
   readonly install: Install;
@@ -19,6 +20,8 @@ export interface PresetLayerProps {
    * @default none
    */
   readonly user?: string | undefined;
+  /** Files that no package owns and that neither the recipe nor a known script makes. The audit refuses others. @default none */
+  readonly unowned?: readonly Unowned[] | undefined;
   /** How much it may add to the size of each base. @default no limit */
   readonly budget?: Budget | undefined;
   /** The flavors on which it is not offered, each with the reason that users see. @default none */
@@ -41,6 +44,7 @@ const Props: z.ZodType<PresetLayerProps> = z.strictObject({
     .string()
     .regex(/^[a-z][a-z0-9-]{0,30}$/, "is not a user name such as node")
     .optional(),
+  unowned: UnownedProp.optional(),
   budget: BudgetProp.optional(),
   refuses: z
     .record(
@@ -62,6 +66,7 @@ export class PresetLayer extends Construct {
   readonly install!: Install;
   readonly check!: readonly string[];
   readonly user!: string | undefined;
+  readonly unowned!: readonly Unowned[];
   readonly budget!: Budget | undefined;
   readonly refuses!: Readonly<Record<string, string>>;
 
@@ -74,6 +79,7 @@ export class PresetLayer extends Construct {
     this.install = props.install;
     this.check = props.check;
     this.user = props.user;
+    this.unowned = props.unowned ?? [];
     this.budget = props.budget;
     this.refuses = Object.fromEntries(
       Object.entries(props.refuses ?? {}).map(([flavor, why]) => [

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { IMAGE_BY_DIGEST, Sha256 } from "./digest.ts";
+import { PackageType } from "./facts.ts";
 import { Arch, Vmm } from "./names.ts";
 
 const AssetName = z.string().regex(/^[A-Za-z0-9._-]+$/);
@@ -25,6 +26,38 @@ export type KernelSource = z.infer<typeof KernelSource>;
 export const MadeFrom = z.record(z.string(), z.string());
 export type MadeFrom = Readonly<z.infer<typeof MadeFrom>>;
 
+/** An absolute path in an image. */
+const ImagePath = z.string().regex(/^\/./, "an absolute path");
+
+/** A program or a source tree that a recipe copies into an image, and that is not installed from a package. */
+export const Copied = z.strictObject({
+  /** A file, or a directory with all that no package in it owns. */
+  path: ImagePath,
+  /** Paths below the directory that are not part of it. */
+  except: z.array(z.string()).optional(),
+  type: PackageType,
+  name: z.string(),
+  /** null if it is not declared. */
+  version: z.string().nullable(),
+  /** Vendor and product in the National Vulnerability Database: `nodejs:node.js`. */
+  cpe: z.string().optional(),
+  /** Where it was copied from: a package URL, a container image by digest, or an address. */
+  source: z.string(),
+});
+export type Copied = z.infer<typeof Copied>;
+
+/** Files that are declared to have no owner: a pattern of absolute paths with `*` and `**`, and the reason. */
+const Unowned = z.strictObject({ paths: ImagePath, reason: z.string() });
+export type Unowned = z.infer<typeof Unowned>;
+
+/** What a recipe puts into an image beside packages. Each field is there only if it has something. */
+const contents = {
+  copies: z.array(Copied).min(1).optional(),
+  /** The files and links that the recipe writes itself: patterns of absolute paths. */
+  writes: z.array(ImagePath).min(1).optional(),
+  unowned: z.array(Unowned).min(1).optional(),
+};
+
 const common = {
   id: z.string(),
   arch: Arch,
@@ -42,6 +75,7 @@ const common = {
 const recipe = { dockerfile: ProjectPath, files: z.array(ProjectPath) };
 
 const rootfs = {
+  ...contents,
   flavor: z.string(),
   /** Size of the ext4 file system, MiB. */
   disk_mib: z.int().positive(),

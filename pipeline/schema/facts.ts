@@ -3,8 +3,12 @@ import { unique } from "../util/unique.ts";
 import { Sha256 } from "./digest.ts";
 import { Arch, KernelFormat } from "./names.ts";
 
+/** The types of package URLs: https://github.com/package-url/purl-spec. `generic` is a program that is no package. */
+export const PackageType = z.enum(["deb", "apk", "npm", "pypi", "cargo", "generic", "github"]);
+export type PackageType = z.infer<typeof PackageType>;
+
 const Package = z.strictObject({
-  type: z.enum(["deb", "apk", "npm", "pypi"]),
+  type: PackageType,
   name: z.string(),
   version: z.string(),
 });
@@ -105,6 +109,32 @@ const SbomFacts = z.strictObject({
   components: z.record(z.string(), z.int().positive()),
 });
 
+/** Files and symlinks, and their bytes. A file with several hard links counts its bytes once, at its first path. */
+const Share = z.strictObject({ files: z.int().nonnegative(), bytes: z.int().nonnegative() });
+
+/**
+ * To whom the files of an image belong: how many files and symlinks, and how many bytes. The bytes of all of these are
+ * `content_size`.
+ */
+export const Accounted = z.strictObject({
+  /** Packages of the distribution, by the lists of dpkg or apk. */
+  deb: Share,
+  apk: Share,
+  /** Files in the directories of npm packages. */
+  npm: Share,
+  /** Python packages, by their records. */
+  pypi: Share,
+  /** What the recipe copies in or writes. */
+  recipe: Share,
+  /** What packages' scripts made: caches, links, configuration. */
+  scripts: Share,
+  /** What the declaration says has no owner, with a reason. */
+  declared: Share,
+  /** Nobody's. The audit of a cell's image refuses any. */
+  unowned: Share,
+});
+export type Accounted = z.infer<typeof Accounted>;
+
 const common = {
   schema_version: z.literal(1),
   id: z.string(),
@@ -133,6 +163,7 @@ export const RootfsFacts = z.strictObject({
   zstd_level: z.int(),
   /** The total size of all files, bytes. */
   content_size: z.int().positive(),
+  accounted: Accounted,
   /** The boot on `qemu-pci`, with the check and the audit of the guest. */
   boot: BootFacts,
   /** Every boot that it has passed, in order. All of them ended with an SSH login, except on Firecracker, where `/init` was ready. */

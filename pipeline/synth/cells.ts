@@ -7,8 +7,10 @@ import { assetNames, type Coordinates, cellId } from "../schema/kinds/index.ts";
 import { apkVersions, Listing, listingPath } from "../schema/listing.ts";
 import type { Arch } from "../schema/names.ts";
 import { PipelineError } from "../util/error.ts";
+import { contentsOfBase, contentsOfPreset } from "./contents.ts";
 import { baseDockerfile, type Dockerfile, kernelDockerfile, presetDockerfile } from "./dockerfile.ts";
 import {
+  contentsByName,
   filesByName,
   hashInputs,
   hashKernelInputs,
@@ -115,12 +117,14 @@ function baseCell(
   const versions = recordedVersions(release, base, cellId(coordinates));
   const sources = [...base.flavor.sources(arch)];
   const programs = programsOf(base, arch);
+  const contents = contentsOfBase(base, arch);
   const cell = finish(release, coordinates, dockerfile, [tools.cell.inputs, ...versions], {
     kind: "base" as const,
     flavor: base.flavor.name,
     disk_mib: base.diskMib,
     sources,
     ...programs,
+    ...contents,
   });
   return {
     ...cell,
@@ -134,6 +138,7 @@ function baseCell(
         (programs.programs ?? []).map((each) => [each.path, `${each.url} ${short(each.sha256)}`]),
       ),
       ...(versions.length > 0 ? { "apk versions": short(sha256(versions.join())) } : {}),
+      ...contentsByName(contents),
       ...cell.made_from,
     },
     published: base.published,
@@ -185,6 +190,7 @@ function presetCell(
     install.method === "npm"
       ? { [install.package]: preset.lockedVersion ?? "?" }
       : { [install.repository]: short(install.commit) };
+  const contents = contentsOfPreset(preset);
   const cell = finish(release, coordinates, dockerfile, [below.inputs], {
     kind: "preset" as const,
     preset: preset.preset,
@@ -192,6 +198,7 @@ function presetCell(
     base: below.id,
     disk_mib: base.diskMib,
     check: { command: [...preset.check], expect: preset.lockedVersion ?? null },
+    ...contents,
   });
   return {
     ...cell,
@@ -199,6 +206,7 @@ function presetCell(
       ...installed,
       [below.id]: short(below.inputs),
       check: preset.check.join(" "),
+      ...contentsByName(contents),
       ...cell.made_from,
     },
     published: base.published,

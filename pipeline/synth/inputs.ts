@@ -55,6 +55,10 @@ export const sourcesByName = (sources: readonly RootfsSource[]): MadeFrom =>
     }),
   );
 
+/** What the inventory says of files that no package owns. A declaration without any has no such part. */
+export const contentsByName = (contents: object): MadeFrom =>
+  Object.keys(contents).length > 0 ? { inventory: short(sha256(JSON.stringify(contents))) } : {};
+
 /** A container image with the first digits of its digest. */
 export const imageByName = (image: string): string =>
   image.replace(/@sha256:([0-9a-f]+)$/, (_, hex: string) => `@sha256:${short(hex)}`);

@@ -19,7 +19,7 @@ import { MANIFEST_PATH, manifestOf, manifestText } from "../../pipeline/schema/m
 import { ARCHS, type KernelFormat, kernelAsset } from "../../pipeline/schema/names.ts";
 import { cellsOf, synth } from "../../pipeline/synth/synth.ts";
 import { REPOSITORY } from "./project.ts";
-import { PROVEN } from "./proven.ts";
+import { ACCOUNTED, PROVEN } from "./proven.ts";
 import { tempDirectory } from "./run.ts";
 import { lockfile, testApp, ubuntuBase } from "./tree.ts";
 
@@ -115,7 +115,7 @@ export const kernelFacts = (cell: Cell, format: KernelFormat, bytes: Buffer): Ke
 export const rootfsFacts = (cell: BaseCell | PresetCell, bytes: Buffer, image?: Buffer): RootfsFacts => ({
   ...common(cell, cell.assets[0]!, bytes, image),
   ...{ kind: cell.kind, flavor: cell.flavor, preset: cell.kind === "preset" ? cell.preset : null },
-  ...{ zstd_level: 3, content_size: 1 },
+  ...{ zstd_level: 3, content_size: 1, accounted: ACCOUNTED },
   boot: { ...boot, ms: 1, ready_uptime_s: 1, kernel_sha256: "0".repeat(64), check: null },
   proven: PROVEN,
 });

@@ -12,6 +12,27 @@ export type TestEntry = Partial<Omit<Header, "pax">> & {
   pax?: Record<string, string>;
 };
 
+/**
+ * The entries of a root file system with these files, and the directories that they need. `-> target` is a symlink.
+ * @param files contents by path
+ */
+export function tree(files: Readonly<Record<string, string>>): TestEntry[] {
+  const directories = new Set<string>();
+  for (const path of Object.keys(files)) {
+    const parts = path.split("/").slice(0, -1);
+    for (let depth = 1; depth <= parts.length; depth++) {
+      directories.add(`${parts.slice(0, depth).join("/")}/`);
+    }
+  }
+  return [
+    ...[...directories].map((name) => ({ name })),
+    ...Object.entries(files).map(
+      ([name, body]): TestEntry =>
+        body.startsWith("-> ") ? { name, type: "symlink", linkname: body.slice(3) } : { name, body },
+    ),
+  ];
+}
+
 const NEVER = new AbortController().signal;
 export const EPOCH = 1_700_000_000;
 /** Where a header says what it is of. */

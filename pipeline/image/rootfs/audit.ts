@@ -6,6 +6,7 @@ import { isElf } from "./elf.ts";
 import { FileTree } from "./file-tree.ts";
 import type { Finding, FindingId } from "./findings.ts";
 import type { Rootfs } from "./normalise.ts";
+import type { UnownedFile } from "./ownership/account.ts";
 import type { Entry } from "./tar-index.ts";
 
 /** Paths that no image may have. The list does not depend on what `scrub.ts` removes, so that the audit finds its mistakes. */
@@ -51,6 +52,8 @@ export interface Meant {
   readonly login?: "key" | "password" | undefined;
   /** Values of the build's environment that it must not contain. */
   readonly secrets: readonly Secret[];
+  /** The files without an owner, the largest first. @default none are looked for */
+  readonly unowned?: readonly UnownedFile[] | undefined;
 }
 
 /**
@@ -123,6 +126,7 @@ export class Audit {
       ...(await owners(rootfs)),
       ...modes(rootfs),
       ...(await binaries(rootfs, this.#meant)),
+      ...unownedFiles(this.#meant),
     ];
     return [...new Map(all.map((finding) => [`${finding.path} ${finding.what}`, finding])).values()];
   }
@@ -140,6 +144,26 @@ function forbiddenPaths(rootfs: Rootfs, { login }: Meant): Finding[] {
     const wanted = login === "key" && path === AUTHORIZED_KEYS;
     return forbidden.filter(({ id }) => !(wanted && id === "ssh-key"));
   });
+}
+
+/** Files without an owner that are named; the others are counted. */
+const NAMED_UNOWNED = 10;
+
+/** Names the largest files that belong to nobody, and says how many there are in all. */
+function unownedFiles({ unowned = [] }: Meant): Finding[] {
+  const finding = (path: string, what: string): Finding => ({ id: "unowned", path, what });
+  const named = unowned
+    .slice(0, NAMED_UNOWNED)
+    .map(({ path, bytes }) =>
+      finding(path, `belongs to no package, recipe or known script (${bytes} bytes)`),
+    );
+  if (unowned.length <= NAMED_UNOWNED) return named;
+  const total = unowned.reduce((sum, { bytes }) => sum + bytes, 0);
+  const all = `${unowned.length} files with ${total} bytes`;
+  return [
+    ...named,
+    finding(all, `belong to no package, recipe or known script; the ${NAMED_UNOWNED} largest are named`),
+  ];
 }
 
 const SHADOW = "etc/shadow";

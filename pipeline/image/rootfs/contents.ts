@@ -1,6 +1,9 @@
 import { LISTED } from "../../schema/listing.ts";
 import type { Arch } from "../../schema/names.ts";
 import type { Rootfs } from "./normalise.ts";
+import { npmPackages } from "./npm-packages.ts";
+import { type Accounting, account } from "./ownership/account.ts";
+import type { Recipe } from "./ownership/recipe.ts";
 import { type LicensedPackage, listPackages } from "./packages.ts";
 import { sbom } from "./sbom.ts";
 
@@ -13,19 +16,23 @@ export interface Contents {
   readonly size: number;
   /** The larger files, bytes by path. */
   readonly files: Readonly<Record<string, number>>;
+  readonly accounting: Accounting;
 }
 
-/** Lists what is in a root file system. `name` is the cell's id. */
+/** Lists what is in a root file system, and to whom its files belong. */
 export async function contentsOf(
   rootfs: Rootfs,
-  { name, arch }: { name: string; arch: Arch },
+  { recipe, arch }: { recipe: Recipe; arch: Arch },
 ): Promise<Contents> {
-  const packages = await listPackages(rootfs);
+  const npm = await npmPackages(rootfs);
+  const packages = await listPackages(rootfs, npm);
   const distribution = distributionOf(
     (await rootfs.read("etc/os-release")) ?? (await rootfs.read("usr/lib/os-release")),
   );
   const { size, files } = sizesOf(rootfs);
-  return { packages, sbom: sbom({ name, type: "rootfs", arch, distribution }, packages), size, files };
+  const subject = { name: recipe.name, type: "rootfs", arch, distribution } as const;
+  const accounting = await account(rootfs, { packages, npm, recipe });
+  return { packages, sbom: sbom(subject, packages), size, files, accounting };
 }
 
 /** A file with several hard links counts once. */

@@ -6,6 +6,9 @@ import { errorCode, PipelineError } from "../../util/error.ts";
 import { reasonOf } from "../../util/reason.ts";
 import type { Contents } from "./contents.ts";
 
+/** What a listing records. */
+type Listed = Pick<Contents, "packages" | "size" | "files">;
+
 export interface ListingOptions {
   /** Whether to record the listing before it is compared. */
   readonly record: boolean;
@@ -24,7 +27,7 @@ export interface ListingOptions {
 export async function compareListing(
   root: string,
   cell: BaseCell | PresetCell,
-  contents: Contents,
+  contents: Listed,
   { record, versions }: ListingOptions,
 ): Promise<{ listing: Listing | undefined; agreed: boolean }> {
   if (record) await recordListing(root, cell.id, contents);
@@ -47,7 +50,7 @@ export async function readListing(root: string, id: string): Promise<Listing | u
 }
 
 /** Records the contents of a root file system, so that later builds can be compared with it. */
-export async function recordListing(root: string, id: string, contents: Contents): Promise<void> {
+export async function recordListing(root: string, id: string, contents: Listed): Promise<void> {
   const { size, packages } = contents;
   const files = Object.fromEntries(Object.entries(contents.files).sort(([a], [b]) => (a < b ? -1 : 1)));
   const listing: Listing = {
@@ -68,7 +71,7 @@ export async function recordListing(root: string, id: string, contents: Contents
  */
 export function checkVersions(
   cell: BaseCell | PresetCell,
-  contents: Contents,
+  contents: Listed,
   listing: Listing | undefined,
 ): boolean {
   const now = apkVersions({ packages: versionsOf(contents.packages) });

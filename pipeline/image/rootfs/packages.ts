@@ -1,23 +1,20 @@
 import type { Package } from "../../schema/facts.ts";
 import type { Rootfs } from "./normalise.ts";
+import type { NpmPackage } from "./npm-packages.ts";
 
 /** A package and its licence: an SPDX expression, or the short name that the distribution uses. */
 export interface LicensedPackage extends Package {
   readonly license: string | undefined;
 }
 
-/** The packages of a root file system, sorted. They are read from the databases of dpkg, apk, npm and Python. */
-export async function listPackages(rootfs: Rootfs): Promise<LicensedPackage[]> {
+/** The packages of a root file system, sorted. They are those of the databases of dpkg, apk and Python, and of `npm`. */
+export async function listPackages(rootfs: Rootfs, npm: readonly NpmPackage[]): Promise<LicensedPackage[]> {
   const all = [
     ...dpkg((await rootfs.read("var/lib/dpkg/status")) ?? ""),
-    // Alpine moved apk's database from /lib to /usr/lib.
-    ...apk(
-      (await rootfs.read("lib/apk/db/installed")) ?? (await rootfs.read("usr/lib/apk/db/installed")) ?? "",
-    ),
+    ...apk(await apkDatabase(rootfs)),
+    ...npm.map(({ name, version, license }) => ({ type: "npm" as const, name, version, license })),
   ];
   for (const { path } of rootfs.entries) {
-    if (/^opt\/[^/]+\/node_modules\/\.package-lock\.json$/.test(path))
-      all.push(...npm((await rootfs.read(path))!));
     if (/\.dist-info\/METADATA$/.test(path)) all.push(...python((await rootfs.read(path))!));
   }
   const key = ({ type, name, version }: Package) => `${type} ${name} ${version}`;
@@ -34,7 +31,12 @@ export async function listPackages(rootfs: Rootfs): Promise<LicensedPackage[]> {
 const fieldOf = (paragraph: string, separator: string) => (name: string) =>
   new RegExp(`^${name}${separator}(.+)$`, "m").exec(paragraph)?.[1];
 
-function dpkg(status: string): LicensedPackage[] {
+/** The text of apk's database; empty if there is none. Alpine moved it from /lib to /usr/lib. */
+export const apkDatabase = async (rootfs: Rootfs): Promise<string> =>
+  (await rootfs.read("lib/apk/db/installed")) ?? (await rootfs.read("usr/lib/apk/db/installed")) ?? "";
+
+/** The installed packages of dpkg's database. */
+export function dpkg(status: string): LicensedPackage[] {
   return status.split("\n\n").flatMap((paragraph) => {
     const field = fieldOf(paragraph, ": ");
     const [name, version] = [field("Package"), field("Version")];
@@ -56,17 +58,6 @@ function apk(installed: string): LicensedPackage[] {
     const [name, version] = [field("P"), field("V")];
     return name && version ? [{ type: "apk" as const, name, version, license: field("L") }] : [];
   });
-}
-
-function npm(lockfile: string): LicensedPackage[] {
-  const { packages } = JSON.parse(lockfile) as {
-    packages: Record<string, { version?: string; name?: string; license?: string }>;
-  };
-  return Object.entries(packages).flatMap(([path, { version, name, license }]) =>
-    version
-      ? [{ type: "npm" as const, name: name ?? path.replace(/^.*node_modules\//, ""), version, license }]
-      : [],
-  );
 }
 
 /** Reads the core metadata of an installed Python package. */

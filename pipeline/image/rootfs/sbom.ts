@@ -60,7 +60,13 @@ function purlOf({ arch, distribution: { id, version: release } }: Subject, each:
       const [scope, bare] = name.startsWith("@") ? name.split("/") : [undefined, name];
       return new PackageURL(type, scope, bare!, version, undefined, undefined).toString();
     }
+    case "github": {
+      const [owner, repository] = name.toLowerCase().split("/");
+      return new PackageURL(type, owner, repository!, version, undefined, undefined).toString();
+    }
     case "pypi":
+    case "cargo":
+    case "generic":
       return new PackageURL(type, undefined, name, version, undefined, undefined).toString();
   }
 }

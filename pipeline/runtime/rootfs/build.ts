@@ -69,7 +69,7 @@ async function pack(
   const { docker, options, run, tools } = workshop;
   const { base } = layer;
   const contents = await makeRootfs(workshop, cell, layer, directory);
-  const { packages, sbom, size, files } = contents;
+  const { packages, sbom, size, files, accounting } = contents;
   await writeFile(join(directory, SBOM), sbom);
   const { listing, agreed } = await compareListing(options.root, cell, contents, {
     ...{ record: options.record === true, versions: layer.recorded },
@@ -103,6 +103,7 @@ async function pack(
     source: base.source,
     zstd_level: options.level,
     content_size: size,
+    accounted: accounting.totals,
     sbom: sbomFacts(cell.assets[0]!, sbom, packages),
     packages: packages.map(({ type, name, version }) => ({ type, name, version })),
   };

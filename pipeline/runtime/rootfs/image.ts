@@ -1,6 +1,7 @@
 import { makeAuditedImage } from "../../image/rootfs/audited-image.ts";
 import { type Contents, contentsOf } from "../../image/rootfs/contents.ts";
 import type { Rootfs } from "../../image/rootfs/normalise.ts";
+import { recipeOf } from "../../image/rootfs/ownership/recipe.ts";
 import { withRootfs } from "../../image/rootfs/rootfs.ts";
 import type { BaseCell, PresetCell } from "../../schema/cells.ts";
 import type { Workshop } from "../workshop.ts";
@@ -28,14 +29,20 @@ export async function makeRootfs(
   const { docker, run, epoch, tools } = workshop;
   const options = { arch: cell.arch, directory, baseOrder: order, epoch };
   return await withRootfs(docker, image, options, run, async (rootfs) => {
-    const contents = await contentsOf(rootfs, { name: cell.id, arch: cell.arch });
+    run.progress.step("find the owner of each file");
+    const contents = await contentsOf(rootfs, { recipe: recipeOf(workshop.cells, cell), arch: cell.arch });
     const { secrets } = workshop.options;
     await makeAuditedImage(
       docker,
       rootfs,
       {
         title: cell.id,
-        meant: { arch: cell.arch, program: checkOf(cell)?.command[0] ?? null, secrets },
+        meant: {
+          arch: cell.arch,
+          program: checkOf(cell)?.command[0] ?? null,
+          secrets,
+          unowned: contents.accounting.unowned,
+        },
         ...{ directory, name: IMAGE, sizeMib: cell.disk_mib, epoch, tools },
         sizeKnob: `diskMib of the ${cell.flavor} base in images.ts`,
       },

@@ -14,8 +14,11 @@ import { inTheWay, ownershipOf } from "./ownership.ts";
 
 /** The maximum size of a facts file, bytes. */
 export const MOST_FACTS_BYTES = 16 << 20;
-/** What an earlier version wrote for an image. */
-const WithoutProof = z.looseObject({ content_size: z.number(), proven: z.undefined().optional() });
+/** What earlier versions wrote for an image: facts without its boots, or without the owners of its files. */
+const FromEarlier = z.union([
+  z.looseObject({ content_size: z.number(), proven: z.undefined().optional() }),
+  z.looseObject({ content_size: z.number(), accounted: z.undefined().optional() }),
+]);
 
 const ADVICE = "choose another directory with --store dir:PATH";
 
@@ -29,7 +32,7 @@ export class StagingDirectory {
 
   /**
    * The facts of a staged asset; undefined if it is not staged, or if an earlier version staged it, which did not record on
-   * what an image was booted.
+   * what an image was booted, or to whom its files belong.
    * @throws PipelineError when the facts are damaged, too large, or those of another asset
    */
   async facts(asset: string): Promise<Facts | undefined> {
@@ -38,7 +41,7 @@ export class StagingDirectory {
       const { size } = await stat(path);
       if (size > MOST_FACTS_BYTES) throw new Error(`${size} bytes, the maximum is ${MOST_FACTS_BYTES}`);
       const content: unknown = JSON.parse(await readFile(path, "utf8"));
-      if (WithoutProof.safeParse(content).success) return undefined;
+      if (FromEarlier.safeParse(content).success) return undefined;
       const facts = Facts.parse(content);
       if (facts.asset !== asset) throw new Error(`they are those of ${facts.asset}`);
       return facts;

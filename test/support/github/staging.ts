@@ -12,7 +12,7 @@ import { GitHubClient, PATIENCE, type Patience } from "../../../pipeline/stores/
 import { GitHubReleases } from "../../../pipeline/stores/github/releases.ts";
 import type { StoredRelease } from "../../../pipeline/stores/store.ts";
 import type { Run } from "../../../pipeline/util/progress.ts";
-import { PROVEN } from "../proven.ts";
+import { ACCOUNTED, PROVEN } from "../proven.ts";
 import { silentRun } from "../silent.ts";
 import type { GitHubServer } from "./server.ts";
 
@@ -45,7 +45,7 @@ export function factsOf(cell: Cell, asset: string, overrides: readonly string[] 
   return Facts.parse({
     ...common,
     ...{ kind: cell.kind, flavor: cell.flavor, preset: cell.kind === "preset" ? cell.preset : null },
-    ...{ zstd_level: 19, content_size: 1000 },
+    ...{ zstd_level: 19, content_size: 1000, accounted: ACCOUNTED },
     boot: { ...boot, ...login, kernel_sha256: sha256("kernel"), check: null },
     proven: PROVEN,
   });

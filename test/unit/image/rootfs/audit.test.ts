@@ -43,6 +43,10 @@ function audited(
 /** Which of the two findings about passwords a text is. */
 const idOf = (what: string) => (what.startsWith("lets ") ? "no-password" : "password-hash");
 
+/** What the audit finds in an image with these files without an owner. */
+const withUnowned = (unowned: Meant["unowned"]) =>
+  new Audit({ arch: "amd64", program: null, secrets: [], unowned }).findings(rawRootfs([]));
+
 const meaning = (secrets: readonly Secret[]) => new Audit({ arch: "amd64", program: null, secrets });
 
 /** A root file system that nobody scrubbed. */
@@ -114,6 +118,24 @@ describe("the audit", () => {
     "opt/usr/local/share/ca-certificates/x",
   ])("does not take %s for what lies elsewhere", async (path) => {
     expect(await meaning([]).findings(rawRootfs([path]))).toEqual([]);
+  });
+
+  it("names each file that belongs to nobody", async () => {
+    expect(await withUnowned([{ path: "opt/mine", bytes: 12 }])).toEqual([
+      { id: "unowned", path: "opt/mine", what: "belongs to no package, recipe or known script (12 bytes)" },
+    ]);
+    expect(await withUnowned([])).toEqual([]);
+    expect(await withUnowned(undefined)).toEqual([]);
+  });
+
+  it("names the largest of many such files, with the total", async () => {
+    const many = Array.from({ length: 12 }, (_, index) => ({ path: `opt/${index}`, bytes: 100 - index }));
+    const findings = await withUnowned(many);
+    expect(findings.slice(0, -1).map(({ path }) => path)).toEqual(many.slice(0, 10).map(({ path }) => path));
+    expect(findingLine(findings.at(-1)!)).toBe(
+      "12 files with 1134 bytes belong to no package, recipe or known script; the 10 largest are named [unowned]",
+    );
+    expect(await withUnowned(many.slice(0, 10))).toHaveLength(10);
   });
 
   it("puts up with the directories in which logs and caches will be", async () => {

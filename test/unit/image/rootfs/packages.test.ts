@@ -1,26 +1,14 @@
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { npmPackages } from "../../../../pipeline/image/rootfs/npm-packages.ts";
 import { listPackages } from "../../../../pipeline/image/rootfs/packages.ts";
 import { tempDirectory } from "../../../support/run.ts";
-import { normalised, type TestEntry } from "../../../support/tar.ts";
-
-/** A root file system with these files, and the directories that they need. */
-function tree(files: Readonly<Record<string, string>>): TestEntry[] {
-  const directories = new Set<string>();
-  for (const path of Object.keys(files)) {
-    const parts = path.split("/").slice(0, -1);
-    for (let depth = 1; depth <= parts.length; depth++) {
-      directories.add(`${parts.slice(0, depth).join("/")}/`);
-    }
-  }
-  return [
-    ...[...directories].map((name) => ({ name })),
-    ...Object.entries(files).map(([name, body]) => ({ name, body })),
-  ];
-}
+import { normalised, tree } from "../../../support/tar.ts";
 
 const licensedOf = (files: Readonly<Record<string, string>>) =>
-  normalised(join(tempDirectory(), "spool.tar"), tree(files), listPackages);
+  normalised(join(tempDirectory(), "spool.tar"), tree(files), async (rootfs) =>
+    listPackages(rootfs, await npmPackages(rootfs)),
+  );
 const packagesOf = async (files: Readonly<Record<string, string>>) =>
   (await licensedOf(files)).map(({ type, name, version }) => ({ type, name, version }));
 
@@ -67,37 +55,52 @@ describe("the packages of an image", () => {
     },
   );
 
-  it("are those of npm too, by the name they are installed from and without the preset itself", async () => {
-    const lock = {
-      lockfileVersion: 3,
-      packages: {
-        "node_modules/@openai/codex": { version: "0.169.0" },
-        "node_modules/a/node_modules/nested": { version: "2.0.0" },
-        "node_modules/nested": { version: "1.0.0" },
-        "node_modules/alias": { name: "real-name", version: "3.0.0" },
-        "node_modules/linked": { link: true },
-      },
-    };
+  it("are those of npm too: nested ones, bundled ones and those that a package has in its own files", async () => {
+    const manifest = (name: string, version: string) => JSON.stringify({ name, version });
     expect(
       await packagesOf({
-        "opt/codex/node_modules/.package-lock.json": JSON.stringify(lock),
-        // Node's own copy of npm, and a lockfile that some package ships, describe no installation of ours.
-        "opt/codex/node_modules/a/node_modules/.package-lock.json": "not even JSON",
+        "opt/codex/package.json": manifest("codex", "0.0.1"),
+        "opt/codex/node_modules/@openai/codex/package.json": manifest("@openai/codex", "0.169.0"),
+        "opt/codex/node_modules/a/package.json": `\ufeff${manifest("a", "1.0.0")}`,
+        "opt/codex/node_modules/a/node_modules/nested/package.json": manifest("nested", "2.0.0"),
+        "opt/codex/node_modules/a/vendor/copied/package.json": manifest("copied", "4.0.0"),
+        "opt/codex/node_modules/nested/package.json": manifest("nested", "1.0.0"),
+        "opt/codex/node_modules/alias/package.json": manifest("real-name", "3.0.0-linux-x64"),
+        "usr/local/lib/node_modules/npm/package.json": manifest("npm", "11.0.0"),
+        "usr/local/lib/node_modules/npm/node_modules/semver/package.json": manifest("semver", "7.7.0"),
       }),
     ).toEqual([
       { type: "npm", name: "@openai/codex", version: "0.169.0" },
+      { type: "npm", name: "a", version: "1.0.0" },
+      { type: "npm", name: "copied", version: "4.0.0" },
       { type: "npm", name: "nested", version: "1.0.0" },
       { type: "npm", name: "nested", version: "2.0.0" },
-      { type: "npm", name: "real-name", version: "3.0.0" },
+      { type: "npm", name: "npm", version: "11.0.0" },
+      { type: "npm", name: "real-name", version: "3.0.0-linux-x64" },
+      { type: "npm", name: "semver", version: "7.7.0" },
     ]);
   });
 
+  it.each([
+    ["is not JSON", "a", "{ half"],
+    ["is not an object", "a", "null"],
+    ["has no version", "a", '{"name":"a"}'],
+    ["has no name", "a", '{"type":"module","version":"1.0.0"}'],
+    ["has a name that npm has not", "a", '{"name":"a b\\nc","version":"1.0.0"}'],
+    ["has a version that is none", "a", '{"name":"a","version":"1 0"}'],
+    ["is larger than any", "a", JSON.stringify({ name: "a", version: "1.0.0", x: "x".repeat(1 << 20) })],
+    ["lies in a scope's directory", "@scope", '{"name":"a","version":"1.0.0"}'],
+    ["lies in a hidden directory", ".cache", '{"name":"a","version":"1.0.0"}'],
+  ])("are not those of a package.json that %s", async (_, name, text) => {
+    expect(await packagesOf({ [`opt/x/node_modules/${name}/package.json`]: text })).toEqual([]);
+  });
+
   it("are listed once however many presets share them, sorted by kind, name and version", async () => {
-    const lock = JSON.stringify({ packages: { "node_modules/shared": { version: "1.0.0" } } });
+    const shared = '{"name":"shared","version":"1.0.0"}';
     const packages = await packagesOf({
       "var/lib/dpkg/status": DPKG,
-      "opt/a/node_modules/.package-lock.json": lock,
-      "opt/b/node_modules/.package-lock.json": lock,
+      "opt/a/node_modules/shared/package.json": shared,
+      "opt/b/node_modules/shared/package.json": shared,
     });
     expect(packages.map(({ type, name }) => `${type} ${name}`)).toEqual([
       "deb bash",
@@ -107,13 +110,18 @@ describe("the packages of an image", () => {
   });
 
   it("are those of Python, and all state their licences in their own way", async () => {
-    const lock = { packages: { "node_modules/a": { version: "1.0.0", license: "(MIT OR Apache-2.0)" } } };
+    const npm = (name: string, fields: object) => ({
+      [`opt/agent/node_modules/${name}/package.json`]: JSON.stringify({ name, version: "1.0.0", ...fields }),
+    });
     const all = await licensedOf({
       "var/lib/dpkg/status": DPKG,
       "usr/share/doc/bash/copyright":
         "Format: DEP-5\n\nFiles: *\nLicense: GPL-3+\n\nFiles: x\nLicense: BSD-3-clause \nLicense: GPL-3+\n",
       "usr/lib/apk/db/installed": "P:musl\nV:1.2.5-r9\nL:MIT\n",
-      "opt/agent/node_modules/.package-lock.json": JSON.stringify(lock),
+      ...npm("a", { license: "(MIT OR Apache-2.0)" }),
+      ...npm("b", { license: { type: "ISC", url: "x" } }),
+      ...npm("c", { licenses: [{ type: "MIT" }, { type: "Apache-2.0" }] }),
+      ...npm("d", { license: 7 }),
       "opt/agent/.venv/lib/python3.13/site-packages/rich-14.1.0.dist-info/METADATA":
         "Metadata-Version: 2.4\nName: rich\nVersion: 14.1.0\nLicense-Expression: MIT\n\nName: not-a-field\n",
     });
@@ -122,6 +130,9 @@ describe("the packages of an image", () => {
       ["deb", "bash", "BSD-3-clause, GPL-3+"],
       ["deb", "zlib1g", undefined],
       ["npm", "a", "(MIT OR Apache-2.0)"],
+      ["npm", "b", "ISC"],
+      ["npm", "c", "(MIT OR Apache-2.0)"],
+      ["npm", "d", undefined],
       ["pypi", "rich", "MIT"],
     ]);
   });

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { Facts } from "../../../../pipeline/schema/facts.ts";
 import { StagingDirectory } from "../../../../pipeline/stores/directory/staging.ts";
-import { PROVEN } from "../../../support/proven.ts";
+import { ACCOUNTED, PROVEN } from "../../../support/proven.ts";
 import { tempDirectory } from "../../../support/run.ts";
 
 const SBOM = "{}\n";
@@ -35,6 +35,7 @@ const facts = (sha256 = "a".repeat(64)): Facts =>
     },
     zstd_level: 3,
     content_size: 4000,
+    accounted: ACCOUNTED,
     boot: {
       vmm: "qemu",
       accel: "tcg",
@@ -60,11 +61,14 @@ function store() {
 }
 
 describe("the directory store", () => {
-  it("stages an image anew that an earlier version staged without proof", async () => {
+  it.each([
+    ["proof", "proven"],
+    ["the owners of its files", "accounted"],
+  ])("stages an image anew that an earlier version staged without %s", async (_, field) => {
     const { store: target, file } = store();
     await target.put(file("bytes"), facts(), SBOM);
     const path = join(target.directory, `${ASSET}.json`);
-    const { proven: _, ...before } = JSON.parse(readFileSync(path, "utf8"));
+    const { [field]: __, ...before } = JSON.parse(readFileSync(path, "utf8"));
     writeFileSync(path, JSON.stringify(before));
     expect(await target.facts(ASSET)).toBe(undefined);
     expect(await target.all()).toEqual([]);

@@ -1,0 +1,50 @@
+import { posix } from "node:path";
+import type { Rootfs } from "./normalise.ts";
+
+/** An installed npm package, also one that is nested in another or bundled with it. */
+export interface NpmPackage {
+  /** Its directory in the image, without a leading `/`. */
+  readonly directory: string;
+  readonly name: string;
+  readonly version: string;
+  readonly license: string | undefined;
+}
+
+/** A package.json in the directory of a package; not one that lies in `node_modules` or in a scope's directory itself. */
+const MANIFEST = /(^|\/)node_modules\/(@[^/]+\/)?[^/@.][^/]*\/(.+\/)?package\.json$/;
+/** A larger package.json is not read, bytes. */
+const LARGEST = 1 << 20;
+/** https://github.com/npm/validate-npm-package-name: names of old packages may have capitals. */
+const NAME = /^(@[A-Za-z0-9-._~]+\/)?[A-Za-z0-9-._~]+$/;
+const VERSION = /^[0-9A-Za-z][0-9A-Za-z.+-]*$/;
+
+/** The npm packages of a root file system: each directory below a `node_modules` whose package.json has a name and a version. */
+export async function npmPackages(rootfs: Rootfs): Promise<NpmPackage[]> {
+  const found: NpmPackage[] = [];
+  for (const entry of rootfs.entries) {
+    if (entry.type !== "file" || !MANIFEST.test(entry.path) || rootfs.sizeOf(entry) > LARGEST) continue;
+    const { name, version, ...rest } = fieldsOf((await rootfs.read(entry.path))!);
+    if (typeof name !== "string" || !NAME.test(name)) continue;
+    if (typeof version !== "string" || !VERSION.test(version)) continue;
+    found.push({ directory: posix.dirname(entry.path), name, version, license: licenseOf(rest) });
+  }
+  return found;
+}
+
+function fieldsOf(text: string): Record<string, unknown> {
+  try {
+    const content: unknown = JSON.parse(text.replace(/^\ufeff/, ""));
+    return typeof content === "object" && content !== null ? { ...content } : {};
+  } catch {
+    return {};
+  }
+}
+
+/** The licence of a package, also in the two forms of old packages: `{ type }` and a list of these. */
+function licenseOf({ license, licenses }: Record<string, unknown>): string | undefined {
+  const all = [license ?? licenses].flat().flatMap((each) => {
+    const name = typeof each === "object" && each !== null && "type" in each ? each.type : each;
+    return typeof name === "string" && name !== "" ? [name] : [];
+  });
+  return all.length > 1 ? `(${all.join(" OR ")})` : all[0];
+}

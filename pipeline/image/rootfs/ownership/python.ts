@@ -1,0 +1,33 @@
+import { posix } from "node:path";
+import type { Rootfs } from "../normalise.ts";
+import { claim, listed, type OwnerOf } from "./owner.ts";
+
+/** The record of an installed Python package, and the directory that its paths are relative to. */
+const RECORD =
+  /^(?<packages>(?<prefix>.+)\/lib\/python[0-9.]+\/(?:site|dist)-packages)\/(?<dist>[^/]+)\.dist-info\/RECORD$/;
+
+/**
+ * The files that Python packages record. A record can only name files beside the package and, in an environment of its own
+ * below /opt, files of that environment: a package must not give itself the distribution's files.
+ */
+export async function pythonOwners(rootfs: Rootfs): Promise<OwnerOf> {
+  const names = new Map<string, string>();
+  for (const { path } of rootfs.entries) {
+    const found = RECORD.exec(path)?.groups;
+    if (!found || path.includes("node_modules/")) continue;
+    const within = found.prefix!.startsWith("opt/") ? found.prefix! : found.packages!;
+    for (const line of (await rootfs.read(path))!.split("\n")) {
+      const recorded = recordedPath(line);
+      if (recorded === "") continue;
+      const file = posix.join(found.packages!, recorded);
+      if (file.startsWith(`${within}/`)) claim(names, file, found.dist!);
+    }
+  }
+  return listed("pypi", names);
+}
+
+/** The first column of a line of comma-separated values: `path,hash,size`. A path with a comma or a quote is quoted. */
+function recordedPath(line: string): string {
+  const quoted = /^"((?:[^"]|"")*)"/.exec(line)?.[1];
+  return quoted === undefined ? line.split(",")[0]!.trim() : quoted.replaceAll('""', '"');
+}

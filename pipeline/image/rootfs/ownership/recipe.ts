@@ -1,0 +1,59 @@
+import { BOOT_FILES } from "../../../schema/boot-files.ts";
+import type { BaseCell, Cells, Copied, PresetCell, Unowned } from "../../../schema/cells.ts";
+import { globs } from "./glob.ts";
+import type { OwnerOf } from "./owner.ts";
+
+/** What a recipe puts into an image, apart from the packages of the distribution, npm and Python. */
+export interface Recipe {
+  /** The name of the image: a cell's id, or the name that a user gave. */
+  readonly name: string;
+  /** The programs and source trees that it copies in. */
+  readonly copies: readonly Copied[];
+  /** The files and links that it writes itself, as patterns of absolute paths: such as a lockfile or the link to a preset's program. */
+  readonly writes: readonly string[];
+  /** What nothing else explains, each with the reason. */
+  readonly unowned: readonly Unowned[];
+}
+
+/** The files that every image has from this project. `/etc/hostname`, `/etc/hosts` and `/etc/mtab` are Docker's, rewritten. */
+const COMMON = [...BOOT_FILES.map(({ to }) => to), "/etc/hostname", "/etc/hosts", "/etc/mtab"];
+
+/** The recipe of an image without a cell. */
+export const plainRecipe = (name: string): Recipe => ({ name, copies: [], writes: COMMON, unowned: [] });
+
+/** The recipe of a cell, with that of its base. */
+export function recipeOf({ cells }: Pick<Cells, "cells">, cell: BaseCell | PresetCell): Recipe {
+  const base = cell.kind === "preset" ? cells.find(({ id }) => id === cell.base) : undefined;
+  const all = [...(base?.kind === "base" ? [base] : []), cell];
+  return {
+    name: cell.id,
+    copies: all.flatMap(({ copies = [] }) => copies),
+    writes: [...COMMON, ...all.flatMap(({ writes = [] }) => writes)],
+    unowned: all.flatMap(({ unowned = [] }) => unowned),
+  };
+}
+
+/** The files of a recipe. A copied directory has everything below it that is not excluded. */
+export function recipeOwners({ name, copies, writes }: Recipe): OwnerOf {
+  const written = writes.map(globs);
+  return (entry) => {
+    const copy = copies.find(({ path, except = [] }) => {
+      const inside = `/${entry.path}`.startsWith(`${path}/`);
+      return (
+        `/${entry.path}` === path ||
+        (inside && !except.some((part) => `/${entry.path}/`.startsWith(`${path}/${part}/`)))
+      );
+    });
+    if (copy) return { origin: "recipe", name: copy.name };
+    return written.some((matches) => matches(`/${entry.path}`)) ? { origin: "recipe", name } : undefined;
+  };
+}
+
+/** The files that are declared to have no owner. */
+export function declaredOwners({ unowned }: Recipe): OwnerOf {
+  const patterns = unowned.map(({ paths, reason }) => ({ matches: globs(paths), reason }));
+  return ({ path }) => {
+    const found = patterns.find(({ matches }) => matches(`/${path}`));
+    return found && { origin: "declared", name: found.reason };
+  };
+}

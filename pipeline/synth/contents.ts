@@ -1,0 +1,84 @@
+import type { BaseRootfs } from "../constructs/base-rootfs.ts";
+import type { UvInstall } from "../constructs/install.ts";
+import type { PresetLayer } from "../constructs/preset-layer.ts";
+import type { Copied, Unowned } from "../schema/cells.ts";
+import type { Arch } from "../schema/names.ts";
+
+/** The fields of a cell about what its recipe puts in. A field without anything is not there. */
+interface Contents {
+  copies?: Copied[];
+  writes?: string[];
+  unowned?: Unowned[];
+}
+
+/** What the recipe of a base puts into it beside packages, for one arch. */
+export function contentsOfBase(base: BaseRootfs, arch: Arch): Contents {
+  const { nodeVersion, uv, programs, unowned } = base;
+  const node = base.flavor.libc === "glibc" ? nodeVersion : undefined;
+  const uvVersion = uv === undefined ? undefined : (/:([^@:/]+)@/.exec(uv)?.[1] ?? null);
+  const copies: Copied[] = [
+    ...(node === undefined
+      ? []
+      : [
+          {
+            ...{ path: "/usr/local/bin/node", type: "generic" as const, name: "node", version: node },
+            cpe: "nodejs:node.js",
+            source: `pkg:npm/node-linux-${arch === "amd64" ? "x64" : "arm64"}@${node}`,
+          },
+        ]),
+    ...(uv === undefined || uvVersion === undefined
+      ? []
+      : ["/usr/local/bin/uv", "/usr/local/bin/uvx"].map((path) => ({
+          ...{ path, type: "pypi" as const, name: "uv", version: uvVersion, source: uv },
+        }))),
+    ...programs.map(({ path, files }) => ({
+      ...{ path, type: "generic" as const, name: path.split("/").at(-1)!, version: null },
+      source: files[arch]!.url,
+    })),
+  ];
+  const writes = node === undefined ? [] : ["/usr/local/bin/npm", "/usr/local/bin/npx"];
+  return filled({ copies, writes, unowned: [...unowned] });
+}
+
+/** What the recipe of a preset puts into it beside packages. */
+export function contentsOfPreset({ preset, install, check, unowned }: PresetLayer): Contents {
+  const { copies, writes } = install.method === "npm" ? ofNpm(preset) : ofUv(preset, install);
+  return filled({
+    copies,
+    writes: [...writes, `/usr/local/bin/${check[0]!}`],
+    unowned: [...unowned],
+  });
+}
+
+interface Installed {
+  readonly copies: Copied[];
+  readonly writes: string[];
+}
+
+function ofNpm(preset: string): Installed {
+  const files = ["package.json", "package-lock.json", "node_modules/.package-lock.json"];
+  return { copies: [], writes: files.map((file) => `/opt/${preset}/${file}`) };
+}
+
+/** A checkout of the project's repository, and an environment that uv makes in it. */
+function ofUv(preset: string, { repository, commit, directory = `/opt/${preset}` }: UvInstall): Installed {
+  const environment = ".venv";
+  const github = /^https:\/\/github\.com\/([^/]+\/[^/]+?)(\.git)?$/.exec(repository)?.[1];
+  const project: Copied = {
+    ...{ path: directory, except: [environment] },
+    ...(github === undefined
+      ? { type: "generic", name: repository.split("/").at(-1)! }
+      : { type: "github", name: github }),
+    ...{ version: commit, source: `${repository}#${commit}` },
+  };
+  const made = [
+    ...["pyvenv.cfg", ".gitignore", ".lock", "CACHEDIR.TAG", "lib64"],
+    ...["bin/python", "bin/python3", "bin/python3.*", "bin/activate*", "bin/deactivate.bat", "bin/pydoc.bat"],
+    ...["lib/python3.*/site-packages/_virtualenv.py", "lib/python3.*/site-packages/_virtualenv.pth"],
+  ];
+  return { copies: [project], writes: made.map((file) => `${directory}/${environment}/${file}`) };
+}
+
+/** The fields that have something. */
+const filled = (contents: Required<Contents>): Contents =>
+  Object.fromEntries(Object.entries(contents).filter(([, list]) => list.length > 0));
