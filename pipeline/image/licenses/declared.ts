@@ -5,19 +5,25 @@ import { spdxIdOf } from "./names.ts";
 /** The longest text that is taken for a licence's name, characters; a longer one is the licence's text. */
 const LONGEST_NAME = 100;
 
-/** Alpine's `license=`: an SPDX expression, or short names in the grammar of one. */
-export const apkLicenses = (license: string | undefined): License[] => expressionLicenses(license);
-
 /**
- * The licences in a package.json or in a lockfile's entry. The old list `licenses` offers a choice. `SEE LICENSE IN FILE` and
- * `UNLICENSED` (nobody may use it) are no SPDX ids; they are kept as names.
+ * The licences of an expression, as in Alpine's `license=` and in npm's lockfiles: SPDX's, or short names in its grammar.
+ * `SEE LICENSE IN FILE` and `UNLICENSED` (nobody may use it) are no SPDX ids; they are kept as names.
  */
+export function declaredLicenses(text = ""): License[] {
+  const license = text.trim();
+  if (!license || license === "UNKNOWN" || license === "NOASSERTION" || license === "NONE") return [];
+  if (/^SEE LICEN[CS]E IN /i.test(license) || license === "UNLICENSED") return [{ name: license }];
+  if (license.length > LONGEST_NAME && !isSpdx(license)) return [];
+  return parseLicenses(license);
+}
+
+/** The licences in a package.json. The old list `licenses` offers a choice. */
 export function npmLicenses({ license, licenses }: { license?: unknown; licenses?: unknown }): License[] {
   const names = (Array.isArray(licenses) ? licenses : [license ?? licenses]).flatMap((each) => {
     const name = typeof each === "object" && each !== null ? (each as { type?: unknown }).type : each;
     return typeof name === "string" && name.trim() ? [name.trim()] : [];
   });
-  if (names.length < 2) return expressionLicenses(names[0]);
+  if (names.length < 2) return declaredLicenses(names[0]);
   return parseLicenses(names.map((name) => `(${name})`).join(" or "));
 }
 
@@ -26,9 +32,9 @@ export function pythonLicenses(metadata: string): License[] {
   const header = metadata.replace(/\r\n/g, "\n").split("\n\n")[0]!;
   const field = (name: string) => new RegExp(`^${name}:[ \\t]*(\\S.*?)[ \\t]*$`, "mi").exec(header)?.[1];
   const expression = field("License-Expression");
-  if (expression) return expressionLicenses(expression);
+  if (expression) return declaredLicenses(expression);
   const license = field("License");
-  const declared = license && !/^License:.*\n[ \t]+\S/im.test(header) ? expressionLicenses(license) : [];
+  const declared = license && !/^License:.*\n[ \t]+\S/im.test(header) ? declaredLicenses(license) : [];
   if (declared.some((each) => "spdx" in each)) return declared;
   const classifiers = [...header.matchAll(/^Classifier: License :: (?:.* :: )?(.+?)[ \t]*$/gim)].map(
     ([, classifier]) => classifier!,
@@ -55,12 +61,4 @@ function classifierId(classifier: string): string | undefined {
   const [, id] =
     /\(((?=[^()]*\d)[^() ]+)\)$/.exec(classifier.replace(/\((\w+) (\d[\d.]*)\)/g, "($1-$2)")) ?? [];
   return id && spdxIdOf(id);
-}
-
-function expressionLicenses(text = ""): License[] {
-  const license = text.trim();
-  if (!license || license === "UNKNOWN" || license === "NOASSERTION" || license === "NONE") return [];
-  if (/^SEE LICEN[CS]E IN /i.test(license) || license === "UNLICENSED") return [{ name: license }];
-  if (license.length > LONGEST_NAME && !isSpdx(license)) return [];
-  return parseLicenses(license);
 }

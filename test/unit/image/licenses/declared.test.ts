@@ -1,5 +1,9 @@
 import { expect, it } from "vitest";
-import { apkLicenses, npmLicenses, pythonLicenses } from "../../../../pipeline/image/licenses/declared.ts";
+import {
+  declaredLicenses,
+  npmLicenses,
+  pythonLicenses,
+} from "../../../../pipeline/image/licenses/declared.ts";
 
 const spdx = (id: string) => ({ spdx: id });
 const name = (text: string) => ({ name: text });
@@ -14,7 +18,7 @@ it.each([
   ["", []],
   [undefined, []],
 ])("Alpine's %s is %j", (license, licenses) => {
-  expect(apkLicenses(license)).toEqual(licenses);
+  expect(declaredLicenses(license)).toEqual(licenses);
 });
 
 it.each([
