@@ -1,4 +1,6 @@
 import { posix } from "node:path";
+import { npmLicenses } from "../licenses/declared.ts";
+import type { License } from "../licenses/license.ts";
 import type { Rootfs } from "./normalise.ts";
 
 /** An installed npm package, also one that is nested in another or bundled with it. */
@@ -7,7 +9,7 @@ export interface NpmPackage {
   readonly directory: string;
   readonly name: string;
   readonly version: string;
-  readonly license: string | undefined;
+  readonly license: readonly License[];
 }
 
 /** A package.json in the directory of a package; not one that lies in `node_modules` or in a scope's directory itself. */
@@ -26,7 +28,7 @@ export async function npmPackages(rootfs: Rootfs): Promise<NpmPackage[]> {
     const { name, version, ...rest } = fieldsOf((await rootfs.read(entry.path))!);
     if (typeof name !== "string" || !NAME.test(name)) continue;
     if (typeof version !== "string" || !VERSION.test(version)) continue;
-    found.push({ directory: posix.dirname(entry.path), name, version, license: licenseOf(rest) });
+    found.push({ directory: posix.dirname(entry.path), name, version, license: npmLicenses(rest) });
   }
   return found;
 }
@@ -38,13 +40,4 @@ function fieldsOf(text: string): Record<string, unknown> {
   } catch {
     return {};
   }
-}
-
-/** The licence of a package, also in the two forms of old packages: `{ type }` and a list of these. */
-function licenseOf({ license, licenses }: Record<string, unknown>): string | undefined {
-  const all = [license ?? licenses].flat().flatMap((each) => {
-    const name = typeof each === "object" && each !== null && "type" in each ? each.type : each;
-    return typeof name === "string" && name !== "" ? [name] : [];
-  });
-  return all.length > 1 ? `(${all.join(" OR ")})` : all[0];
 }

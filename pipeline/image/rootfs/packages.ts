@@ -1,10 +1,13 @@
 import type { Package } from "../../schema/facts.ts";
+import { DebianLicenses } from "../licenses/debian.ts";
+import { declaredLicenses, pythonLicenses } from "../licenses/declared.ts";
+import type { License } from "../licenses/license.ts";
 import type { Rootfs } from "./normalise.ts";
 import type { NpmPackage } from "./npm-packages.ts";
 
-/** A package and its licence: an SPDX expression, or the short name that the distribution uses. */
+/** A package and its licences; none if they are not known. */
 export interface LicensedPackage extends Package {
-  readonly license: string | undefined;
+  readonly license: readonly License[];
 }
 
 /** The packages of a root file system, sorted. They are those of the databases of dpkg, apk and Python, and of `npm`. */
@@ -20,9 +23,10 @@ export async function listPackages(rootfs: Rootfs, npm: readonly NpmPackage[]): 
   const key = ({ type, name, version }: Package) => `${type} ${name} ${version}`;
   const unique = new Map(all.map((entry) => [key(entry), entry]));
   const sorted = [...unique].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, entry]) => entry);
+  const debian = new DebianLicenses((await rootfs.read("var/lib/dpkg/status")) ?? "", rootfs.read);
   return await Promise.all(
     sorted.map(async (entry) =>
-      entry.type === "deb" ? { ...entry, license: await debianLicense(rootfs, entry) } : entry,
+      entry.type === "deb" ? { ...entry, license: await debian.of(entry.name) } : entry,
     ),
   );
 }
@@ -41,22 +45,17 @@ export function dpkg(status: string): LicensedPackage[] {
     const field = fieldOf(paragraph, ": ");
     const [name, version] = [field("Package"), field("Version")];
     if (!name || !version || !field("Status")?.endsWith(" ok installed")) return [];
-    return [{ type: "deb" as const, name, version, license: undefined }];
+    return [{ type: "deb" as const, name, version, license: [] }];
   });
-}
-
-/** Debian declares licences per file (format: DEP-5). The licences of a package are all that its copyright file names. */
-async function debianLicense(rootfs: Rootfs, { name }: Package): Promise<string | undefined> {
-  const text = await rootfs.read(`usr/share/doc/${name}/copyright`);
-  const names = [...(text ?? "").matchAll(/^License: *(\S.*?) *$/gm)].map(([, license]) => license!);
-  return names.length > 0 ? [...new Set(names)].sort().join(", ") : undefined;
 }
 
 function apk(installed: string): LicensedPackage[] {
   return installed.split("\n\n").flatMap((paragraph) => {
     const field = fieldOf(paragraph, ":");
     const [name, version] = [field("P"), field("V")];
-    return name && version ? [{ type: "apk" as const, name, version, license: field("L") }] : [];
+    return name && version
+      ? [{ type: "apk" as const, name, version, license: declaredLicenses(field("L")) }]
+      : [];
   });
 }
 
@@ -64,6 +63,5 @@ function apk(installed: string): LicensedPackage[] {
 function python(metadata: string): LicensedPackage[] {
   const field = fieldOf(metadata.split("\n\n")[0]!, ": ");
   const [name, version] = [field("Name"), field("Version")];
-  const license = field("License-Expression") ?? field("License");
-  return name && version ? [{ type: "pypi" as const, name, version, license }] : [];
+  return name && version ? [{ type: "pypi" as const, name, version, license: pythonLicenses(metadata) }] : [];
 }

@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
-import { Enums, Models, Serialize, SPDX, Spec } from "@cyclonedx/cyclonedx-library";
+import { Enums, Models, Serialize, Spec } from "@cyclonedx/cyclonedx-library";
 import { PackageURL } from "packageurl-js";
 import type { Package } from "../../schema/facts.ts";
 import { type Arch, sbomAsset } from "../../schema/names.ts";
+import { addLicenses } from "../licenses/cyclonedx.ts";
 import type { LicensedPackage } from "./packages.ts";
 
 /** What an inventory describes. */
@@ -41,7 +42,7 @@ function component(subject: Subject, each: LicensedPackage): Models.Component {
   const { name, version, license } = each;
   const purl = purlOf(subject, each);
   const result = new Models.Component(Enums.ComponentType.Library, name, { version, purl, bomRef: purl });
-  if (license) result.licenses.add(licenseOf(license));
+  addLicenses(result, license);
   return result;
 }
 
@@ -69,13 +70,4 @@ function purlOf({ arch, distribution: { id, version: release } }: Subject, each:
     case "generic":
       return new PackageURL(type, undefined, name, version, undefined, undefined).toString();
   }
-}
-
-/** An SPDX id or expression, if `license` is one; else the name as it is. */
-function licenseOf(license: string): Models.License {
-  const id = SPDX.fixupSpdxId(license);
-  if (id) return new Models.SpdxLicense(id);
-  const words = license.split(/[\s()]+/).filter((word) => word && !/^(AND|OR|WITH)$/.test(word));
-  const expression = / (AND|OR) /.test(license) && words.every((word) => SPDX.isSupportedSpdxId(word));
-  return expression ? new Models.LicenseExpression(license) : new Models.NamedLicense(license);
 }

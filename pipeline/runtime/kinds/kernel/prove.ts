@@ -76,7 +76,7 @@ export async function proveKernel(
 const inventory = (cell: KernelCell, packages: BuiltKernel["facts"][0]["packages"]): string =>
   sbom(
     { name: cell.id, type: "kernel", arch: cell.arch, distribution: { id: "debian", version: "" } },
-    packages.map((each) => ({ ...each, license: undefined })),
+    packages.map((each) => ({ ...each, license: [] })),
   );
 
 /** Boots the kernel with `bases`. Known boots with its other bases are kept. */

@@ -20,7 +20,7 @@ const apk = (name: string, version: string): LicensedPackage => ({
   type: "apk",
   name,
   version,
-  license: undefined,
+  license: [],
 });
 const contents = (...packages: LicensedPackage[]) => ({
   packages,
@@ -74,7 +74,7 @@ describe("the versions of apk's packages", () => {
 
   it("are not fixed where nothing was recorded, and need not be where there is no apk", () => {
     expect(checkVersions(CELL, contents(apk("musl", "1.2.5-r9")), undefined)).toBe(false);
-    const deb: LicensedPackage = { type: "deb", name: "bash", version: "5", license: undefined };
+    const deb: LicensedPackage = { type: "deb", name: "bash", version: "5", license: [] };
     expect(checkVersions(CELL, contents(deb), undefined)).toBe(true);
   });
 

@@ -126,14 +126,14 @@ describe("the packages of an image", () => {
         "Metadata-Version: 2.4\nName: rich\nVersion: 14.1.0\nLicense-Expression: MIT\n\nName: not-a-field\n",
     });
     expect(all.map(({ type, name, license }) => [type, name, license])).toEqual([
-      ["apk", "musl", "MIT"],
-      ["deb", "bash", "BSD-3-clause, GPL-3+"],
-      ["deb", "zlib1g", undefined],
-      ["npm", "a", "(MIT OR Apache-2.0)"],
-      ["npm", "b", "ISC"],
-      ["npm", "c", "(MIT OR Apache-2.0)"],
-      ["npm", "d", undefined],
-      ["pypi", "rich", "MIT"],
+      ["apk", "musl", [{ spdx: "MIT" }]],
+      ["deb", "bash", [{ spdx: "BSD-3-Clause" }, { spdx: "GPL-3.0-or-later" }]],
+      ["deb", "zlib1g", []],
+      ["npm", "a", [{ spdx: "Apache-2.0 OR MIT" }]],
+      ["npm", "b", [{ spdx: "ISC" }]],
+      ["npm", "c", [{ spdx: "Apache-2.0 OR MIT" }]],
+      ["npm", "d", []],
+      ["pypi", "rich", [{ spdx: "MIT" }]],
     ]);
   });
 

@@ -10,14 +10,14 @@ const pkg = (
   type: LicensedPackage["type"],
   name: string,
   version: string,
-  license?: string,
+  license: LicensedPackage["license"] = [],
 ): LicensedPackage => ({
   ...{ type, name, version, license },
 });
 const PACKAGES = [
-  pkg("deb", "libc6", "1:2.41-12", "GPL-2, LGPL-2.1+"),
-  pkg("npm", "@openai/codex", "0.169.0", "Apache-2.0"),
-  pkg("npm", "both", "1.0.0", "(MIT OR Apache-2.0)"),
+  pkg("deb", "libc6", "1:2.41-12", [{ spdx: "LGPL-2.1-or-later" }, { name: "DEC" }]),
+  pkg("npm", "@openai/codex", "0.169.0", [{ spdx: "Apache-2.0" }]),
+  pkg("npm", "both", "1.0.0", [{ spdx: "Apache-2.0 OR MIT" }]),
   pkg("pypi", "rich", "14.1.0"),
 ];
 const read = (subject: Subject, packages: readonly LicensedPackage[]) => JSON.parse(sbom(subject, packages));
@@ -36,7 +36,7 @@ it("names every package by the purl that a vulnerability database knows it by", 
     "pkg:pypi/rich@14.1.0",
   ]);
   const alpine = { ...DEBIAN, distribution: { id: "alpine", version: "3.24.2" } };
-  expect(read(alpine, [pkg("apk", "musl", "1.2.5-r9", "MIT")]).components[0].purl).toBe(
+  expect(read(alpine, [pkg("apk", "musl", "1.2.5-r9", [{ spdx: "MIT" }])]).components[0].purl).toBe(
     "pkg:apk/alpine/musl@1.2.5-r9?arch=x86_64&distro=alpine-3.24.2",
   );
 });
@@ -48,11 +48,14 @@ it("states a licence by its SPDX id or expression, and else as the package does"
       components.map((each: { name: string; licenses: object }) => [each.name, each.licenses]),
     ),
   ).toEqual({
-    libc6: [{ license: { name: "GPL-2, LGPL-2.1+" } }],
+    libc6: [{ license: { name: "DEC" } }, { license: { id: "LGPL-2.1-or-later" } }],
     "@openai/codex": [{ license: { id: "Apache-2.0" } }],
-    both: [{ expression: "(MIT OR Apache-2.0)" }],
+    both: [{ expression: "Apache-2.0 OR MIT" }],
     rich: undefined,
   });
+  const isUnknown = ({ properties = [] }: { properties?: { name: string; value: string }[] }) =>
+    properties.some(({ name, value }) => name === "smolvm:license" && value === "unknown");
+  expect(components.filter(isUnknown).map(({ name }: { name: string }) => name)).toEqual(["rich"]);
 });
 
 it("is the same text for the same packages, in whatever order and at whatever time", () => {
