@@ -148,7 +148,7 @@ async function kvm({ root }: Surroundings): Promise<Finding> {
     return ok(`works: the compiled kernel started its PID 1 after ${uptime.toFixed(2)} s`);
   } catch (error) {
     if (!(error instanceof PipelineError)) throw error;
-    return { level: "warn", found: `does not run a guest (${error.message})`, fix: EMULATED };
+    return { level: "warn", found: `does not run a guest (${error.problem})`, fix: EMULATED };
   } finally {
     await rm(directory, { recursive: true, force: true });
   }

@@ -68,6 +68,8 @@ export interface AccelOptions {
   readonly emulates?: boolean;
 }
 
+const EMULATE = "use `tcg` (--accel or SMOLVM_ACCEL)";
+
 /**
  * Calls `attempt`, which boots a guest, with KVM. If KVM does not run the guest, warns and calls it again with emulation.
  * Only a guest that ran proves that KVM works: `/dev/kvm` may exist, and even make a virtual CPU, and still run no guest.
@@ -94,7 +96,8 @@ export async function withAccelerator<T>(
     return done;
   } catch (error) {
     run.signal.throwIfAborted();
-    if (asked === "kvm" || !(error instanceof GuestNotRun)) throw error;
+    if (!(error instanceof GuestNotRun)) throw error;
+    if (asked === "kvm") throw new GuestNotRun(error.problem, { details: error.details, fix: EMULATE });
     failure = error;
   }
   run.progress.warn(
@@ -115,7 +118,7 @@ export function reasonAgainstKvm(arch: Arch, asked: Accel | undefined): string |
     if (asked !== "kvm") return `the guest is ${arch}, but this machine is ${hostArch()}`;
     throw new PipelineError(`KVM cannot run this guest: it is ${arch}, but this machine is ${hostArch()}`, {
       code: "kvm-unavailable",
-      fix: "use `tcg` (--accel or SMOLVM_ACCEL)",
+      fix: EMULATE,
     });
   }
   if (asked === "kvm") return undefined;

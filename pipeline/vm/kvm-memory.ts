@@ -47,5 +47,10 @@ export function rememberKvmFailure(why: string): void {
 
 /** Removes the record, because KVM has run a guest. (The user required KVM in spite of the recorded failure.) */
 export function forgetKvmFailure(): void {
-  if (knownKvmFailure()) rmSync(path(), { force: true });
+  if (!knownKvmFailure()) return;
+  try {
+    rmSync(path(), { force: true });
+  } catch {
+    // For example a read-only home directory. Until the host reboots, the user has to require KVM again.
+  }
 }

@@ -29,7 +29,10 @@ export interface Machine {
 
 /** The VMM could not run the guest. Another accelerator may work. */
 export class GuestNotRun extends PipelineError {
-  constructor(problem: string, options: { readonly details?: readonly string[] } = {}) {
+  constructor(
+    problem: string,
+    options: { readonly details?: readonly string[]; readonly fix?: string } = {},
+  ) {
     super(problem, { code: "boot-failed", ...options });
   }
 }

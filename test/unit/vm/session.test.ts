@@ -1,6 +1,6 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { directoryOf, keyOf, machines } from "../../../pipeline/client/machines/registry.ts";
 import { type StartOptions, start } from "../../../pipeline/client/machines/start.ts";
 import { stopMachine } from "../../../pipeline/client/machines/stop.ts";
@@ -104,7 +104,9 @@ describe("KVM is believed when a guest has run", () => {
   it("is a matter of the user's, who decides by hand", async () => {
     fake({ kvm: "internal-error" });
     expect(await verify(recordedRun(), { accel: "tcg" })).toMatchObject({ accel: "tcg" });
-    expect(await rejection(verify(recordedRun(), { accel: "kvm" }))).toMatch(/^QEMU has stopped the guest/);
+    expect(await rejection(verify(recordedRun(), { accel: "kvm" }))).toMatch(
+      /^QEMU has stopped the guest .*: use `tcg` \(--accel or SMOLVM_ACCEL\)\n/,
+    );
     vi.stubEnv("SMOLVM_ACCEL", "tcg");
     const run = recordedRun();
     await verify(run);
@@ -122,6 +124,17 @@ describe("KVM is believed when a guest has run", () => {
     fake({ kvm: "run" });
     expect(await verify(recordedRun(), { accel: "kvm" })).toMatchObject({ accel: "kvm" });
     expect(await verify()).toMatchObject({ accel: "kvm" });
+  });
+
+  it.skipIf(process.getuid?.() === 0)("has worked also where that failure cannot be forgotten", async () => {
+    fake({ kvm: "internal-error" });
+    await verify();
+    fake({ kvm: "run" });
+    const records = join(qemu.env.HOME!, ".smolvm");
+    chmodSync(records, 0o555);
+    onTestFinished(() => chmodSync(records, 0o755));
+    expect(await verify(recordedRun(), { accel: "kvm" })).toMatchObject({ accel: "kvm" });
+    expect(readdirSync(records)).toEqual(["kvm.json"]);
   });
 
   it("cannot be asked for a guest of another arch", async () => {
