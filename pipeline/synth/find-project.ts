@@ -16,7 +16,7 @@ export interface Project {
  * Finds the project of a directory: the nearest directory, upwards from it, with a package.json and a declaration, or with
  * `out/cells.json`. If there is none, returns the directory itself.
  * @param app the file of the declaration (`--app`); its project is the nearest directory upwards with a package.json
- * @throws PipelineError when the file `app` does not exist
+ * @throws PipelineError when the file `app` does not exist, or is not TypeScript
  */
 export function findProject(directory: string, app?: string): Project {
   if (app !== undefined) return projectOf(resolve(directory, app), app);
@@ -34,6 +34,11 @@ function projectOf(file: string, app: string): Project {
   if (!statSync(file, { throwIfNoEntry: false })?.isFile()) {
     throw new PipelineError(`--app ${app}: there is no such file`, {
       fix: "name the file that declares the images",
+    });
+  }
+  if (!/\.[cm]?ts$/.test(file)) {
+    throw new PipelineError(`--app ${app} is not a file of TypeScript`, {
+      fix: "name the file that declares the images, such as images.ts",
     });
   }
   const root = upwards(dirname(file)).find((each) => existsSync(join(each, "package.json"))) ?? dirname(file);

@@ -31,9 +31,9 @@ export async function typecheck(root: string, file: string): Promise<void> {
     return `${where}: ${reason.replaceAll(/\s*\n\s*/g, " ")}`;
   });
   if (errors.length === 0) {
-    throw new PipelineError(
-      `TypeScript cannot check ${file}: ${(stderr || stdout).trim() || `it ended with ${exitCode}`}`,
-    );
+    // A compiler that crashes prints a stack trace below its reason.
+    const [reason] = (stderr || stdout).trim().split("\n");
+    throw new PipelineError(`TypeScript cannot check ${file}: ${reason || `it ended with ${exitCode}`}`);
   }
   if (errors.length === 1) throw new PipelineError(errors[0]!);
   throw new PipelineError(`${file} has ${errors.length} errors of TypeScript; no file was written`, {

@@ -8,14 +8,14 @@ import { Copy } from "../../support/synth-copy.ts";
 
 describe("TypeScript's view of a declaration", () => {
   /** The lines in which it is said what is wrong with these files. */
-  async function errorsOf(files: Record<string, string>): Promise<string[]> {
+  async function errorsOf(files: Record<string, string>, file = "pipeline/images.ts"): Promise<string[]> {
     const root = tempDirectory();
     for (const [path, text] of Object.entries(files)) {
       mkdirSync(dirname(join(root, path)), { recursive: true });
       writeFileSync(join(root, path), text);
     }
     try {
-      await typecheck(root, "pipeline/images.ts");
+      await typecheck(root, file);
       return [];
     } catch (error) {
       if (!(error instanceof PipelineError)) throw error;
@@ -65,6 +65,11 @@ describe("TypeScript's view of a declaration", () => {
   it("is a syntax error, too", async () => {
     const [error] = await errorsOf({ "pipeline/images.ts": "export const x = Object(\n" });
     expect(error).toMatch(/^pipeline\/images\.ts:2:1: '\)' expected\.$/);
+  });
+
+  it("is one line also where TypeScript itself fails", async () => {
+    const [error] = await errorsOf({ images: "" }, "images");
+    expect(error).toMatch(/^TypeScript cannot check images: [^\n]+$/);
   });
 });
 

@@ -40,6 +40,9 @@ describe("the project that a command is about", () => {
     expect(findProject(join(root, "more"), "agents.ts")).toEqual({ root, declaration: "more/agents.ts" });
     expect(() => findProject(root, "none.ts")).toThrow("--app none.ts: there is no such file");
     expect(() => findProject(root, "more")).toThrow("--app more: there is no such file");
+    expect(() => findProject(root, "package.json")).toThrow(
+      "--app package.json is not a file of TypeScript: name the file that declares the images, such as images.ts",
+    );
   });
 });
 
