@@ -44,6 +44,11 @@ export interface PullOptions {
    */
   readonly manifest?: Manifest | string | undefined;
   readonly patience?: Partial<PullPatience> | undefined;
+  /**
+   * Called before anything is downloaded, with the size of the unpacked root file system, bytes, if the manifest has it.
+   * What it throws ends the call. @default none
+   */
+  readonly checkImage?: ((imageSize: number | undefined) => void) | undefined;
   /** Progress and cancellation. @default none */
   readonly run?: Run | undefined;
 }
@@ -162,6 +167,7 @@ async function ensure(
   const started = performance.now();
   const mirrors = await mirrorsOf(options.mirrors ?? []);
   const { kernel, rootfs, flavor } = await find(options, look);
+  options.checkImage?.(rootfs.image?.size);
   const { run = unwatched() } = options;
   if (isBuiltHere(kernel) || isBuiltHere(rootfs)) run.progress.step(builtHereTitle(kernel, rootfs));
   const cache = new Cache(options.cacheDir);

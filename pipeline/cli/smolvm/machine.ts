@@ -1,7 +1,7 @@
 import { Command } from "commander";
 import { type Started, start } from "../../client/machines/start.ts";
-import { checkStartOptions } from "../../client/machines/start-options.ts";
-import { ensureBase, ensureImage, type LocalImage } from "../../client/pull.ts";
+import { checkDisk, checkStartOptions } from "../../client/machines/start-options.ts";
+import { ensureBase, ensureImage, type LocalImage, type PullOptions } from "../../client/pull.ts";
 import { DEFAULT_CPUS, DEFAULT_MEMORY_MIB } from "../../schema/defaults.ts";
 import type { Accel } from "../../vm/accel.ts";
 import { accelOption } from "../shared/accel-option.ts";
@@ -53,9 +53,7 @@ export const createCommand = withMachineOptions(
   new Command("create").argument("[command...]", "after `--`: the command to run (default: a shell)"),
 ).action(async (command: string[], flags: Flags) => {
   const { arch, flavor, vmm } = flags;
-  await machineOf("base", command, flags, (run) =>
-    ensureBase({ arch, flavor, vmm }, pullOptions(flags, run)),
-  );
+  await machineOf("base", command, flags, (run) => ensureBase({ arch, flavor, vmm }, sources(flags, run)));
 });
 
 export const startCommand = withMachineOptions(
@@ -65,8 +63,14 @@ export const startCommand = withMachineOptions(
 ).action(async (preset: string, command: string[], flags: Flags) => {
   const { arch, flavor, vmm } = flags;
   await machineOf(preset, command, flags, (run) =>
-    ensureImage({ preset, arch, flavor, vmm }, pullOptions(flags, run)),
+    ensureImage({ preset, arch, flavor, vmm }, sources(flags, run)),
   );
+});
+
+/** Where the image comes from. It is not downloaded if it does not fit on the disk. */
+const sources = (flags: Flags, run: CliRun): PullOptions => ({
+  ...pullOptions(flags, run),
+  checkImage: (imageSize) => checkDisk(flags.disk, imageSize),
 });
 
 async function machineOf(
@@ -82,10 +86,12 @@ async function machineOf(
       ...{ memoryMib, cpus, diskMib, key, tap, accel },
     };
     await checkStartOptions(options);
+    const began = performance.now();
     const local = await ensure(run);
     const started = await start(local, { ...options, flavor: local.flavor }, run);
+    const totalMs = performance.now() - began;
     run.progress.end();
-    if (flags.timings) process.stderr.write(timings(local, started));
+    if (flags.timings) process.stderr.write(timings(local, started, totalMs));
     await use(started, command, flags.keep === true, run);
   });
 }
@@ -114,9 +120,14 @@ async function use(started: Started, command: readonly string[], keep: boolean, 
   if (keep) process.stderr.write(`${machine.name} keeps running: \`smolvm ssh ${machine.name}\`\n`);
 }
 
-function timings(
-  { timings: { lookupMs, downloadMs, finishMs } }: LocalImage,
-  { bootMs, readyMs }: Started,
+/**
+ * How long each part took, and all of them. `other` is what is no part: a copied disk, a first try with KVM.
+ * @param totalMs from the lookup to the login
+ */
+export function timings(
+  { timings: { lookupMs, downloadMs, finishMs } }: Pick<LocalImage, "timings">,
+  { bootMs, readyMs }: Pick<Started, "bootMs" | "readyMs">,
+  totalMs: number,
 ): string {
   const parts = {
     lookup: lookupMs,
@@ -125,8 +136,8 @@ function timings(
     boot: bootMs,
     ready: readyMs,
   };
-  const total = Object.values(parts).reduce((sum, ms) => sum + ms, 0);
-  return Object.entries({ ...parts, total })
+  const other = totalMs - Object.values(parts).reduce((sum, ms) => sum + ms, 0);
+  return Object.entries({ ...parts, other, total: totalMs })
     .map(([name, ms]) => `${name.padEnd(18)}${(ms / 1000).toFixed(2).padStart(8)} s\n`)
     .join("");
 }

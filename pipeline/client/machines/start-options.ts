@@ -42,6 +42,20 @@ export async function checkStartOptions(
   return text;
 }
 
+/**
+ * Checks that a disk can hold its image.
+ * @param imageSize bytes; undefined if it is not known yet
+ * @throws PipelineError if the disk is smaller than the image
+ */
+export function checkDisk(diskMib: number | undefined, imageSize: number | undefined): void {
+  if (diskMib === undefined || imageSize === undefined) return;
+  const imageMib = Math.ceil(imageSize / 2 ** 20);
+  if (diskMib >= imageMib) return;
+  throw new PipelineError(`--disk ${diskMib}M is smaller than the image (${imageMib}M)`, {
+    fix: `give at least ${imageMib}M, or omit --disk`,
+  });
+}
+
 function checkNumber(flag: string, value: number | undefined, { least, most }: Bounds, unit = ""): void {
   if (value === undefined || (Number.isInteger(value) && value >= least && value <= most)) return;
   throw new PipelineError(`${flag} ${value}${unit && ` ${unit}`} is not valid`, {

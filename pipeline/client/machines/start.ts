@@ -3,7 +3,6 @@ import { stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { DEFAULT_CPUS, DEFAULT_MEMORY_MIB, DEFAULT_VMM } from "../../schema/defaults.ts";
 import type { Arch, Vmm } from "../../schema/names.ts";
-import { PipelineError } from "../../util/error.ts";
 import { identityOf } from "../../util/process.ts";
 import { type Run, unwatched } from "../../util/progress.ts";
 import { type Accel, hostArch, withAccelerator } from "../../vm/accel.ts";
@@ -16,7 +15,7 @@ import { driverOf } from "../../vm/vmms.ts";
 import type { LocalImage } from "../pull.ts";
 import { copyDisk, growDisk } from "./disk.ts";
 import { claim, keyOf, type Machine, register, unregister } from "./registry.ts";
-import { checkStartOptions } from "./start-options.ts";
+import { checkDisk, checkStartOptions } from "./start-options.ts";
 import { notOff } from "./stop.ts";
 
 /** The options of a machine. */
@@ -134,12 +133,7 @@ function started(machine: Machine, session: Session, run: Run): Started {
 async function prepareDisk(image: LocalImage, { diskMib, vmm }: Asked, directory: string): Promise<Disk> {
   if (diskMib === undefined && driverOf(vmm).overlays) return { path: image.rootfsPath, writes: "overlay" };
   const path = join(directory, "rootfs.ext4");
-  const nowMib = Math.ceil((await stat(image.rootfsPath)).size / 2 ** 20);
-  if (diskMib !== undefined && diskMib < nowMib) {
-    throw new PipelineError(`--disk ${diskMib}M is smaller than the image (${nowMib}M)`, {
-      fix: `give at least ${nowMib}M, or omit --disk`,
-    });
-  }
+  checkDisk(diskMib, (await stat(image.rootfsPath)).size);
   await copyDisk(image.rootfsPath, path);
   if (diskMib !== undefined) await growDisk(path, diskMib);
   return { path, writes: "image" };

@@ -7,7 +7,7 @@ import { cellCommand } from "../../../../pipeline/cli/pipeline/cell.ts";
 import { releaseCommand } from "../../../../pipeline/cli/pipeline/release.ts";
 import { synthCommand } from "../../../../pipeline/cli/pipeline/synth.ts";
 import { pruneCommand } from "../../../../pipeline/cli/smolvm/images.ts";
-import { createCommand, startCommand } from "../../../../pipeline/cli/smolvm/machine.ts";
+import { createCommand, startCommand, timings } from "../../../../pipeline/cli/smolvm/machine.ts";
 import { claim } from "../../../../pipeline/client/machines/registry.ts";
 import { checkStartOptions } from "../../../../pipeline/client/machines/start-options.ts";
 import { connect } from "../../../../pipeline/image/docker/engine.ts";
@@ -131,6 +131,18 @@ describe("what is asked of a machine", () => {
     expect(readdirSync(home).filter((name) => name !== "id")).toEqual(before);
   });
 
+  it("is refused before anything is fetched where the image does not fit on the disk", async () => {
+    const server = await FileServer.start();
+    const release = new ReleaseFiles("https://github.com/example/images/releases/download");
+    for (const [name, bytes] of release.files) server.files.set(`/${name}`, bytes);
+    const manifest = written("manifest.json", JSON.stringify(release.manifest));
+    const words = ["codex", "--mirror", server.url, "--manifest", manifest, "--disk", "2M"];
+    expect((await failure(startCommand, words)).message).toBe(
+      "--disk 2M is smaller than the image (3M): give at least 3M, or omit --disk",
+    );
+    expect(server.requests).toEqual([]);
+  });
+
   it("is refused where a machine of that name is there already", async () => {
     await claim("work");
     await expect(checkStartOptions({ name: "work", arch: "amd64", vmm: "qemu" })).rejects.toThrow(
@@ -163,6 +175,17 @@ describe("what is asked of a machine", () => {
     };
     expect(await checkStartOptions(options as never)).toBe(`${publicKey} me@here`);
   });
+});
+
+it("the parts of a start add up to its total, with what is none of them", () => {
+  const local = { timings: { lookupMs: 40, downloadMs: 2000, finishMs: 300 } };
+  expect(timings(local, { bootMs: 1500, readyMs: 400 }, 9240)).toBe(
+    [
+      ...["lookup                0.04 s", "download              2.00 s", "verify+decompress     0.30 s"],
+      ...["boot                  1.50 s", "ready                 0.40 s", "other                 5.00 s"],
+      "total                 9.24 s\n",
+    ].join("\n"),
+  );
 });
 
 describe("a number on the command line", () => {
