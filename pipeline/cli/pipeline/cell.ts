@@ -10,6 +10,7 @@ import { summaryOf } from "../../schema/kinds/index.ts";
 import { StagingDirectory } from "../../stores/directory/staging.ts";
 import { humanBytes } from "../../util/human-bytes.ts";
 import { unwatched } from "../../util/progress.ts";
+import { reasonAgainstKvm } from "../../vm/accel.ts";
 import { accelOption } from "../shared/accel-option.ts";
 import { BOUNDS, range, wholeNumber } from "../shared/numbers.ts";
 import { inRun } from "../shared/run.ts";
@@ -73,7 +74,9 @@ export const cellCommand = withBuildOptions(
   if (stage !== "upload") {
     const directory = store?.kind === "dir" ? store.path : undefined;
     await checkStaging(stagingDirectory(cells, store));
-    const options = toOptions(cells, { ...flags, store: directory });
+    const options = toOptions(cells, { ...flags, store: directory }, selected);
+    // KVM cannot be required for guests of another arch.
+    if (stage !== "build") for (const { arch } of selected) reasonAgainstKvm(arch, options.accel);
     await inWorkshop(cells, selected, options, async (workshop, progress) => {
       await runCells(workshop, selected, stage ? [stage] : STAGES, (outcome) => {
         progress.end();

@@ -14,7 +14,7 @@ export const reproCommand = withBuildOptions(
   const cells = readCells(root());
   const selected = selectCells(cells, ids);
   const done: Reproduction[] = [];
-  await inWorkshop(cells, selected, toOptions(cells, flags), async (workshop, progress) => {
+  await inWorkshop(cells, selected, toOptions(cells, flags, selected), async (workshop, progress) => {
     for (const cell of selected) done.push(await reproduce(workshop, cell));
     progress.end();
   });

@@ -76,8 +76,8 @@ export async function inWorkshop(
   await inRun(async (run) => await work(await openWorkshop(cells, selected, options, run), run.progress));
 }
 
-/** @throws PipelineError if flags are not valid, or contradict each other */
-export function toOptions(cells: Cells, flags: BuildFlags): CellOptions {
+/** @throws PipelineError if flags are not valid, contradict each other, or cannot hold for the selected cells */
+export function toOptions(cells: Cells, flags: BuildFlags, selected: readonly Cell[]): CellOptions {
   if (flags.initrd !== undefined && flags.kernel === undefined)
     throw new PipelineError("--initrd is given without --kernel", { fix: "add --kernel PATH" });
   for (const file of [flags.kernel, flags.initrd]) {
@@ -99,7 +99,7 @@ export function toOptions(cells: Cells, flags: BuildFlags): CellOptions {
     level: flags.level ?? DEFAULT_LEVEL,
     noCache: flags.cache === false,
     store: flags.store,
-    rootfs: rootfsOverrides(cells, flags),
+    rootfs: rootfsOverrides(cells, flags, selected),
     kernel: flags.kernel
       ? { kernel: resolve(flags.kernel), initrd: flags.initrd && resolve(flags.initrd) }
       : undefined,
@@ -126,10 +126,24 @@ function epochFromEnvironment(): number | undefined {
 }
 
 /** The root file systems of --rootfs. @throws PipelineError if a flavor or file does not exist, or a hash has no file */
-function rootfsOverrides(cells: Cells, { rootfs = [], rootfsSha256 = [] }: BuildFlags): RootfsOverride[] {
+function rootfsOverrides(
+  cells: Cells,
+  { rootfs = [], rootfsSha256 = [] }: BuildFlags,
+  selected: readonly Cell[],
+): RootfsOverride[] {
   const known = flavorsOf(cells.cells);
   for (const { flavor } of [...rootfs, ...rootfsSha256]) {
     if (flavor !== undefined && !known.includes(flavor)) throw unknownName("flavor", flavor, known);
+  }
+  const used = flavorsUsed(cells, selected);
+  for (const { flavor } of rootfs) {
+    if (flavor === undefined || used.has(flavor)) continue;
+    throw new PipelineError(
+      `--rootfs ${flavor}=… has no effect: the selected cells use no base of ${flavor}`,
+      {
+        fix: `give one of ${[...used].join(", ")}, or select other cells`,
+      },
+    );
   }
   for (const { flavor } of rootfsSha256) {
     if (rootfs.some((each) => each.flavor === flavor)) continue;
@@ -148,6 +162,12 @@ function rootfsOverrides(cells: Cells, { rootfs = [], rootfsSha256 = [] }: Build
     }
     return { flavor, from, sha256: rootfsSha256.find((each) => each.flavor === flavor)?.value };
   });
+}
+
+/** The flavors whose bases the cells are made from, or are booted with. */
+function flavorsUsed({ cells }: Cells, selected: readonly Cell[]): Set<string> {
+  const boots = selected.flatMap((cell) => (cell.kind === "kernel" ? cell.boots : []));
+  return new Set(flavorsOf([...selected, ...cells.filter(({ id }) => boots.includes(id))]));
 }
 
 /** Parses `PATH` or `alpine=PATH`. A path that has "=" must begin with "./". */

@@ -13,6 +13,7 @@ import { checkStartOptions } from "../../../../pipeline/client/machines/start-op
 import { connect } from "../../../../pipeline/image/docker/engine.ts";
 import { PipelineError } from "../../../../pipeline/util/error.ts";
 import { proxiedFetch } from "../../../../pipeline/util/http.ts";
+import { hostArch } from "../../../../pipeline/vm/accel.ts";
 import { generateKey } from "../../../../pipeline/vm/ssh.ts";
 import { FileServer } from "../../../support/file-server.ts";
 import { ReleaseFiles } from "../../../support/release-files.ts";
@@ -300,6 +301,24 @@ describe("flags that contradict each other", () => {
     expect((await failure(cellCommand, ["codex-amd64-debian", ...words])).message).toContain(message);
     expect(existsSync(join(root, "out/cache"))).toBe(false);
   });
+});
+
+describe("KVM for a guest of another arch", () => {
+  const cell = `codex-${hostArch() === "amd64" ? "arm64" : "amd64"}-debian`;
+  beforeEach(() => void vi.spyOn(process, "cwd").mockReturnValue(sampleCheckout()));
+
+  it("is refused before anything is built", async () => {
+    expect((await failure(cellCommand, [cell, "--accel", "kvm"])).message).toMatch(
+      /^KVM cannot run this guest: it is /,
+    );
+  });
+
+  it.each([[["--accel", "tcg"]], [["--accel", "kvm", "--stage", "build"]]])(
+    "is not what stops a build with %j",
+    async (words) => {
+      expect((await failure(cellCommand, [cell, ...words])).message).toMatch(/^Docker is /);
+    },
+  );
 });
 
 describe("a variable of the environment", () => {

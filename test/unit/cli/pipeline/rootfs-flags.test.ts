@@ -5,6 +5,7 @@ import { expect, it } from "vitest";
 import { type BuildFlags, toOptions, withBuildOptions } from "../../../../pipeline/cli/pipeline/workshop.ts";
 import { overridesOf } from "../../../../pipeline/plan/freshness.ts";
 import { readCells } from "../../../../pipeline/runtime/read-cells.ts";
+import type { Cell } from "../../../../pipeline/schema/cells.ts";
 import { REPOSITORY } from "../../../support/project.ts";
 import { tempDirectory } from "../../../support/run.ts";
 
@@ -13,9 +14,14 @@ const HEX = "0".repeat(64);
 
 /** What a command line says of root file systems. */
 function optionsOf(...args: string[]) {
+  return optionsFor(cells.cells, ...args);
+}
+
+/** What it says where these cells are selected. */
+function optionsFor(selected: readonly Cell[], ...args: string[]) {
   const command = withBuildOptions(new Command().exitOverride().configureOutput({ writeErr: () => {} }));
   command.parse(args, { from: "user" });
-  return toOptions(cells, command.opts<BuildFlags>());
+  return toOptions(cells, command.opts<BuildFlags>(), selected);
 }
 
 function tarball(): string {
@@ -62,4 +68,16 @@ it.each([
   [["--rootfs", "alpine=http://x", "--rootfs-sha256", "alpine=abc"], "64 lower-case hex digits."],
 ])("%j is refused", (args, message) => {
   expect(() => optionsOf(...args)).toThrow(message);
+});
+
+it.each([
+  ["codex-amd64-debian", "alpine", "give one of debian, or select other cells"],
+  ["kernel-amd64", "ubuntu", "give one of alpine, debian, or select other cells"],
+])("a root file system that %s does not use is refused: %s", (id, flavor, fix) => {
+  const selected = cells.cells.filter((cell) => cell.id === id);
+  expect(() => optionsFor(selected, "--rootfs", `${flavor}=http://x`)).toThrow(
+    `--rootfs ${flavor}=… has no effect: the selected cells use no base of ${flavor}: ${fix}`,
+  );
+  expect(optionsFor(selected, "--rootfs", "debian=http://x").rootfs).toHaveLength(1);
+  expect(optionsFor(selected, "--rootfs", "http://x").rootfs).toHaveLength(1);
 });
