@@ -113,6 +113,8 @@ function liveLine(stream: NodeJS.WriteStream): CliProgress {
   let title: string | undefined;
   let started = 0;
   let drawn = 0;
+  /** Whether the step has warned: what it tried first may have failed. */
+  let warned = false;
   /** The progress of the step: a share from 0 to 1, and its texts; undefined if it is not known. */
   let far: { readonly share: number; readonly words: Words } | undefined;
   const draw = () => {
@@ -140,7 +142,8 @@ function liveLine(stream: NodeJS.WriteStream): CliProgress {
   };
   return {
     step(next) {
-      finish("✓");
+      finish(warned ? "!" : "✓");
+      warned = false;
       title = next;
       started = performance.now();
       far = undefined;
@@ -163,10 +166,11 @@ function liveLine(stream: NodeJS.WriteStream): CliProgress {
       clearLine(stream, 0);
       cursorTo(stream, 0);
       stream.write(`warning: ${line}\n`);
+      warned = true;
       draw();
     },
     end() {
-      finish(process.exitCode ? "✗" : "✓");
+      finish(process.exitCode ? "✗" : warned ? "!" : "✓");
       clearInterval(timer);
     },
   };

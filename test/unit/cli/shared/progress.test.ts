@@ -255,9 +255,11 @@ describe("progress on a terminal", () => {
     progress.end();
   });
 
-  it("leaves one line per finished step, and a mark on the one that failed", () => {
+  it("leaves one line per finished step, and a mark on the one that warned and on the one that failed", () => {
     const { stream, written } = stderr({ isTTY: true, columns: 80 });
     const progress = createProgress({}, stream);
+    progress.step("pull debian");
+    progress.warn("cannot pull debian; trying the next source");
     progress.step("docker build");
     vi.advanceTimersByTime(3_000);
     progress.step("compress");
@@ -267,10 +269,21 @@ describe("progress on a terminal", () => {
     progress.end();
     process.exitCode = undefined;
     expect(drawn(written).filter((text) => text.endsWith("\n"))).toEqual([
+      "warning: cannot pull debian; trying the next source\n",
+      "! pull debian  0 s\n",
       "✓ docker build  3 s\n",
       "warning: the disk is nearly full\n",
       "✗ compress  2 s\n",
     ]);
+  });
+
+  it("marks the last step that warned, too", () => {
+    const { stream, written } = stderr({ isTTY: true, columns: 80 });
+    const progress = createProgress({}, stream);
+    progress.step("boot");
+    progress.warn("KVM does not run the guest");
+    progress.end();
+    expect(drawn(written).at(-1)).toBe("! boot  0 s\n");
   });
 
   it("is silent after its end", () => {
