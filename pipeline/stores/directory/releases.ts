@@ -91,6 +91,7 @@ export class DirectoryReleases implements ReleaseStore {
 
   async send({ id }: StoredRelease, file: Outgoing): Promise<Sent> {
     checkOutgoing(file, []);
+    await makeDirectory(id, ADVICE);
     const target = join(id, file.name);
     if (await stat(target).catch(() => undefined)) {
       const there = await sha256File(target, this.#run.signal);

@@ -124,6 +124,9 @@ describe("a directory as a release", () => {
       /^manifest\.json is on .* with other bytes .*: remove it, or choose another directory$/,
     );
     expect(readFileSync(join(directory, "manifest.json"), "utf8")).toBe("bytes");
+    await expect(releases().send({ ...release, id: "/proc/none" }, file)).rejects.toThrow(
+      "cannot write to /proc/none (no such file or directory): choose another directory with --store dir:PATH",
+    );
     await expect(releases().send(release, { ...file, name: ".x" })).rejects.toThrow(
       "GitHub would change the asset name",
     );
