@@ -78,7 +78,7 @@ const locatedIn = (manifest: Manifest): [string, Located][] =>
     return known ? [[name, { ...known, url }]] : [];
   });
 
-/** The assets of a staging directory, by name. Damaged ones are left out, with one warning for all. */
+/** The assets of a staging directory, by name. Damaged ones, and those of another version, are left out with one warning. */
 async function builtIn(directory: string, cells: Cells, run: Run): Promise<Map<string, Located>> {
   const built = new Map<string, Located>();
   const damaged: string[] = [];
@@ -97,7 +97,7 @@ async function builtIn(directory: string, cells: Cells, run: Run): Promise<Map<s
   }
   if (damaged.length > 0) {
     run.progress.warn(
-      `${shown(directory)}: damaged, so not offered: ${damaged.join(", ")}; rebuild with \`npx smolvm-images cell\``,
+      `${shown(directory)}: not offered, because damaged or of another version of the pipeline: ${damaged.join(", ")}; rebuild with \`npx smolvm-images cell\``,
     );
   }
   return built;

@@ -118,7 +118,7 @@ describe("what a checkout has built", () => {
     const run = recordedRun();
     await expect(find(AGENT, run)).rejects.toThrow(`${cells.tag} has no images`);
     expect(run.warnings).toEqual([
-      `${join(root, "out/release", cells.tag)}: damaged, so not offered: agent-${arch}-debian-rootfs.ext4.zst; rebuild with \`npx smolvm-images cell\``,
+      `${join(root, "out/release", cells.tag)}: not offered, because damaged or of another version of the pipeline: agent-${arch}-debian-rootfs.ext4.zst; rebuild with \`npx smolvm-images cell\``,
     ]);
     const { url } = await lookUp((manifest) => findKernel(manifest, arch, "image"), recordedRun(), root);
     expect(url).toMatch(/^file:/);
