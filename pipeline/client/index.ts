@@ -16,6 +16,7 @@ export type { Machine } from "./machines/registry.ts";
 export { type Started, type StartOptions, start } from "./machines/start.ts";
 export { type BaseQuery, type ImageQuery, NotOffered } from "./manifest.ts";
 export type { PullPatience } from "./patience.ts";
+export type { ProvenanceOptions } from "./provenance.ts";
 export {
   ensureBase,
   ensureImage,

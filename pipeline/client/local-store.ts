@@ -14,6 +14,7 @@ import { hostArch } from "../vm/accel.ts";
 import { buildsCells, bundledCells, offeringRoot } from "./bundled.ts";
 import { offeredManifest } from "./load-manifest.ts";
 import { NotOffered, type Remote } from "./manifest.ts";
+import type { ProvenanceOptions } from "./provenance.ts";
 import { tagOverride } from "./release-manifest.ts";
 
 /** What is known of a file, and its address. */
@@ -29,8 +30,9 @@ export async function lookUp<T>(
   find: (manifest: Manifest) => T,
   run: Run,
   root = offeringRoot(),
+  provenance: ProvenanceOptions = {},
 ): Promise<T> {
-  const published = await offeredManifest(run, root);
+  const published = await offeredManifest(run, root, provenance);
   // What is built here belongs to the declared tag.
   if (tagOverride() !== undefined) return find(published);
   const cells = buildsCells(root) ? cellsOf(root, run) : undefined;

@@ -18,7 +18,7 @@ import { hostArch } from "../vm/accel.ts";
 import { Cache, type Wanted } from "./cache.ts";
 import { type Downloaded, type DownloadOptions, download } from "./download.ts";
 import { ImageError } from "./image-error.ts";
-import { loadManifest } from "./load-manifest.ts";
+import { loadManifest, offeredManifest } from "./load-manifest.ts";
 import { isBuiltHere, lookUp, storeOf } from "./local-store.ts";
 import {
   type BaseQuery,
@@ -31,9 +31,10 @@ import {
 } from "./manifest.ts";
 import { mirrorsOf } from "./mirrors.ts";
 import type { PullPatience } from "./patience.ts";
+import type { ProvenanceOptions } from "./provenance.ts";
 
 /** The sources of images, and the cache that they are stored in. */
-export interface PullOptions {
+export interface PullOptions extends ProvenanceOptions {
   /** @default ~/.smolvm/images, or SMOLVM_CACHE */
   readonly cacheDir?: string | undefined;
   /** Directories and http(s) addresses with the release's files, tried in order before GitHub. @default none */
@@ -120,7 +121,7 @@ export async function ensureKernel(
   query: KernelQuery | FileQuery = {},
   options: PullOptions = {},
 ): Promise<string> {
-  if ("url" in query) return await ensureAlone(query, options);
+  if ("url" in query) return await ensureNamed(query, options);
   const { arch = hostArch(), vmm = DEFAULT_VMM, format = kernelFormatOf(vmm, arch) } = query;
   const kernel = await find(options, (manifest) => findKernel(manifest, arch, format));
   return await ensureAlone(kernel, options);
@@ -131,7 +132,7 @@ export async function ensureKernel(
  * name ends in `.zst`. @throws PipelineError as `ensureImage` does
  */
 export const ensureRootfs = (file: FileQuery, options: PullOptions = {}): Promise<string> =>
-  ensureAlone(file, options);
+  ensureNamed(file, options);
 
 /**
  * Whether an image is published: whether the manifest has it. Images that were built locally do not count.
@@ -139,9 +140,9 @@ export const ensureRootfs = (file: FileQuery, options: PullOptions = {}): Promis
  */
 export async function isPublished(
   query: ImageQuery,
-  { manifest, run = unwatched() }: Pick<PullOptions, "manifest" | "run"> = {},
+  options: Pick<PullOptions, "manifest" | "run"> & ProvenanceOptions = {},
 ): Promise<boolean> {
-  const found = typeof manifest === "object" ? manifest : await loadManifest(manifest, run.signal);
+  const found = await manifestIn(options);
   try {
     findImage(found, query);
     return true;
@@ -152,13 +153,26 @@ export async function isPublished(
 }
 
 /** Looks something up in the manifest that the options select. */
-async function find<T>(
-  { manifest, mirrors = [], run = unwatched() }: PullOptions,
-  look: (manifest: Manifest) => T,
-): Promise<T> {
-  if (manifest === undefined && mirrors.length === 0) return await lookUp(look, run);
-  return look(typeof manifest === "object" ? manifest : await loadManifest(manifest, run.signal));
+async function find<T>(options: PullOptions, look: (manifest: Manifest) => T): Promise<T> {
+  const { manifest, mirrors = [], run = unwatched() } = options;
+  if (manifest === undefined && mirrors.length === 0) return await lookUp(look, run, undefined, options);
+  return look(await manifestIn(options));
 }
+
+async function manifestIn(
+  options: Pick<PullOptions, "manifest" | "run"> & ProvenanceOptions,
+): Promise<Manifest> {
+  const { manifest, run = unwatched() } = options;
+  if (manifest === undefined) return await offeredManifest(run, undefined, options);
+  if (typeof manifest !== "object") return await loadManifest(manifest, run.signal, options);
+  if (options.verifyProvenance) throw unverifiable("a manifest that is given as an object");
+  return manifest;
+}
+
+const unverifiable = (what: string): PipelineError =>
+  new PipelineError(`verifyProvenance verifies the attestation of a manifest, and ${what} has none`, {
+    fix: "omit verifyProvenance, or give the path or address of a manifest",
+  });
 
 async function ensure(
   options: PullOptions,
@@ -201,6 +215,12 @@ async function ensure(
     flavor,
     timings: { lookupMs, downloadMs: sum("downloadMs"), finishMs: sum("finishMs") },
   };
+}
+
+/** A file that no manifest names. The caller has its sha256 from elsewhere. */
+async function ensureNamed(file: FileQuery, options: PullOptions): Promise<string> {
+  if (options.verifyProvenance) throw unverifiable("a file that is given by its address and sha256");
+  return await ensureAlone(file, options);
 }
 
 /** A file alone, without the image that it belongs to. */

@@ -1,17 +1,26 @@
 import { Writable } from "node:stream";
 import { filesOf, type Manifest } from "../schema/manifest.ts";
-import { assetNameOf, assetUrl, MANIFEST_ASSET, SUMS_ASSET, TAG } from "../schema/names.ts";
+import {
+  assetNameOf,
+  assetUrl,
+  MANIFEST_ASSET,
+  MANIFEST_BUNDLE_ASSET,
+  SUMS_ASSET,
+  TAG,
+} from "../schema/names.ts";
 import { download } from "../util/download/download.ts";
 import type { Patience } from "../util/download/patience.ts";
 import { SourceError } from "../util/download/source.ts";
-import { PipelineError } from "../util/error.ts";
+import { type ErrorOptions, PipelineError } from "../util/error.ts";
 import { SHA256 } from "../util/hash.ts";
 import type { Run } from "../util/progress.ts";
 import { ImageError } from "./image-error.ts";
 import { parseManifest } from "./parse-manifest.ts";
+import { type ProvenanceOptions, verifyManifest } from "./provenance.ts";
 
 const VARIABLE = "SMOLVM_IMAGES_RELEASE_TAG";
 const FIX = `set ${VARIABLE} to the tag of a published release with a ${MANIFEST_ASSET}, or unset it`;
+const BUNDLE_FIX = `set ${VARIABLE} to the tag of a release with a valid ${MANIFEST_BUNDLE_ASSET}, or omit --verify-provenance`;
 
 /** The largest file that is read, bytes. */
 const MOST = 16 << 20;
@@ -27,7 +36,7 @@ export function tagOverride(): string | undefined {
 }
 
 /** A release on GitHub. */
-interface ReleaseSource {
+interface ReleaseSource extends ProvenanceOptions {
   readonly repository: string;
   readonly tag: string;
   /** The address of a file of the release. @default its address on GitHub */
@@ -35,19 +44,29 @@ interface ReleaseSource {
   readonly patience?: Partial<Patience>;
 }
 
+/** What a file of a release must be. */
+interface Expected {
+  readonly sha256?: string;
+  /** The largest size, bytes. */
+  readonly most?: number;
+  /** The error's code and what to do, if it is not. */
+  readonly otherwise?: Pick<ErrorOptions, "code" | "fix">;
+}
+
 /**
  * Downloads the manifest of a release, with the release's SHA256SUMS.
  *
  * What is verified: GitHub's certificate (HTTPS); the manifest's sha256 against the release's SHA256SUMS, so that it is
  * whole; that it is the manifest of this tag and repository; and that its rows name only files of this release. The images
- * are then verified against it. What is not verified: who made the release. The manifest of a version is committed with
- * its sources, but this one is whatever the release has; `gh attestation verify` says which workflow made an asset.
+ * are then verified against it. Who made the release is verified only with `verifyProvenance`: without it, this manifest
+ * is whatever the release has.
  * @throws ImageError (`download`) if there is no such release, or it has no manifest, or one of these checks fails
+ * (`not-attested`: it was not made by the repository's workflow)
  */
 export async function releaseManifest(source: ReleaseSource, run: Run): Promise<Manifest> {
   const { repository, tag, addressOf = (name) => assetUrl(repository, tag, name), patience } = source;
   const where = `the release ${tag} of ${repository}`;
-  const fetchText = async (name: string, sha256?: string) => {
+  const fetchText = async (name: string, { sha256, most = MOST, otherwise }: Expected = {}) => {
     const url = addressOf(name);
     const from = { kind: "address", url } as const;
     const pieces: Uint8Array[] = [];
@@ -56,19 +75,32 @@ export async function releaseManifest(source: ReleaseSource, run: Run): Promise<
       return { stream: keepIn(pieces), done: Promise.resolve(), path: name };
     };
     try {
-      await download({ from, sha256, most: MOST, patience }, sink, run);
+      await download({ from, sha256, most, patience }, sink, run);
     } catch (error) {
       run.signal.throwIfAborted();
       if (!(error instanceof SourceError)) throw error;
       const { code, problem } = error;
-      throw refused(`${where} has no usable ${name} (${url}: ${problem})`, { code, cause: error });
+      throw refused(`${where} has no usable ${name} (${url}: ${problem})`, {
+        code,
+        cause: error,
+        ...otherwise,
+      });
     }
     return Buffer.concat(pieces).toString("utf8");
   };
   run.progress.step(`fetch the manifest of ${tag}`);
   const sha256 = sumOf(MANIFEST_ASSET, await fetchText(SUMS_ASSET));
   if (sha256 === undefined) throw refused(`${where} has no ${MANIFEST_ASSET} in its ${SUMS_ASSET}`);
-  const text = await fetchText(MANIFEST_ASSET, sha256);
+  const text = await fetchText(MANIFEST_ASSET, { sha256 });
+  if (source.verifyProvenance) {
+    const bundle = (most: number) =>
+      fetchText(MANIFEST_BUNDLE_ASSET, { most, otherwise: { code: "not-attested", fix: BUNDLE_FIX } });
+    try {
+      await verifyManifest({ text, repository, bundle, fix: BUNDLE_FIX }, source);
+    } catch (error) {
+      throw error instanceof PipelineError ? new ImageError("download", error) : error;
+    }
+  }
   let manifest: Manifest;
   try {
     manifest = parseManifest(text, `${MANIFEST_ASSET} of ${where}`, FIX);

@@ -11,7 +11,14 @@ import { humanBytes } from "../../util/human-bytes.ts";
 import { BOUNDS, range, wholeNumber } from "../shared/numbers.ts";
 import { inRun } from "../shared/run.ts";
 import { table } from "../shared/table.ts";
-import { CACHE, type ImageFlags, MANIFEST, pullOptions, withImageOptions } from "./pull-options.ts";
+import {
+  CACHE,
+  type ImageFlags,
+  type ManifestFlags,
+  pullOptions,
+  withImageOptions,
+  withManifestOptions,
+} from "./pull-options.ts";
 
 export const pullCommand = withImageOptions(
   new Command("pull").argument(
@@ -31,15 +38,13 @@ export const pullCommand = withImageOptions(
   });
 });
 
-interface ListFlags {
-  readonly manifest?: string;
+interface ListFlags extends ManifestFlags {
   readonly cache?: string;
   readonly json?: true;
   readonly verify?: true;
 }
 
-export const imagesCommand = new Command("images")
-  .option(...MANIFEST)
+export const imagesCommand = withManifestOptions(new Command("images"))
   .option(...CACHE)
   .option("--json", "print JSON")
   .addOption(
@@ -48,9 +53,9 @@ export const imagesCommand = new Command("images")
       "hash every cached file, print a line for each bad one, and exit 1 if there is any",
     ).conflicts("json"),
   )
-  .action(async ({ manifest: from, cache: directory, json, verify }: ListFlags) => {
-    if (verify) return await verifyImages(from, new Cache(directory));
-    const manifest = await manifestFor(from);
+  .action(async ({ cache: directory, json, verify, ...flags }: ListFlags) => {
+    if (verify) return await verifyImages(flags, new Cache(directory));
+    const manifest = await manifestFor(flags);
     const cached = await inRun(async (run) => await new Cache(directory).list(run));
     const rows = offered(manifest).map((row) => ({
       ...row,
@@ -91,8 +96,8 @@ export const imagesCommand = new Command("images")
   });
 
 /** Prints the bad files of a cache to stdout. Exit code 1: there are some. */
-async function verifyImages(from: string | undefined, cache: Cache): Promise<void> {
-  const manifest = await manifestFor(from);
+async function verifyImages(flags: ManifestFlags, cache: Cache): Promise<void> {
+  const manifest = await manifestFor(flags);
   const files = new Map(
     filesOf(manifest).map(({ url, sha256 }) => [sha256, remoteOf(manifest, url, sha256)]),
   );
@@ -115,9 +120,13 @@ async function verifyImages(from: string | undefined, cache: Cache): Promise<voi
   if (bad.length > 0) process.exitCode = 1;
 }
 
-/** The manifest at `from`, or else the default one with the locally built images. */
-const manifestFor = async (from: string | undefined): Promise<Manifest> =>
-  from === undefined ? await inRun((run) => lookUp((manifest) => manifest, run)) : await loadManifest(from);
+/** The manifest that is given, or else the default one with the locally built images. */
+const manifestFor = ({ manifest: from, ...options }: ManifestFlags): Promise<Manifest> =>
+  inRun(async (run) =>
+    from === undefined
+      ? await lookUp((manifest) => manifest, run, undefined, options)
+      : await loadManifest(from, run.signal, options),
+  );
 
 /** One row per root file system. An image has the same one for all VMMs. */
 function offered(manifest: Manifest) {
@@ -133,29 +142,29 @@ function offered(manifest: Manifest) {
 
 const namesOf = (manifest: Manifest) => new Set(filesOf(manifest).map(({ sha256 }) => sha256));
 
-interface PruneFlags {
+interface PruneFlags extends ManifestFlags {
   readonly flavor?: string;
   readonly olderThan?: number;
   readonly orphans?: true;
   readonly dryRun?: true;
-  readonly manifest?: string;
   readonly cache?: string;
 }
 
-export const pruneCommand = new Command("prune")
-  .option("--flavor <name>", "remove images of this flavor")
-  .option(
-    "--older-than <days>",
-    `remove images that were not used for this many days (${range(BOUNDS.olderThanDays)})`,
-    wholeNumber(BOUNDS.olderThanDays),
-  )
-  .option("--orphans", "remove images that are not in the manifest")
-  .option("--dry-run", "only print what would be removed")
-  .option(...MANIFEST)
+export const pruneCommand = withManifestOptions(
+  new Command("prune")
+    .option("--flavor <name>", "remove images of this flavor")
+    .option(
+      "--older-than <days>",
+      `remove images that were not used for this many days (${range(BOUNDS.olderThanDays)})`,
+      wholeNumber(BOUNDS.olderThanDays),
+    )
+    .option("--orphans", "remove images that are not in the manifest")
+    .option("--dry-run", "only print what would be removed"),
+)
   .option(...CACHE)
   .action(async (flags: PruneFlags) => {
     const cache = new Cache(flags.cache);
-    const named = flags.orphans ? namesOf(await manifestFor(flags.manifest)) : undefined;
+    const named = flags.orphans ? namesOf(await manifestFor(flags)) : undefined;
     const since = flags.olderThan === undefined ? undefined : Date.now() - flags.olderThan * 86_400_000;
     const inUse = await usedByMachines();
     const wanted = (entry: Cached) =>

@@ -1,11 +1,13 @@
 import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { releaseSigner } from "../../../pipeline/attestation/signer.ts";
 import { startDownloads } from "../../support/github/download-server.ts";
 import { REPOSITORY, smolvm } from "../../support/project.ts";
 import { ReleaseFiles } from "../../support/release-files.ts";
 import { tempDirectory } from "../../support/run.ts";
+import { OwnSigstore } from "../../support/sigstore.ts";
 
 const TAG = "images-v7";
 const sha256 = (text: string) => createHash("sha256").update(text).digest("hex");
@@ -22,8 +24,8 @@ describe("SMOLVM_IMAGES_RELEASE_TAG", () => {
     server.files.set(`${base}/${TAG}/manifest.json`, Buffer.from(text));
     server.files.set(`${base}/${TAG}/SHA256SUMS`, Buffer.from(`${sha256(text)}  manifest.json\n`));
     const env = { ...server.env, SMOLVM_CACHE: tempDirectory(), SMOLVM_MACHINES: tempDirectory() };
-    const pull = (tag: string) =>
-      smolvm(["pull", "codex", "--arch", "amd64"], { ...env, SMOLVM_IMAGES_RELEASE_TAG: tag });
+    const pull = (tag: string, ...flags: string[]) =>
+      smolvm(["pull", "codex", "--arch", "amd64", ...flags], { ...env, SMOLVM_IMAGES_RELEASE_TAG: tag });
 
     const pulled = await pull(TAG);
     expect(pulled.exitCode, pulled.stderr).toBe(0);
@@ -34,6 +36,25 @@ describe("SMOLVM_IMAGES_RELEASE_TAG", () => {
     expect(server.requests.map((path) => path.split("/").at(-1))).toEqual([
       ...["SHA256SUMS", "manifest.json", "vmlinux-amd64.image", "codex-amd64-ubuntu-rootfs.ext4.zst"],
     ]);
+
+    // Its origin is verified before any of its images is looked up.
+    const trustedRoot = join(tempDirectory(), "trusted_root.json");
+    const sigstore = await OwnSigstore.create();
+    writeFileSync(trustedRoot, sigstore.trustedRoot());
+    const verified = () => pull(TAG, "--trusted-root", trustedRoot);
+    const unattested = await verified();
+    expect(unattested.exitCode).toBe(2);
+    expect(unattested.stderr.split("\n").filter((line) => line.startsWith("error"))).toEqual([
+      `error: the release ${TAG} of ${repository} has no usable manifest.json.sigstore.json ` +
+        `(https://github.com${base}/${TAG}/manifest.json.sigstore.json: HTTP 404 Not Found): set ` +
+        "SMOLVM_IMAGES_RELEASE_TAG to the tag of a release with a valid manifest.json.sigstore.json, or omit --verify-provenance",
+    ]);
+    const subjects = [{ name: "manifest.json", sha256: sha256(text) }];
+    const bundle = await sigstore.attest(subjects, releaseSigner(repository));
+    server.files.set(`${base}/${TAG}/manifest.json.sigstore.json`, Buffer.from(bundle));
+    const attested = await verified();
+    expect(attested.exitCode, attested.stderr).toBe(0);
+    expect(attested.stdout).toBe(pulled.stdout);
 
     const missing = await pull("images-v8");
     expect(missing.exitCode).toBe(2);
