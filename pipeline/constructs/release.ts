@@ -24,6 +24,13 @@ export interface ReleaseProps {
    * the dated archive. @default none
    */
   readonly accepts?: readonly string[] | undefined;
+  /**
+   * The file with the sigstore authorities that sign for the repository, by its path in the project, such as
+   * `trusted_root.json`. A private repository needs it: `gh attestation trusted-root > trusted_root.json`. An attestation
+   * of any other authority is refused when the release is published. @default sigstore's public instance, which signs for
+   * public repositories
+   */
+  readonly trustedRoot?: string | undefined;
 }
 
 const INSTANT = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/;
@@ -43,6 +50,10 @@ const Props: z.ZodType<ReleaseProps> = z.strictObject({
     error: ({ input }) => `${JSON.stringify(input)} is not an instant like 2026-10-05T00:00:00Z`,
   }),
   accepts: listOf(text()).optional(),
+  trustedRoot: z
+    .string()
+    .regex(/^(?!\/)(?!.*(^|\/)\.\.(\/|$)).+$/, "is not a path in the project: relative, without ..")
+    .optional(),
 });
 
 /** One release. Its kernel, bases and presets are the constructs below it. */
@@ -55,6 +66,8 @@ export class Release extends Construct {
   /** Seconds since 1970. */
   readonly sourceDateEpoch!: number;
   readonly accepts!: readonly string[];
+  /** The path of a file in the project; undefined for sigstore's public instance. */
+  readonly trustedRoot!: string | undefined;
 
   /** The constructs below it, in the order of declaration. Each one adds itself. */
   readonly bases: BaseRootfs[] = [];
@@ -81,6 +94,7 @@ export class Release extends Construct {
     this.defaultFlavor = props.defaultFlavor;
     this.sourceDateEpoch = Date.parse(props.newestFile) / 1000;
     this.accepts = props.accepts ?? [];
+    this.trustedRoot = props.trustedRoot;
   }
 
   get files() {
@@ -109,6 +123,11 @@ export class Release extends Construct {
   #validate(): string[] {
     const errors: string[] = [];
     if (!(this.node.root instanceof App)) errors.push("the root of the tree must be an App");
+    if (this.trustedRoot !== undefined && this.files(this.trustedRoot) === undefined) {
+      errors.push(
+        `trustedRoot: there is no file ${this.trustedRoot} (make it with \`gh attestation trusted-root\`)`,
+      );
+    }
     const flavors = this.bases.map((base) => base.flavor.name);
     const published = this.bases.filter((base) => base.published).map((base) => base.flavor.name);
     if (!flavors.includes(this.defaultFlavor)) {

@@ -53,17 +53,24 @@ function whyOf(found: Freshness): string {
     : "staged with other inputs";
 }
 
-/** The matrix entries of the job that attests: the staged files of each built cell, below the directory `staged`. */
+/**
+ * The matrix entries of the job that attests, for each built cell, with paths below the directory `staged`: its assets
+ * (`subjects`), their inventory (`sbom`), and all of these (`files`).
+ */
 export function attestations(cells: Cells, planned: readonly PlannedCell[]): object[] {
   const build = new Set(planned.filter(({ action }) => action === "build").map(({ id }) => id));
   const path = (asset: string) => `staged/${asset}`;
   return cells.cells
     .filter(({ id }) => build.has(id))
-    .map(({ id, assets }) => ({
-      cell: id,
-      subjects: assets.map(path).join("\n"),
-      sbom: path(sbomAsset(assets[0]!)),
-    }));
+    .map(({ id, assets }) => {
+      const sbom = sbomAsset(assets[0]!);
+      return {
+        cell: id,
+        subjects: assets.map(path).join("\n"),
+        sbom: path(sbom),
+        files: [...assets, sbom].map(path).join("\n"),
+      };
+    });
 }
 
 /** The matrix entries of the job that builds the cells of one kind. */

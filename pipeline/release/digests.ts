@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import type { Cells } from "../schema/cells.ts";
 import type { Facts } from "../schema/facts.ts";
 import { manifestOf, manifestText } from "../schema/manifest.ts";
@@ -18,3 +19,6 @@ export const digestsOf = (tag: string, facts: readonly Facts[]): RecordedDigests
  */
 export const releaseManifest = (cells: Cells, facts: readonly Facts[], local = false): string =>
   manifestText(manifestOf(cells, digestsOf(cells.tag, facts), local));
+
+/** The sha256 of a text, lower-case hex. */
+export const sha256Of = (text: string): string => createHash("sha256").update(text).digest("hex");

@@ -1,15 +1,11 @@
-import { createHash } from "node:crypto";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import type { Cells } from "../schema/cells.ts";
 import type { Facts } from "../schema/facts.ts";
-import { MANIFEST_ASSET, SUMS_ASSET } from "../schema/names.ts";
 import type { RecordedDigests } from "../schema/recorded-digests.ts";
-import { type StagingDirectory, sums } from "../stores/directory/staging.ts";
+import type { StagingDirectory } from "../stores/directory/staging.ts";
 import type { Outgoing, ReleaseStore, StoredRelease } from "../stores/store.ts";
 import { PipelineError } from "../util/error.ts";
 import type { Run } from "../util/progress.ts";
+import { sendDerived } from "./derived.ts";
 import { digestsOf, releaseManifest } from "./digests.ts";
 import { expectedAssets, notAsDeclared, unexpectedFiles } from "./expected.ts";
 
@@ -25,6 +21,8 @@ export interface PublishOptions {
   readonly partial?: boolean;
   /** A reason not to publish, whatever is staged. @default none */
   readonly withheld?: string | undefined;
+  /** The attestation of the manifest: a sigstore bundle that was verified. @default none */
+  readonly bundle?: string | undefined;
   /** Make the release public, instead of leaving a draft for a maintainer. */
   readonly final: boolean;
 }
@@ -68,23 +66,13 @@ export async function publish(options: PublishOptions, run: Run): Promise<Public
   if (problems.length > 0) return { release, problems, facts };
 
   const digests = digestsOf(cells.tag, facts);
-  const directory = await mkdtemp(join(tmpdir(), "smolvm-publish-"));
-  try {
-    run.progress.step("upload the inventories, the manifest and SHA256SUMS");
-    // All are checked before the first is sent.
-    const sboms: Outgoing[] = [];
-    for (const each of inventories(facts)) sboms.push(await staged.outgoingSbom(each, run));
-    for (const each of sboms) await store.send(release, each);
-    const manifest = await writeOutgoing(
-      directory,
-      MANIFEST_ASSET,
-      releaseManifest(cells, facts, options.partial),
-    );
-    const text = sums(facts, { [MANIFEST_ASSET]: manifest.sha256 });
-    await sendDerived(store, release, [manifest, await writeOutgoing(directory, SUMS_ASSET, text)]);
-  } finally {
-    await rm(directory, { recursive: true, force: true });
-  }
+  run.progress.step("upload the inventories, the manifest and SHA256SUMS");
+  // All are checked before the first is sent.
+  const sboms: Outgoing[] = [];
+  for (const each of inventories(facts)) sboms.push(await staged.outgoingSbom(each, run));
+  for (const each of sboms) await store.send(release, each);
+  const manifest = releaseManifest(cells, facts, options.partial);
+  await sendDerived(store, release, { facts, manifest, bundle: options.bundle });
   await options.record(digests);
   if (!options.final) return { release, problems, facts };
   run.progress.step(`make ${release.tag} public`);
@@ -119,26 +107,3 @@ async function differences(
 const inventories = (facts: readonly Facts[]) => [
   ...new Map(facts.map((each) => [each.sbom.asset, each] as const)).values(),
 ];
-
-/** Uploads files that are derived from the assets. On a draft, they replace those of an earlier run. */
-async function sendDerived(
-  store: ReleaseStore,
-  release: StoredRelease,
-  files: readonly Outgoing[],
-): Promise<void> {
-  const present = await store.assets(release);
-  for (const file of files) {
-    const there = present.find(({ name }) => name === file.name);
-    if (release.state === "draft" && there?.complete && (await store.digest(there)) !== file.sha256) {
-      await store.discard(release, there);
-    }
-    await store.send(release, file);
-  }
-}
-
-async function writeOutgoing(directory: string, name: string, text: string): Promise<Outgoing> {
-  const path = join(directory, name);
-  await writeFile(path, text);
-  const sha256 = createHash("sha256").update(text).digest("hex");
-  return { name, path, size: Buffer.byteLength(text), sha256 };
-}

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { filesOf, Manifest } from "../schema/manifest.ts";
-import { assetNameOf, MANIFEST_ASSET, SUMS_ASSET } from "../schema/names.ts";
+import { assetNameOf, MANIFEST_ASSET, MANIFEST_BUNDLE_ASSET, SUMS_ASSET } from "../schema/names.ts";
 import { sums } from "../stores/directory/staging.ts";
 import type { ReleaseStore, StoredAsset } from "../stores/store.ts";
 import { PipelineError } from "../util/error.ts";
@@ -27,7 +27,7 @@ export interface Verification {
 /** Compares a release with a manifest. @throws PipelineError when there is nothing to compare, or the release store fails */
 export async function verifyRelease(options: VerifyOptions, run: Run): Promise<Verification> {
   const { store, tag, manifest, download } = options;
-  const expected = expectedOf(manifest, tag, store.isPublic);
+  const needed = expectedOf(manifest, tag, store.isPublic);
   const release = await store.find(tag);
   if (!release) {
     throw new PipelineError(`${store.name} has no release ${tag} that this token may see`, {
@@ -35,8 +35,11 @@ export async function verifyRelease(options: VerifyOptions, run: Run): Promise<V
     });
   }
   const present = new Map(
-    (await store.assets(release, [...expected.keys()])).map((asset) => [asset.name, asset]),
+    (await store.assets(release, [...needed.keys()])).map((asset) => [asset.name, asset]),
   );
+  const bundle = store.isPublic ? present.get(MANIFEST_BUNDLE_ASSET) : undefined;
+  const signed = bundle?.complete ? await digestOf(store, bundle, download) : undefined;
+  const expected = expectedOf(manifest, tag, store.isPublic, signed);
   const problems = store.isPublic && release.state === "draft" ? [`${tag}: still a draft`] : [];
   let done = 0;
   for (const [name, { sha256, size }] of expected) {
@@ -71,11 +74,13 @@ interface Expectation {
 /**
  * The expected hash and size of every file of a release, by name: the assets and inventories in the manifest, the manifest
  * itself, and SHA256SUMS, which follows from them.
+ * @param bundle the sha256 of the manifest's attestation, which is signed and not recorded. @default there is none
  */
 function expectedOf(
   { text, path }: VerifyOptions["manifest"],
   tag: string,
   isPublic: boolean,
+  bundle?: string,
 ): Map<string, Expectation> {
   const manifest = parse(text, path);
   if (manifest.tag !== tag) {
@@ -91,6 +96,7 @@ function expectedOf(
   }
   const assets = Object.entries(manifest.assets).map(([asset, recorded]) => ({ asset, ...recorded }));
   const known = hashOf(text);
+  const attested = bundle === undefined ? {} : { [MANIFEST_BUNDLE_ASSET]: bundle };
   return new Map<string, Expectation>([
     ...files.map(({ url, sha256 }) => {
       const name = assetNameOf(url);
@@ -98,12 +104,13 @@ function expectedOf(
     }),
     ...assets.map(({ sbom: { asset, sha256, size } }) => [asset, { sha256, size }] as const),
     [MANIFEST_ASSET, { sha256: known, size: undefined }],
+    ...Object.entries(attested).map(([name, sha256]) => [name, { sha256, size: undefined }] as const),
     // A directory may hold more than the manifest has rows for, such as a preset without its kernel.
     ...(isPublic
       ? [
           [
             SUMS_ASSET,
-            { sha256: hashOf(sums(assets, { [MANIFEST_ASSET]: known })), size: undefined },
+            { sha256: hashOf(sums(assets, { [MANIFEST_ASSET]: known, ...attested })), size: undefined },
           ] as const,
         ]
       : []),

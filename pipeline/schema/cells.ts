@@ -145,6 +145,8 @@ export const Cells = z.strictObject({
   tools: z.strictObject({ ...recipe, inputs: Sha256, sources: z.array(RootfsSource).min(1) }),
   /** The overrides that a published cell may have (`apt=live`). */
   accepts: z.array(z.string()),
+  /** The file with the sigstore authorities whose attestations are believed. @default sigstore's public instance */
+  trusted_root: ProjectPath.optional(),
   /** Why a preset is not offered on a flavor: preset -> flavor -> reason. */
   refused: z.record(z.string(), z.record(z.string(), z.string())),
   cells: z.array(Cell),

@@ -70,6 +70,7 @@ export function renderCells(release: Release): Rendered {
     source_date_epoch: release.sourceDateEpoch,
     tools: tools.cell,
     accepts: [...release.accepts],
+    ...(release.trustedRoot === undefined ? {} : { trusted_root: release.trustedRoot }),
     refused: Object.fromEntries(
       release.presets
         .filter((preset) => Object.keys(preset.refuses).length > 0)

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import {
   cpSync,
   existsSync,
@@ -12,6 +13,9 @@ import type { Server } from "node:http";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { releaseSigner } from "../../pipeline/attestation/signer.ts";
+import { parseTrustedRoot } from "../../pipeline/attestation/trusted-root.ts";
+import { verifyProvenance } from "../../pipeline/attestation/verify.ts";
 import { Cells } from "../../pipeline/schema/cells.ts";
 import { Manifest } from "../../pipeline/schema/manifest.ts";
 import { RecordedDigests } from "../../pipeline/schema/recorded-digests.ts";
@@ -20,6 +24,7 @@ import { ALPINE_TARBALL, hasAlpine, serveAlpine } from "../support/alpine.ts";
 import type { Permissions } from "../support/github/github.ts";
 import { GitHubServer } from "../support/github/server.ts";
 import { REPOSITORY } from "../support/project.ts";
+import { OwnSigstore } from "../support/sigstore.ts";
 import { Copy } from "../support/synth-copy.ts";
 import { TINY, tinyLockfile } from "../support/tiny.ts";
 
@@ -44,6 +49,7 @@ export function declareImages(app: App): void {
     vmms: ["qemu"],
     defaultFlavor: "alpine",
     newestFile: "2026-10-05T00:00:00Z",
+    trustedRoot: "trusted_root.json",
     // Neither a dated archive nor a registry is part of this test.
     accepts: ["apk=unrecorded", "apt=live", "source=mmdebstrap trixie"],
   });
@@ -64,16 +70,19 @@ describe.runIf(hasAlpine)("the generated workflow, run against a GitHub on loopb
   const directory = mkdtempSync(join(tmpdir(), "smolvm-workflow-"));
   let repository: Copy;
   let server: GitHubServer;
+  let sigstore: OwnSigstore;
   let mirror: { server: Server; url: string };
   const tokens = new Map<string, string>();
   beforeAll(async () => {
     mirror = await serveAlpine();
     server = await GitHubServer.start();
+    sigstore = await OwnSigstore.create();
     repository = new Copy("project");
     cpSync(join(REPOSITORY, "scripts"), repository.path("scripts"), { recursive: true });
     for (const preset of ["tiny", "other"]) {
       for (const [path, text] of Object.entries(tinyLockfile(preset))) repository.write(path, text);
     }
+    repository.write("trusted_root.json", sigstore.trustedRoot());
     await commit(["esbuild", "--no-such-flag"]);
   });
   afterAll(async () => {
@@ -123,6 +132,7 @@ describe.runIf(hasAlpine)("the generated workflow, run against a GitHub on loopb
       directory: mkdtempSync(join(directory, "run-")),
       repository: server.github.repository,
       apiUrl: server.url,
+      sigstore,
       tokenFor: (job, asked) => {
         const token = `token-of-${job}-${tokens.size}`;
         const { contents = "none", "pull-requests": pulls = "none" } = asked;
@@ -145,8 +155,9 @@ describe.runIf(hasAlpine)("the generated workflow, run against a GitHub on loopb
   it("a cell that fails keeps the release from being published, and loses nothing of the others", async () => {
     first = await dispatch();
     expect(first.results, outputs(first).join("\\n")).toEqual({
-      ...{ plan: "success", kernel: "success", base: "success", preset: "failure" },
-      ...{ attest: "skipped", publish: "failure", propose: "skipped" },
+      ...{ plan: "success", kernel: "success", container: "success", base: "success", preset: "failure" },
+      ...{ manifest: "skipped", attest: "skipped", "attest-manifest": "skipped" },
+      ...{ publish: "failure", propose: "skipped" },
     });
     expect(outputs(first)).toEqual([
       expect.stringMatching(/^preset: Build, boot and stage: .*other-amd64-alpine/s),
@@ -175,17 +186,18 @@ describe.runIf(hasAlpine)("the generated workflow, run against a GitHub on loopb
     await commit(["esbuild", "--version"]);
     second = await dispatch({ final: true });
     expect(second.results, outputs(second).join("\\n")).toEqual({
-      ...{ plan: "success", kernel: "success", base: "success", preset: "success" },
-      ...{ attest: "success", publish: "success", propose: "success" },
+      ...{ plan: "success", kernel: "success", container: "success", base: "success", preset: "success" },
+      ...{ manifest: "success", attest: "success", "attest-manifest": "success" },
+      ...{ publish: "success", propose: "success" },
     });
     const [release, ...others] = server.github.releases;
     expect(others).toEqual([]);
     expect(release).toMatchObject({ tag: TAG, draft: false });
     const all = cellsOf().cells.flatMap((cell) => cell.assets);
-    // Each asset, four inventories, the manifest and the sums, once.
-    expect(uploads()).toBe(all.length + 4 + 2);
+    // Each asset, four inventories, the manifest, its attestation and the sums, once.
+    expect(uploads()).toBe(all.length + 4 + 3);
     expect(release!.assets.map(({ name }) => name)).toEqual(
-      expect.arrayContaining([...all, "manifest.json", "SHA256SUMS"]),
+      expect.arrayContaining([...all, "manifest.json", "manifest.json.sigstore.json", "SHA256SUMS"]),
     );
   });
 
@@ -211,6 +223,19 @@ describe.runIf(hasAlpine)("the generated workflow, run against a GitHub on loopb
     for (const [path, text] of Object.entries(files)) repository.write(path, text);
     const { exitCode, stderr } = await repository.run(["synth", "--check"]);
     expect(exitCode, stderr).toBe(0);
+  });
+
+  it("the manifest on the release is attested by the run, and clients can check that", () => {
+    const { "manifest.json": manifest, "manifest.json.sigstore.json": bundle } = server.github.contents(
+      server.github.releases[0]!,
+    );
+    const sha256 = createHash("sha256").update(manifest!).digest("hex");
+    const signer = releaseSigner(server.github.repository);
+    const root = parseTrustedRoot(sigstore.trustedRoot(), "the test's own");
+    verifyProvenance(bundle!, { name: "manifest.json", sha256 }, signer, root);
+    expect(second.artifacts.names.filter((name) => name.startsWith("attestation-"))).toEqual(
+      [...cellsOf().cells.map(({ id }) => id), "manifest"].sort().map((of) => `attestation-${of}`),
+    );
   });
 
   it("the page of the run has a row for each asset", () => {

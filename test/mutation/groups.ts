@@ -48,6 +48,11 @@ export const GROUPS: Readonly<Record<string, Group>> = {
     mutate: ["pipeline/release/{publish,expected,upload,verify,prune}.ts", "pipeline/plan/freshness.ts"],
     tests: ["plan/freshness", "release/rules", "release/verbs"],
   },
+  // What publish takes from the other jobs of a run.
+  handed: {
+    mutate: ["pipeline/release/{artifact,artifacts,attestations,derived,digests,handed-facts}.ts"],
+    tests: ["release/artifacts", "release/attestations", "release/handed-facts", "release/rules"],
+  },
   // What is downloaded, who holds a lock, what is a machine of ours.
   cache: { mutate: ["pipeline/client/cache.ts"], tests: ["client/cache-rules", "client/cache"] },
   lock: {

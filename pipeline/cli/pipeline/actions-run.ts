@@ -6,6 +6,8 @@ export interface ActionsRun {
   /** The repository whose workflow runs: `owner/name`. */
   readonly repository: string | undefined;
   readonly commit: string | undefined;
+  /** The branch or tag that it runs on: `refs/heads/main`. */
+  readonly ref: string | undefined;
   /** The branch that it runs on; undefined for a tag. */
   readonly branch: string | undefined;
   readonly id: number | undefined;
@@ -20,6 +22,7 @@ export function actionsRun(): ActionsRun {
   return {
     repository: repository(),
     commit: sha || undefined,
+    ref: ref || undefined,
     branch: /^refs\/heads\/(.+)$/.exec(ref ?? "")?.[1],
     id: Number.isNaN(runId) ? undefined : runId,
     event: eventName || undefined,

@@ -23,11 +23,11 @@ import { checkActionsFiles } from "./actions-files.ts";
 import { emptyDraft } from "./empty-draft.ts";
 import { recordedFiles } from "./recorded-files.ts";
 import { refuse } from "./refuse.ts";
-import { printReleaseManifest } from "./release-manifest.ts";
+import { writeReleaseManifest } from "./release-manifest.ts";
 import { openReleases, RELEASE_ID, STORE, type StoreFlags, stagingDirectory, theRelease } from "./store.ts";
 import { summarisePublication } from "./summary.ts";
 import { root } from "./tree.ts";
-import { uploadArtifacts } from "./upload-artifacts.ts";
+import { type ArtifactFlags, uploadArtifacts } from "./upload-artifacts.ts";
 
 export const releaseCommand = new Command("release")
   .addCommand(
@@ -56,6 +56,10 @@ export const releaseCommand = new Command("release")
           "check the artifacts of a run (cell-<id> in this directory), and upload them first",
         ).conflicts(["partial", "releaseId"]),
       )
+      .option(
+        "--attestations <dir>",
+        "with --artifacts: verify the attestations of the run (attestation-<id> in this directory) before the upload",
+      )
       .option("--empty", "with --artifacts: remove the assets that earlier runs left on the draft")
       .option("--withhold <reason>", "do not publish, for this reason, and report the state (empty: publish)")
       .option("--final", "make the release public (default: it stays a draft, which a person publishes)")
@@ -63,9 +67,10 @@ export const releaseCommand = new Command("release")
   )
   .addCommand(
     new Command("manifest")
-      .description("print the manifest of the release that a run makes, as `publish` will make it")
+      .description("make the manifest of the release that a run makes, as `publish` will make it")
       .requiredOption("--facts <dir>", "the artifacts of the run with facts (facts-<id> in this directory)")
-      .action(printReleaseManifest),
+      .requiredOption("--output <file>", "the file to write")
+      .action(writeReleaseManifest),
   )
   .addCommand(
     new Command("propose")
@@ -112,35 +117,37 @@ async function prepareRelease(flags: StoreFlags & { empty?: true }): Promise<voi
   });
 }
 
-interface PublishFlags extends StoreFlags {
+interface PublishFlags extends StoreFlags, ArtifactFlags {
   readonly final?: true;
   readonly partial?: true;
   readonly artifacts?: string;
-  readonly empty?: true;
-  readonly withhold?: string;
 }
 
 async function publishRelease(flags: PublishFlags): Promise<void> {
   checkActionsFiles();
-  if (flags.empty && !flags.artifacts) {
-    throw new PipelineError("--empty has no effect without --artifacts", {
-      fix: "run `npx smolvm-images release prepare --empty` first",
-    });
-  }
+  checkArtifactFlags(flags);
   const cells = readCells(root());
   await inRun(async (run) => {
     const store = await openReleases(cells, flags.store, run);
     checkPartial(store, flags.partial);
+    if (store.isPublic && flags.artifacts !== undefined && flags.attestations === undefined) {
+      throw new PipelineError(
+        "--artifacts is given without --attestations, and a public release must be attested",
+        {
+          fix: "download the artifacts `attestation-*` of the run, and give their directory",
+        },
+      );
+    }
     const staged = new StagingDirectory(stagingDirectory(cells, flags.store));
-    const release = flags.artifacts
+    const uploaded = flags.artifacts
       ? await uploadArtifacts({ cells, store, staged }, flags.artifacts, flags, run)
-      : await theRelease(store, cells, flags);
-    if (!release) return;
+      : { release: await theRelease(store, cells, flags), bundle: undefined };
+    if (!uploaded) return;
     const before = await readCommitted(join(root(), DIGESTS_PATH), RecordedDigests);
     if (store.isPublic) await checkRecordable();
     const published = await publish(
       {
-        ...{ cells, staged, store, release, final: flags.final === true },
+        ...{ cells, staged, store, ...uploaded, final: flags.final === true },
         partial: flags.partial === true,
         withheld: flags.withhold,
         // The manifest has GitHub's addresses, so nothing is recorded for a directory.
@@ -154,15 +161,30 @@ async function publishRelease(flags: PublishFlags): Promise<void> {
     const { url, state } = published.release;
     if (problems.length > 0) {
       const state = flags.artifacts ? "what was staged is on the draft" : "nothing was changed";
-      refuse(`${release.tag} is not published, and ${state}`, problems);
+      refuse(`${cells.tag} is not published, and ${state}`, problems);
       return;
     }
     process.stdout.write(`${url}\n`);
     const next = !store.isPublic || state === "published" ? "" : "; review the draft, then publish it";
     process.stderr.write(
-      `${release.tag}: ${facts.length} assets with their manifest on ${store.name}${next}\n`,
+      `${cells.tag}: ${facts.length} assets with their manifest on ${store.name}${next}\n`,
     );
   });
+}
+
+/** @throws PipelineError for flags that have no effect */
+function checkArtifactFlags({ empty, attestations, artifacts }: PublishFlags): void {
+  if (artifacts !== undefined) return;
+  if (empty) {
+    throw new PipelineError("--empty has no effect without --artifacts", {
+      fix: "run `npx smolvm-images release prepare --empty` first",
+    });
+  }
+  if (attestations !== undefined) {
+    throw new PipelineError("--attestations has no effect without --artifacts", {
+      fix: "give the directory of the artifacts `cell-*` of the same run",
+    });
+  }
 }
 
 /** Checks that `record` may replace the files that it writes. @throws PipelineError if this project did not write them */

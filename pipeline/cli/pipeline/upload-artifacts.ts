@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
 import { takeArtifacts } from "../../release/artifacts.ts";
+import { readAttestations, unattested } from "../../release/attestations.ts";
 import {
   type Expected,
   expectedAssets,
@@ -11,31 +12,56 @@ import { type Upload, uploadCell } from "../../release/upload.ts";
 import { sbomAsset } from "../../schema/names.ts";
 import type { StoredRelease } from "../../stores/store.ts";
 import type { CliRun } from "../shared/run.ts";
+import { thisRun } from "./authority.ts";
 import { emptyDraft } from "./empty-draft.ts";
 import { refuse } from "./refuse.ts";
 import { summariseRefusal } from "./summary.ts";
 
 const NOTHING: Expected = { facts: [], problems: [] };
 
+export interface ArtifactFlags {
+  /** The directory of the run's attestations. @default none are verified */
+  readonly attestations?: string;
+  readonly withhold?: string;
+  readonly empty?: true;
+}
+
+/** A release with all assets, and the attestation of the manifest that belongs to them. */
+interface Uploaded {
+  readonly release: StoredRelease;
+  readonly bundle: string | undefined;
+}
+
 /**
- * Takes the artifacts of a run, and uploads all of them to the draft. If one is not as it must be, or one is missing,
- * nothing is uploaded: prints why, and returns nothing.
+ * Takes the artifacts of a run, and uploads all of them to the draft. If one is not as it must be, is missing, or was not
+ * attested by this run, nothing is uploaded: prints why, and returns nothing.
  */
 export async function uploadArtifacts(
   target: Omit<Upload, "release">,
   directory: string,
-  { withhold, empty }: { readonly withhold?: string; readonly empty?: true },
+  { withhold, empty, attestations }: ArtifactFlags,
   run: CliRun,
-): Promise<StoredRelease | undefined> {
+): Promise<Uploaded | undefined> {
   const { cells, store, staged } = target;
+  const authority = attestations === undefined ? undefined : await thisRun(cells);
   const refused = await takeArtifacts(cells, resolve(directory), staged, run);
   const { facts, problems } = refused.length > 0 ? NOTHING : await expectedAssets(cells, staged);
-  const all = [
+  const all: string[] = [
     ...(withhold ? [`withheld: ${withhold}`] : []),
     ...refused,
     ...problems,
     ...(store.isPublic ? notAsDeclared(cells, facts) : []),
   ];
+  // Attestations are of what is complete: a run in which something failed has none.
+  const attested =
+    all.length > 0 || attestations === undefined
+      ? undefined
+      : await readAttestations(cells, resolve(attestations));
+  if (attested && authority) {
+    run.progress.step("verify the attestations");
+    const { problems: strangers } = attested;
+    all.push(...(strangers.length > 0 ? strangers : unattested(cells, facts, attested, authority)));
+  }
   if (all.length > 0) {
     run.progress.end();
     await summariseRefusal(cells.tag, all, facts);
@@ -56,7 +82,7 @@ export async function uploadArtifacts(
   for (const cell of cells.cells.filter(({ published }) => published)) {
     await uploadCell({ ...target, release }, cell, run);
   }
-  return release;
+  return { release, bundle: attested?.manifest };
 }
 
 /** A line for each file on the release that is not expected there. It would stop the gate, after everything is uploaded. */

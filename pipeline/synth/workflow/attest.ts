@@ -1,35 +1,56 @@
 import { KIND_NAMES } from "../../schema/kinds/index.ts";
+import { MANIFEST_ASSET } from "../../schema/names.ts";
 import { uses } from "./actions.ts";
-import type { Job } from "./model.ts";
+import type { Job, Step } from "./model.ts";
+import { keep } from "./steps.ts";
 
-/**
- * Signs two attestations for each cell with the identity of the run: that this workflow made the assets from this commit
- * (provenance), and what they contain (SBOM). This is the only job that may sign, and it runs none of our code.
- */
+/** Jobs that sign, with the identity of the run. They may do nothing else, and run none of our code. */
+const signing = {
+  "runs-on": "ubuntu-24.04",
+  "timeout-minutes": 15,
+  permissions: { "id-token": "write", attestations: "write" },
+} as const;
+
+const download = (name: string): Step => ({
+  name: "Download what was made",
+  uses: uses("actions/download-artifact"),
+  with: { name, path: "staged" },
+});
+
+/** Attests that this workflow made files from this commit (provenance), and keeps the attestation for `publish`. */
+const provenance = (subjects: string, of: string): Step[] => [
+  {
+    name: "Attest where it comes from",
+    id: "provenance",
+    uses: uses("actions/attest"),
+    with: { "subject-path": subjects },
+  },
+  keep("Upload the attestation", `attestation-${of}`, "${{ steps.provenance.outputs.bundle-path }}"),
+];
+
+/** Signs two attestations for each cell: where its assets and their inventory come from, and what the assets contain. */
 export const attest: Job = {
   name: "attest ${{ matrix.cell }}",
   needs: ["plan", ...KIND_NAMES],
   // A skipped job (no cell of its kind is built) does not prevent this job; a failed one does.
   if: "${{ !failure() && !cancelled() && needs.plan.outputs.attestations != '[]' }}",
-  "runs-on": "ubuntu-24.04",
-  "timeout-minutes": 15,
-  permissions: { "id-token": "write", attestations: "write" },
+  ...signing,
   strategy: { "fail-fast": false, matrix: { include: "${{ fromJSON(needs.plan.outputs.attestations) }}" } },
   steps: [
-    {
-      name: "Download what was staged",
-      uses: uses("actions/download-artifact"),
-      with: { name: "cell-${{ matrix.cell }}", path: "staged" },
-    },
-    {
-      name: "Attest where it comes from",
-      uses: uses("actions/attest"),
-      with: { "subject-path": "${{ matrix.subjects }}" },
-    },
+    download("cell-${{ matrix.cell }}"),
     {
       name: "Attest what is in it",
       uses: uses("actions/attest"),
       with: { "subject-path": "${{ matrix.subjects }}", "sbom-path": "${{ matrix.sbom }}" },
     },
+    ...provenance("${{ matrix.files }}", "${{ matrix.cell }}"),
   ],
+};
+
+/** Signs the manifest of a complete release. */
+export const attestManifest: Job = {
+  needs: ["manifest"],
+  if: "${{ !cancelled() && needs.manifest.result == 'success' }}",
+  ...signing,
+  steps: [download("manifest"), ...provenance(`staged/${MANIFEST_ASSET}`, "manifest")],
 };

@@ -1,6 +1,6 @@
 import { type HandedOn, KIND_NAMES, KINDS, type KindName, kindNamed } from "../../schema/kinds/index.ts";
 import { uses } from "./actions.ts";
-import { attest } from "./attest.ts";
+import { attest, attestManifest } from "./attest.ts";
 import { manifest } from "./manifest.ts";
 import type { Job, Step, Workflow } from "./model.ts";
 import { propose } from "./propose.ts";
@@ -61,6 +61,7 @@ export function buildPublishedImages(tag: string): Workflow {
       ...Object.fromEntries(KIND_NAMES.flatMap((kind) => [...stageJob(kind), [kind, cellJob(kind, tag)]])),
       manifest,
       attest,
+      "attest-manifest": attestManifest,
       publish,
       propose,
     },

@@ -6,12 +6,20 @@ import { uses } from "./actions.ts";
 import type { Job } from "./model.ts";
 import { keep, prepareWithoutScripts, program, token } from "./steps.ts";
 
+const SIGNING = ["attest", "attest-manifest"];
+
+/** Why nothing is published, whatever is staged: a job that signs was not successful. Empty if both were. */
+const withheld = `\${{ ${SIGNING.map(
+  (job) => `needs.${job}.result != 'success' && format('${job}: {0}', needs.${job}.result)`,
+).join(" || ")} || '' }}`;
+
 /**
  * The only job that may write to the release. It takes what the cells' jobs have staged, checks it against the committed
- * cells, uploads it and runs the gate. It starts nothing of an artifact, and neither Docker nor QEMU.
+ * cells and the attestations of this run, uploads it and runs the gate. It starts nothing of an artifact, and neither
+ * Docker nor QEMU.
  */
 export const publish: Job = {
-  needs: ["plan", ...KIND_NAMES, "attest"],
+  needs: ["plan", ...KIND_NAMES, ...SIGNING],
   // It also runs after a failure. Then it lists what is staged and what is missing, and refuses.
   if: "${{ !cancelled() && needs.plan.outputs.complete == 'true' }}",
   "runs-on": "ubuntu-24.04",
@@ -27,15 +35,21 @@ export const publish: Job = {
       with: { pattern: "cell-*", path: "staged" },
     },
     {
+      name: "Download the attestations",
+      uses: uses("actions/download-artifact"),
+      with: { pattern: "attestation-*", path: "attested" },
+    },
+    {
       name: "Check, upload and publish",
       env: {
         ...token,
         EMPTY: "${{ inputs.empty && '--empty' || '' }}",
         FINAL: "${{ inputs.final && '--final' || '' }}",
-        WITHHELD:
-          "${{ needs.attest.result != 'success' && format('attest: {0}', needs.attest.result) || '' }}",
+        WITHHELD: withheld,
       },
-      run: program('release publish --store github --artifacts staged --withhold "$WITHHELD" $EMPTY $FINAL'),
+      run: program(
+        'release publish --store github --artifacts staged --attestations attested --withhold "$WITHHELD" $EMPTY $FINAL',
+      ),
     },
     keep(
       "Upload the recorded digests",

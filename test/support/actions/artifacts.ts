@@ -1,5 +1,5 @@
 import { cpSync, existsSync, mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
-import { dirname, join, relative } from "node:path";
+import { dirname, join, relative, resolve } from "node:path";
 
 /** The artifacts of one run of a workflow: a directory each, as actions/upload-artifact lays them out. */
 export class Artifacts {
@@ -26,10 +26,10 @@ export class Artifacts {
     rmSync(target, { recursive: true, force: true });
     const lines = patterns.split("\n").filter((line) => line !== "");
     const searches = lines.filter((line) => !line.startsWith("!"));
-    const excluded = lines.filter((line) => line.startsWith("!")).map((line) => glob(line.slice(1)));
+    const excluded = lines.filter((line) => line.startsWith("!")).map((line) => line.slice(1));
     const found = searches
       .flatMap((pattern) => matches(pattern, workspace))
-      .filter((file) => !excluded.some((each) => each.test(relative(workspace, file))));
+      .filter((file) => !excluded.some((each) => glob(resolve(workspace, each)).test(file)));
     // One search keeps what is below its first wildcard, several keep what is below their common directory.
     const root = searches.length === 1 ? fixedPart(searches[0]!, workspace) : workspace;
     for (const file of found) {
@@ -54,8 +54,10 @@ export class Artifacts {
 }
 
 function fixedPart(pattern: string, workspace: string): string {
-  const path = join(workspace, pattern.split("*")[0]!);
-  if (pattern.includes("*")) return path.replace(/\/[^/]*$/, "");
+  const [first = ""] = pattern.split("*");
+  // What is before the first wildcard ends in the middle of a name.
+  if (pattern.includes("*")) return dirname(resolve(workspace, `${first}x`));
+  const path = resolve(workspace, pattern);
   return existsSync(path) && statSync(path).isDirectory() ? path : dirname(path);
 }
 
@@ -65,11 +67,8 @@ function matches(pattern: string, workspace: string): string[] {
   const files = readdirSync(root, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name));
-  const wanted = glob(pattern);
-  return files.filter((file) => {
-    const path = relative(workspace, file);
-    return wanted.test(path) || path.startsWith(`${pattern}/`);
-  });
+  const wanted = resolve(workspace, pattern);
+  return files.filter((file) => glob(wanted).test(file) || file.startsWith(`${wanted}/`));
 }
 
 function glob(pattern: string): RegExp {

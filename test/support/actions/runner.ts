@@ -1,8 +1,11 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { createHash } from "node:crypto";
+import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
 import { x } from "tinyexec";
 import { parse } from "yaml";
+import { RELEASE_REF, RELEASE_WORKFLOW } from "../../../pipeline/schema/names.ts";
 import type { Job, Step, Workflow } from "../../../pipeline/synth/workflow/model.ts";
+import type { OwnSigstore } from "../sigstore.ts";
 import { Artifacts } from "./artifacts.ts";
 import { type Contexts, holds, interpolate, jsonOf, type Status } from "./expressions.ts";
 
@@ -20,6 +23,8 @@ export interface RunnerOptions {
   readonly tokenFor: (job: string, permissions: Job["permissions"]) => string;
   /** Variables of the machine. */
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** Who signs what actions/attest is given, as an authority that the tree trusts. */
+  readonly sigstore: OwnSigstore;
   /** A script that is run once: its effects are there in every workspace. */
   readonly ranBefore?: readonly string[];
 }
@@ -33,6 +38,8 @@ export interface RanStep {
   /** What a script has printed. */
   readonly output: string;
 }
+
+const RUN = { ref: RELEASE_REF, commit: "c".repeat(40), run: 1 } as const;
 
 type Result = "success" | "failure" | "skipped";
 interface RanJob {
@@ -97,7 +104,7 @@ export class WorkflowRun {
     return {
       needs,
       inputs: this.#options.inputs,
-      github: { ref: "refs/heads/main", token: "" },
+      github: { ref: RUN.ref, token: "" },
       steps: {},
       env: {},
     };
@@ -137,7 +144,9 @@ export class WorkflowRun {
     const title = step.name ?? step.run ?? step.uses ?? "?";
     try {
       const output =
-        step.run === undefined ? this.#act(running, evaluated(step.with)) : await this.#script(running, env);
+        step.run === undefined
+          ? await this.#act(running, evaluated(step.with))
+          : await this.#script(running, env);
       this.steps.push({ job: name, name: title, env, ok: true, output });
       return true;
     } catch (error) {
@@ -147,7 +156,8 @@ export class WorkflowRun {
   }
 
   /** An action, as far as the generated workflows use it. @throws Error when it fails */
-  #act({ step, workspace, job }: Running, inputs: Record<string, string>): string {
+  async #act(running: Running, inputs: Record<string, string>): Promise<string> {
+    const { step, workspace } = running;
     const [action] = step.uses!.split("@");
     const path = join(workspace, inputs.path ?? ".");
     switch (action) {
@@ -173,15 +183,30 @@ export class WorkflowRun {
         else this.artifacts.download(inputs.name!, path);
         return "";
       case "actions/attest":
-        if (job.permissions["id-token"] !== "write") throw new Error("id-token: write is needed to sign");
-        for (const subject of [...inputs["subject-path"]!.split("\n"), inputs["sbom-path"] ?? ""]) {
-          if (!existsSync(join(workspace, subject)))
-            throw new Error(`Could not find subject at path ${subject}`);
-        }
+        await this.#attest(running, inputs);
         return "";
       default:
         throw new Error(`this runner does not know ${step.uses}`);
     }
+  }
+
+  /** Signs the subjects for this run, and leaves the bundle in a file outside of the workspace. */
+  async #attest({ workspace, job, outputs }: Running, inputs: Record<string, string>): Promise<void> {
+    if (job.permissions["id-token"] !== "write") throw new Error("id-token: write is needed to sign");
+    const sbom = inputs["sbom-path"];
+    if (sbom !== undefined) JSON.parse(readFileSync(join(workspace, sbom), "utf8"));
+    const subjects = inputs["subject-path"]!.split("\n").map((path) => ({
+      name: basename(path),
+      sha256: createHash("sha256")
+        .update(readFileSync(join(workspace, path)))
+        .digest("hex"),
+    }));
+    const signer = { repository: this.#options.repository, workflow: RELEASE_WORKFLOW, ...RUN };
+    const unusual = sbom === undefined ? {} : { predicateType: "https://cyclonedx.org/bom" };
+    const bundle = await this.#options.sigstore.attest(subjects, signer, unusual);
+    const directory = mkdtempSync(join(this.#options.directory, "temp-"));
+    outputs["bundle-path"] = join(directory, "attestation.json");
+    writeFileSync(outputs["bundle-path"], `${bundle}\n`);
   }
 
   /** A script, as GitHub's runner starts it. @throws Error with what it printed */
@@ -199,9 +224,10 @@ export class WorkflowRun {
         env: {
           ...NOT_INHERITED,
           ...this.#options.env,
-          ...{ CI: "true", GITHUB_ACTIONS: "true", GITHUB_WORKSPACE: workspace, GITHUB_RUN_ID: "1" },
+          ...{ CI: "true", GITHUB_ACTIONS: "true", GITHUB_WORKSPACE: workspace },
           ...{ GITHUB_REPOSITORY: this.#options.repository, GITHUB_API_URL: this.#options.apiUrl },
-          ...{ GITHUB_REF: "refs/heads/main", GITHUB_REF_NAME: "main", GITHUB_REF_TYPE: "branch" },
+          ...{ GITHUB_RUN_ID: String(RUN.run), GITHUB_SHA: RUN.commit, GITHUB_REF: RUN.ref },
+          ...{ GITHUB_REF_NAME: "main", GITHUB_REF_TYPE: "branch" },
           ...files,
           ...env,
         },

@@ -113,11 +113,13 @@ describe("planning", () => {
     expect(entries).toContainEqual({
       cell: "kernel-arm64",
       subjects: "staged/vmlinux-arm64.elf\nstaged/vmlinux-arm64.image",
+      files: "staged/vmlinux-arm64.elf\nstaged/vmlinux-arm64.image\nstaged/vmlinux-arm64.cdx.json",
       sbom: "staged/vmlinux-arm64.cdx.json",
     });
     expect(entries).toContainEqual({
       cell: "base-amd64-ubuntu",
       subjects: "staged/base-amd64-rootfs.ext4.zst",
+      files: "staged/base-amd64-rootfs.ext4.zst\nstaged/base-amd64-rootfs.cdx.json",
       sbom: "staged/base-amd64-rootfs.cdx.json",
     });
   });

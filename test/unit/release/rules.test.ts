@@ -277,6 +277,78 @@ describe("publish", () => {
   });
 });
 
+describe("the manifest's attestation", () => {
+  const BUNDLE = "manifest.json.sigstore.json";
+  const send = async (bundle: string | undefined, final = false) => {
+    const store = publisher.store();
+    const release = (await store.find(cells.tag)) ?? (await publisher.prepare());
+    if (release.state === "draft") await publisher.upload(release);
+    const record = async () => {};
+    await publish({ cells, staged: publisher.staged, store, release, record, final, bundle }, silentRun());
+  };
+  const there = () => server.github.contents(draft());
+  const line = (text: string) => `${sha256(text)}  ${BUNDLE}\n`;
+
+  it("is on the release, and in its sums; a later one replaces it while it is a draft", async () => {
+    await send("one");
+    expect(there()[BUNDLE]).toBe("one");
+    expect(there().SHA256SUMS).toContain(line("one"));
+    await send("two");
+    expect(there()[BUNDLE]).toBe("two");
+    expect(there().SHA256SUMS).toContain(line("two"));
+  });
+
+  it("stays where it is of the same manifest, and the command has none of its own", async () => {
+    await send("one");
+    await send(undefined);
+    expect(there()[BUNDLE]).toBe("one");
+    expect(there().SHA256SUMS).toContain(line("one"));
+  });
+
+  it("is removed from a draft whose manifest is another one", async () => {
+    await send("one");
+    const release = draft();
+    release.assets = release.assets.filter(({ name }) => name !== "manifest.json");
+    server.github.addAsset(release, "manifest.json", "{}");
+    await send(undefined);
+    expect(Object.keys(there())).not.toContain(BUNDLE);
+    expect(there().SHA256SUMS).not.toContain(BUNDLE);
+  });
+
+  it("of a public release stays, when a run that has signed again completes it", async () => {
+    await send("one", true);
+    const before = uploads();
+    await send("two", true);
+    expect([uploads() - before, there()[BUNDLE]]).toEqual([0, "one"]);
+  });
+
+  it("is part of what verify finds, which has no other file to compare it with", async () => {
+    await send("one", true);
+    const text = there()["manifest.json"]!;
+    const options = { store: publisher.store(), tag: cells.tag, manifest: { text, path: "it" } };
+    expect(await verifyRelease({ ...options, download: false }, silentRun())).toMatchObject({ problems: [] });
+    const asset = draft().assets.find(({ name }) => name === BUNDLE)!;
+    draft().assets.splice(draft().assets.indexOf(asset), 1);
+    server.github.addAsset(draft(), BUNDLE, "two");
+    const { problems } = await verifyRelease({ ...options, download: true }, silentRun());
+    expect(problems).toEqual([expect.stringMatching(/^SHA256SUMS: sha256 .* is recorded$/)]);
+  });
+
+  it("is not in a directory", async () => {
+    const path = join(tempDirectory(), cells.tag);
+    const store = new DirectoryReleases(path, cells.tag, silentRun());
+    const release = await store.prepare();
+    for (const cell of cells.cells)
+      await uploadCell({ cells, staged: publisher.staged, store, release }, cell, silentRun());
+    const record = async () => {};
+    await publish(
+      { cells, staged: publisher.staged, store, release, record, final: true, bundle: "one" },
+      silentRun(),
+    );
+    expect(readdirSync(path)).not.toContain(BUNDLE);
+  });
+});
+
 describe("verify", () => {
   const text = () => manifestText(manifestOf(cells, publisher.recorded));
   const verify = (options: { text?: string; tag?: string; store?: ReleaseStore } = {}, run = silentRun()) =>

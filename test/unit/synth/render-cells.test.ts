@@ -106,6 +106,10 @@ describe("the cells of a tree", () => {
     });
     expect(rendered({ release: { accepts: ["apt=live"] } }).accepts).toEqual(["apt=live"]);
     expect(Object.keys(asDeclared().refused)).toEqual(["agent"]);
+    // Without a field, sigstore's public instance is trusted.
+    expect(asDeclared()).not.toHaveProperty("trusted_root");
+    const own = rendered({ release: { trustedRoot: "root.json" }, files: { "root.json": "{}" } });
+    expect(own.trusted_root).toBe("root.json");
   });
 
   it("are built with tools whose files and sources are named", () => {

@@ -266,6 +266,14 @@ describe("wrong props", () => {
     [{ release: { newestFile: "1969-01-01T00:00:00Z" } }, "test: newestFile: "],
     [{ release: { defaultFlavor: "fedora" } }, 'test: unknown defaultFlavor "fedora"; one of: ubuntu'],
     [{ release: { accepts: [""] } }, 'test: accepts[0]: "" is empty'],
+    [
+      { release: { trustedRoot: "../root.json" } },
+      'test: trustedRoot: "../root.json" is not a path in the project: relative, without ..',
+    ],
+    [
+      { release: { trustedRoot: "root.json" } },
+      "test: trustedRoot: there is no file root.json (make it with `gh attestation trusted-root`)",
+    ],
     [{ release: { arch: ["amd64"] } }, 'test: unknown prop "arch"'],
     [{ kernel: { source: undefinedProp } }, "test/kernel: source is missing"],
     [{ kernel: { buildOn: "debian" } }, 'test/kernel: buildOn: "debian" is not of type Flavor'],

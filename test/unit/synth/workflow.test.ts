@@ -34,6 +34,7 @@ const namesOf = (text: string, breaks: (job: Job) => boolean) =>
 /** The permissions of each job that has others than `contents: read`. */
 const PERMISSIONS: Readonly<Record<string, string>> = {
   attest: "id-token: write,attestations: write",
+  "attest-manifest": "id-token: write,attestations: write",
   publish: "contents: write",
   propose: "contents: write,pull-requests: write",
 };
@@ -127,16 +128,17 @@ describe.each(workflows)("%s", (_, text) => {
  * scripts run. `runs`: the verbs of our program; `cell` also runs the code of presets' packages, in Docker and in QEMU.
  */
 const TABLE = `
-job       | permissions                            | installs                     | runs                             | token for        | environment | cache
-plan      | contents: read                         | all, scripts run             | synth, plan                      |                  |             |
-kernel    | contents: read                         | all, scripts run             | setup, cell                      |                  |             |
-container | contents: read                         | all, scripts run             | setup, cell                      |                  |             |
-base      | contents: read                         | all, scripts run             | setup, cell                      |                  |             |
-preset    | contents: read                         | all, scripts run             | setup, cell                      |                  |             |
-manifest  | contents: read                         | for production, scripts off  | release manifest                 |                  |             |
-attest    | id-token: write, attestations: write   |                              |                                  |                  |             |
-publish   | contents: write                        | for production, scripts off  | release publish, release verify  | release publish, release verify | release |
-propose   | contents: write, pull-requests: write  | for production, scripts off  | release propose                  | release propose  | release     |
+job             | permissions                           | installs                    | runs                            | token for                       | environment | cache
+plan            | contents: read                        | all, scripts run            | synth, plan                     |                                 |             |
+kernel          | contents: read                        | all, scripts run            | setup, cell                     |                                 |             |
+container       | contents: read                        | all, scripts run            | setup, cell                     |                                 |             |
+base            | contents: read                        | all, scripts run            | setup, cell                     |                                 |             |
+preset          | contents: read                        | all, scripts run            | setup, cell                     |                                 |             |
+manifest        | contents: read                        | for production, scripts off | release manifest                |                                 |             |
+attest          | id-token: write, attestations: write  |                             |                                 |                                 |             |
+attest-manifest | id-token: write, attestations: write  |                             |                                 |                                 |             |
+publish         | contents: write                       | for production, scripts off | release publish, release verify | release publish, release verify | release     |
+propose         | contents: write, pull-requests: write | for production, scripts off | release propose                 | release propose                 | release     |
 `;
 
 /** What the program does in a step: its verb, with the verb below `release`. */
@@ -175,11 +177,13 @@ describe("build-published-images", () => {
 
   it("plans first, then builds the kernels, the bases, and the presets on them; what is attested is published", () => {
     expect(Object.keys(jobs)).toEqual([
-      ...["plan", "kernel", "container", "base", "preset", "manifest", "attest"],
+      ...["plan", "kernel", "container", "base", "preset", "manifest", "attest", "attest-manifest"],
       ...["publish", "propose"],
     ]);
     expect(jobs.propose?.needs).toEqual(["publish"]);
-    expect(jobs.publish?.needs).toEqual(["plan", "kernel", "base", "preset", "attest"]);
+    expect(jobs.publish?.needs).toEqual([
+      ...["plan", "kernel", "base", "preset", "attest", "attest-manifest"],
+    ]);
     expect(jobs.plan?.needs).toBeUndefined();
     expect(jobs.kernel?.needs).toEqual(["plan"]);
     // What takes longest, a kernel, is compiled while the bases' container images are built.
@@ -238,16 +242,17 @@ describe("build-published-images", () => {
     });
     expect(withOf(jobs.publish, "actions/download-artifact")).toEqual([
       { pattern: "cell-*", path: "staged" },
+      { pattern: "attestation-*", path: "attested" },
     ]);
     expect(jobs.publish?.environment).toBe("release");
     expect(jobs.publish?.steps.find(hasToken)?.run).toContain(
-      "release publish --store github --artifacts staged ",
+      "release publish --store github --artifacts staged --attestations attested ",
     );
   });
 
   it("attests the origin and the inventory of what every cell staged, in a job that alone may sign", () => {
     const signing = Object.entries(jobs).filter(([, { permissions }]) => permissions["id-token"] === "write");
-    expect(signing.map(([name]) => name)).toEqual(["attest"]);
+    expect(signing.map(([name]) => name)).toEqual(["attest", "attest-manifest"]);
     expect(jobs.attest?.needs).toEqual(["plan", "kernel", "base", "preset"]);
     const staged = withOf(jobs.base, "actions/upload-artifact").find(({ path }) =>
       `${path}`.startsWith("out/release/"),
@@ -255,9 +260,41 @@ describe("build-published-images", () => {
     const [taken] = withOf(jobs.attest, "actions/download-artifact");
     expect(taken).toEqual({ name: staged?.name, path: "staged" });
     expect(withOf(jobs.attest, "actions/attest")).toEqual([
-      { "subject-path": "${{ matrix.subjects }}" },
       { "subject-path": "${{ matrix.subjects }}", "sbom-path": "${{ matrix.sbom }}" },
+      { "subject-path": "${{ matrix.files }}" },
     ]);
+  });
+
+  it("attests the manifest that a job makes from every cell's facts, if all cells are built", () => {
+    const facts = withOf(jobs.preset, "actions/upload-artifact").find(({ name }) =>
+      `${name}`.startsWith("facts-"),
+    );
+    expect(facts?.path).toMatch(
+      /^out\/release\/images-v[^/]*\/\*\.json\n!out\/release\/images-v[^/]*\/\*\.cdx\.json$/,
+    );
+    expect(withOf(jobs.manifest, "actions/download-artifact")).toEqual([
+      { pattern: "facts-*", path: "facts" },
+    ]);
+    expect(jobs.manifest?.if).toContain("needs.plan.outputs.complete == 'true'");
+    const [made] = withOf(jobs.manifest, "actions/upload-artifact");
+    const [taken] = withOf(jobs["attest-manifest"], "actions/download-artifact");
+    expect([taken?.name, jobs["attest-manifest"]?.needs]).toEqual([made?.name, ["manifest"]]);
+    expect(withOf(jobs["attest-manifest"], "actions/attest")).toEqual([
+      { "subject-path": `${taken?.path}/${made?.path}` },
+    ]);
+  });
+
+  it.each(["attest", "attest-manifest"])("leaves the attestations of %s for publish", (name) => {
+    const job = jobs[name]!;
+    const signed = job.steps.find(({ id }) => id === "provenance");
+    expect(signed?.uses).toMatch(/^actions\/attest@/);
+    const [left] = withOf(job, "actions/upload-artifact");
+    expect(left).toMatchObject({
+      name: expect.stringMatching(/^attestation-/),
+      path: "${{ steps.provenance.outputs.bundle-path }}",
+    });
+    const publish = jobs.publish?.steps.find(hasToken);
+    expect(publish?.env?.WITHHELD).toContain(`needs.${name}.result != 'success'`);
   });
 
   it("takes the cell into its script from the environment alone", () => {

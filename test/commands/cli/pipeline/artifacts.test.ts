@@ -1,39 +1,72 @@
-import { cpSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { releaseSigner } from "../../../../pipeline/attestation/signer.ts";
+import { CELLS_PATH } from "../../../../pipeline/schema/cells.ts";
 import { stagedFilesOf } from "../../../../pipeline/schema/kinds/index.ts";
+import { attestAll, manifestSubject, putBundle, subjectsOf } from "../../../support/attested.ts";
 import { GitHubServer } from "../../../support/github/server.ts";
 import { stage } from "../../../support/github/staging.ts";
 import { cli } from "../../../support/project.ts";
+import { OwnSigstore } from "../../../support/sigstore.ts";
 import { sampleCells, sampleCheckout } from "../../../support/tree.ts";
 
 const cells = sampleCells();
 const CODEX = "codex-amd64-ubuntu";
 
+const RUN = { commit: "c".repeat(40), run: 7 };
+
 let server: GitHubServer;
+let sigstore: OwnSigstore;
+/** The attestations of all that is staged, by the run that publishes. */
+let attestations: string;
 let root: string;
+beforeAll(async () => {
+  sigstore = await OwnSigstore.create();
+  attestations = mkdtempSync(join(tmpdir(), "smolvm-attested-"));
+  await attestAll(sigstore, cells, attestations, releaseSigner(cells.repository, RUN));
+});
 beforeEach(async () => {
   server = await GitHubServer.start();
   root = sampleCheckout();
+  writeFileSync(here("trusted_root.json"), sigstore.trustedRoot());
+  const declared = JSON.parse(readFileSync(here(CELLS_PATH), "utf8"));
+  writeFileSync(here(CELLS_PATH), JSON.stringify({ ...declared, trusted_root: "trusted_root.json" }));
+  cpSync(attestations, here("attested"), { recursive: true });
   for (const cell of cells.cells.filter(({ published }) => published))
-    stage({ ...cells, cells: [cell] }, join(root, `staged/cell-${cell.id}`));
+    stage({ ...cells, cells: [cell] }, here(`staged/cell-${cell.id}`));
 });
 afterEach(() => server.stop());
+afterAll(() => rmSync(attestations, { recursive: true, force: true }));
 
-const release = (...words: string[]) =>
+const release = (...words: string[]) => releaseIn({}, ...words);
+const releaseIn = (env: NodeJS.ProcessEnv, ...words: string[]) =>
   cli(root, ["release", ...words], {
     env: {
-      ...{ GITHUB_ACTIONS: "", GITHUB_OUTPUT: "", GITHUB_STEP_SUMMARY: "", GITHUB_SHA: "" },
+      ...{ GITHUB_ACTIONS: "", GITHUB_OUTPUT: "", GITHUB_STEP_SUMMARY: "" },
+      ...{ GITHUB_SHA: RUN.commit, GITHUB_REF: "refs/heads/main", GITHUB_RUN_ID: String(RUN.run) },
       ...{ http_proxy: "", https_proxy: "", HTTP_PROXY: "", HTTPS_PROXY: "" },
       ...{ GITHUB_TOKEN: "good", GITHUB_API_URL: server.url, GITHUB_REPOSITORY: server.github.repository },
+      ...env,
     },
   });
-const publish = (...words: string[]) =>
-  release("publish", "--store", "github", "--artifacts", "staged", ...words);
+const PUBLISH = ["publish", "--store", "github", "--artifacts", "staged", "--attestations", "attested"];
+const publish = (...words: string[]) => release(...PUBLISH, ...words);
 const uploads = () => server.requests.filter((request) => /^POST .*\/assets$/.test(request)).length;
 const here = (path: string) => join(root, path);
-/** Each asset, the inventories, the manifest and the sums. */
-const FILES = 48;
+/** Each asset, the inventories, the manifest, its attestation and the sums. */
+const FILES = 49;
 
 describe("the artifacts of a run", () => {
   it("are published as a whole, and publishing them again completes the run", async () => {
@@ -108,11 +141,81 @@ describe("the artifacts of a run", () => {
     expect(draft.assets).toHaveLength(FILES);
   });
 
-  it("are what --empty is for", async () => {
-    const { exitCode, stderr } = await release("publish", "--store", "github", "--empty");
+  it("of which one is attested by another run change nothing", async () => {
+    const codex = cells.cells.find(({ id }) => id === CODEX)!;
+    const other = releaseSigner(cells.repository, { ...RUN, run: 8 });
+    putBundle(here("attested"), CODEX, await sigstore.attest(subjectsOf(codex), other));
+    const refused = await publish("--final");
+    expect(refused.exitCode).toBe(1);
+    const [first, second, ...more] = refused.stdout.trim().split("\n");
+    expect(first).toContain(
+      `${codex.assets[0]}: the attestation of ${codex.assets[0]} is not valid: the run is `,
+    );
+    expect(first).toContain(`https://github.com/${cells.repository}/actions/runs/8`);
+    expect([second, more]).toEqual([expect.stringMatching(/^codex-amd64-ubuntu-rootfs\.cdx\.json: /), []]);
+    expect(refused.stderr).toContain(`${cells.tag} is not published, and nothing was changed: 2 problems\n`);
+    expect([server.github.releases, uploads()]).toEqual([[], 0]);
+  });
+
+  it.each<[string, NodeJS.ProcessEnv, string[], string]>([
+    [
+      "without attestations",
+      {},
+      ["publish", "--store", "github", "--artifacts", "staged"],
+      "--artifacts is given without --attestations, and a public release must be attested: download the artifacts `attestation-*`",
+    ],
+    [
+      "outside of a run",
+      { GITHUB_SHA: "", GITHUB_RUN_ID: "" },
+      PUBLISH,
+      "--attestations is for a run of GitHub Actions, but GITHUB_SHA, GITHUB_RUN_ID is not set: start the workflow",
+    ],
+    [
+      "on another branch",
+      { GITHUB_REF: "refs/heads/evil" },
+      PUBLISH,
+      "this run is on refs/heads/evil, but releases are made from refs/heads/main: start the workflow on that branch",
+    ],
+    ["whose authority cannot be read", {}, PUBLISH, "cannot read the trusted root"],
+  ])("are not published %s", async (what, env, words, message) => {
+    if (what.includes("authority")) rmSync(here("trusted_root.json"));
+    const { exitCode, stderr } = await releaseIn(env, ...words);
+    expect([exitCode, stderr]).toEqual([2, expect.stringContaining(`error: ${message}`)]);
+    expect([server.github.releases, uploads()]).toEqual([[], 0]);
+  });
+
+  it("have the manifest that release manifest makes from their facts", async () => {
+    for (const { id, assets } of cells.cells.filter(({ published }) => published)) {
+      mkdirSync(here(`facts/facts-${id}`), { recursive: true });
+      for (const asset of assets)
+        cpSync(here(`staged/cell-${id}/${asset}.json`), here(`facts/facts-${id}/${asset}.json`));
+    }
+    const make = () => release("manifest", "--facts", "facts", "--output", "made.json");
+    expect(await make()).toEqual({
+      ...{ exitCode: 0, stdout: "" },
+      stderr: `${cells.tag}: made.json has the manifest of 24 assets\n`,
+    });
+    const sha256 = createHash("sha256")
+      .update(readFileSync(here("made.json")))
+      .digest("hex");
+    expect(sha256).toBe(manifestSubject(cells).sha256);
+
+    rmSync(here(`facts/facts-${CODEX}`), { recursive: true });
+    rmSync(here("made.json"));
+    const refused = await make();
+    expect([refused.exitCode, existsSync(here("made.json"))]).toEqual([1, false]);
+    expect(refused.stdout).toMatch(new RegExp(`^${CODEX}-rootfs\\.ext4\\.zst: not staged in .*\n$`));
+    expect(refused.stderr).toBe(`${cells.tag} has no manifest yet: 1 problems\n`);
+  });
+
+  it.each([
+    ["--empty", []],
+    ["--attestations", ["attested"]],
+  ])("are what %s is for", async (flag, value) => {
+    const { exitCode, stderr } = await release("publish", "--store", "github", flag, ...value);
     expect([exitCode, stderr]).toEqual([
       2,
-      expect.stringContaining("error: --empty has no effect without --artifacts: "),
+      expect.stringContaining(`error: ${flag} has no effect without --artifacts: `),
     ]);
   });
 });
