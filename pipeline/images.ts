@@ -1,4 +1,5 @@
 import { type App, BaseRootfs, Flavor, Kernel, npm, PresetLayer, Release, uv } from "./constructs/index.ts";
+import * as embeds from "./embeds.ts";
 import * as pins from "./pins.ts";
 
 /** The tag of the release that has all assets. Raise it to publish new images. */
@@ -77,13 +78,19 @@ export function declareImages(app: App): void {
 
   // ── presets: each on every base, except on flavors that it refuses ─────────────────────────────
   new PresetLayer(release, "codex", {
-    install: npm("@openai/codex", { binary: "@openai/codex-linux-*/vendor/*/bin/codex" }),
+    install: npm("@openai/codex", {
+      binary: "@openai/codex-linux-*/vendor/*/bin/codex",
+      embeds: embeds.CODEX_EMBEDS,
+    }),
     check: ["codex", "--version"],
     budget: { contentMb: 460, assetMb: 125 },
   });
 
   new PresetLayer(release, "claude-code", {
-    install: npm("@anthropic-ai/claude-code", { binary: "@anthropic-ai/claude-code-linux-*/claude" }),
+    install: npm("@anthropic-ai/claude-code", {
+      binary: "@anthropic-ai/claude-code-linux-*/claude",
+      embeds: embeds.CLAUDE_CODE_EMBEDS,
+    }),
     check: ["claude", "--version"],
     budget: { contentMb: 420, assetMb: 190 },
   });

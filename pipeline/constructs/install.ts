@@ -1,5 +1,30 @@
 import { z } from "zod";
+import { PackageType } from "../schema/facts.ts";
 import { listOf, text } from "./props.ts";
+
+/** Where a program says its version. */
+interface EvidenceOfVersion {
+  /** A regular expression with one group, whose first match in the file's bytes, read as latin1, is the version. */
+  readonly match: string;
+  /** The file, relative to `node_modules`. @default the first of the program's files */
+  readonly from?: string | undefined;
+}
+
+/** A program or library that an npm package carries inside, and that no package.json names. The inventory names it. */
+export interface Embedded {
+  readonly name: string;
+  /** The type of its package URL. @default generic */
+  readonly type?: PackageType | undefined;
+  /** Its files, relative to `node_modules`: `*` stands for any characters but `/`. */
+  readonly files: readonly string[];
+  /**
+   * How its version is read.
+   * @default its version is unknown
+   */
+  readonly version?: EvidenceOfVersion | undefined;
+  /** Vendor and product in the National Vulnerability Database, such as `gnome:glib`. @default none */
+  readonly cpe?: string | undefined;
+}
 
 /** Installs an npm package with `npm ci` from `dockerfiles/<preset>/package-lock.json`. Install scripts do not run. */
 export interface NpmInstall {
@@ -7,6 +32,7 @@ export interface NpmInstall {
   readonly package: string;
   /** A shell pattern for the program to link, relative to `node_modules`; undefined for the package's `bin`. */
   readonly binary?: string | undefined;
+  readonly embeds?: readonly Embedded[] | undefined;
 }
 
 /** Installs a Python project with `uv sync --frozen`. The commit fixes the project's `uv.lock`, which has hashes. */
@@ -30,6 +56,8 @@ export interface NpmOptions {
    * @default the package's `bin`
    */
   readonly binary?: string | undefined;
+  /** What the package, or one that it needs, carries inside. @default nothing */
+  readonly embeds?: readonly Embedded[] | undefined;
 }
 
 /** An npm package by its name; its lockfile holds the version. */
@@ -51,6 +79,33 @@ export function uv(options: UvOptions): UvInstall {
   return { ...options, method: "uv", extras: options?.extras ?? [] };
 }
 
+const pattern = () => z.string().regex(/^[A-Za-z0-9@._*/+-]+$/, "is not a plain path pattern");
+const EmbeddedProps = z.strictObject({
+  name: text(),
+  type: PackageType.optional(),
+  files: listOf(pattern()).min(1, "names no file"),
+  version: z
+    .strictObject({
+      match: text().refine(hasOneGroup, {
+        error: ({ input }) => `"${input}" is not a regular expression with one group`,
+      }),
+      from: pattern().optional(),
+    })
+    .optional(),
+  cpe: z
+    .string()
+    .regex(/^[a-z0-9._-]+:[a-z0-9._-]+$/, "is not a vendor and a product, such as gnome:glib")
+    .optional(),
+});
+
+function hasOneGroup(source: string): boolean {
+  try {
+    return new RegExp(`${source}|`).exec("")?.length === 2;
+  } catch {
+    return false;
+  }
+}
+
 const NpmProps = z.strictObject({
   method: z.literal("npm"),
   package: z
@@ -63,6 +118,7 @@ const NpmProps = z.strictObject({
     .string()
     .regex(/^[A-Za-z0-9@._*/-]+$/, "is not a plain path pattern")
     .optional(),
+  embeds: listOf(EmbeddedProps).optional(),
 });
 const UvProps = z.strictObject({
   method: z.literal("uv"),

@@ -50,9 +50,21 @@ export type Copied = z.infer<typeof Copied>;
 const Unowned = z.strictObject({ paths: ImagePath, reason: z.string() });
 export type Unowned = z.infer<typeof Unowned>;
 
+/** A program or library inside another package. Paths are patterns of absolute paths. */
+const Embedded = z.strictObject({
+  type: PackageType,
+  name: z.string(),
+  files: z.array(ImagePath).min(1),
+  /** How its version is read: the one group of the first match in a file's bytes, as latin1. null if nothing says it. */
+  version: z.strictObject({ from: ImagePath, match: z.string() }).nullable(),
+  cpe: z.string().optional(),
+});
+export type Embedded = z.infer<typeof Embedded>;
+
 /** What a recipe puts into an image beside packages. Each field is there only if it has something. */
 const contents = {
   copies: z.array(Copied).min(1).optional(),
+  embeds: z.array(Embedded).min(1).optional(),
   /** The files and links that the recipe writes itself: patterns of absolute paths. */
   writes: z.array(ImagePath).min(1).optional(),
   unowned: z.array(Unowned).min(1).optional(),

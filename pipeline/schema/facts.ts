@@ -7,9 +7,13 @@ import { Arch, KernelFormat } from "./names.ts";
 export const PackageType = z.enum(["deb", "apk", "npm", "pypi", "cargo", "generic", "github"]);
 export type PackageType = z.infer<typeof PackageType>;
 
+/** The version of a program that does not say it, and that nobody declares. */
+export const UNKNOWN_VERSION = "unknown";
+
 const Package = z.strictObject({
   type: PackageType,
   name: z.string(),
+  /** UNKNOWN_VERSION if nothing says it. */
   version: z.string(),
 });
 export type Package = z.infer<typeof Package>;

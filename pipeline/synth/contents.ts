@@ -1,12 +1,13 @@
 import type { BaseRootfs } from "../constructs/base-rootfs.ts";
-import type { UvInstall } from "../constructs/install.ts";
+import type { NpmInstall, UvInstall } from "../constructs/install.ts";
 import type { PresetLayer } from "../constructs/preset-layer.ts";
-import type { Copied, Unowned } from "../schema/cells.ts";
+import type { Copied, Embedded, Unowned } from "../schema/cells.ts";
 import type { Arch } from "../schema/names.ts";
 
 /** The fields of a cell about what its recipe puts in. A field without anything is not there. */
 interface Contents {
   copies?: Copied[];
+  embeds?: Embedded[];
   writes?: string[];
   unowned?: Unowned[];
 }
@@ -37,14 +38,16 @@ export function contentsOfBase(base: BaseRootfs, arch: Arch): Contents {
     })),
   ];
   const writes = node === undefined ? [] : ["/usr/local/bin/npm", "/usr/local/bin/npx"];
-  return filled({ copies, writes, unowned: [...unowned] });
+  return filled({ copies, embeds: [], writes, unowned: [...unowned] });
 }
 
 /** What the recipe of a preset puts into it beside packages. */
 export function contentsOfPreset({ preset, install, check, unowned }: PresetLayer): Contents {
-  const { copies, writes } = install.method === "npm" ? ofNpm(preset) : ofUv(preset, install);
+  const { copies, embeds, writes } =
+    install.method === "npm" ? ofNpm(preset, install) : ofUv(preset, install);
   return filled({
     copies,
+    embeds,
     writes: [...writes, `/usr/local/bin/${check[0]!}`],
     unowned: [...unowned],
   });
@@ -52,12 +55,22 @@ export function contentsOfPreset({ preset, install, check, unowned }: PresetLaye
 
 interface Installed {
   readonly copies: Copied[];
+  readonly embeds: Embedded[];
   readonly writes: string[];
 }
 
-function ofNpm(preset: string): Installed {
+function ofNpm(preset: string, { embeds = [] }: NpmInstall): Installed {
   const files = ["package.json", "package-lock.json", "node_modules/.package-lock.json"];
-  return { copies: [], writes: files.map((file) => `/opt/${preset}/${file}`) };
+  const inside = (pattern: string) => `/opt/${preset}/node_modules/${pattern}`;
+  return {
+    copies: [],
+    embeds: embeds.map(({ type = "generic", name, files, version, cpe }) => ({
+      ...{ type, name, files: files.map(inside) },
+      version: version ? { from: inside(version.from ?? files[0]!), match: version.match } : null,
+      ...(cpe === undefined ? {} : { cpe }),
+    })),
+    writes: files.map((file) => `/opt/${preset}/${file}`),
+  };
 }
 
 /** A checkout of the project's repository, and an environment that uv makes in it. */
@@ -76,7 +89,7 @@ function ofUv(preset: string, { repository, commit, directory = `/opt/${preset}`
     ...["bin/python", "bin/python3", "bin/python3.*", "bin/activate*", "bin/deactivate.bat", "bin/pydoc.bat"],
     ...["lib/python3.*/site-packages/_virtualenv.py", "lib/python3.*/site-packages/_virtualenv.pth"],
   ];
-  return { copies: [project], writes: made.map((file) => `${directory}/${environment}/${file}`) };
+  return { copies: [project], embeds: [], writes: made.map((file) => `${directory}/${environment}/${file}`) };
 }
 
 /** The fields that have something. */

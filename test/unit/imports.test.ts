@@ -41,9 +41,9 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   ],
 };
 
-/** The part that a file below `pipeline/` belongs to; `images.ts` and its pins are one, other files none. */
+/** The part that a file below `pipeline/` belongs to; `images.ts` and what it lists elsewhere are one, other files none. */
 function partOf(path: string): string {
-  if (path === "images.ts" || path === "pins.ts") return "images";
+  if (["images.ts", "embeds.ts", "pins.ts"].includes(path)) return "images";
   const [first = "", second] = path.split("/");
   return first === "cli" ? `cli/${second}` : path.includes("/") ? first : path;
 }

