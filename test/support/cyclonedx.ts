@@ -1,5 +1,6 @@
 import { Spec, Validation } from "@cyclonedx/cyclonedx-library";
 
-/** What is wrong with a CycloneDX 1.6 document by its strict schema; null where nothing is. */
-export const invalidIn = (text: string): Promise<unknown> =>
-  new Validation.JsonStrictValidator(Spec.Version.v1dot6).validate(text);
+const validator = new Validation.JsonStrictValidator(Spec.Version.v1dot6);
+
+/** What is wrong with an inventory according to CycloneDX's strict schema of version 1.6; null if it is valid. */
+export const cyclonedxErrors = (text: string): Promise<unknown> => validator.validate(text);

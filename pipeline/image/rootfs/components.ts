@@ -27,7 +27,10 @@ export interface Component extends LicensedPackage {
 }
 
 /** This project's own program, which is in every image. */
-const INIT = { type: "generic", name: "smolvm-init", version: UNKNOWN_VERSION, license: [] } as const;
+const INIT: LicensedPackage = {
+  ...{ type: "generic", name: "smolvm-init", version: UNKNOWN_VERSION },
+  license: [{ spdx: "Apache-2.0" }],
+};
 
 const keyOf = ({ type, name, version }: Package) => `${type} ${name} ${version}`;
 

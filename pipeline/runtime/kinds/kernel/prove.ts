@@ -1,11 +1,14 @@
 import { copyFile, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { sbom, sbomFacts } from "../../../image/rootfs/sbom.ts";
+import { kernelSbom } from "../../../image/kernel-sbom.ts";
+import { sbomFacts } from "../../../image/rootfs/sbom.ts";
 import { inputsWith } from "../../../plan/freshness.ts";
 import type { BaseCell, KernelCell } from "../../../schema/cells.ts";
 import type { KernelFacts } from "../../../schema/facts.ts";
 import { KERNEL_FORMATS, type KernelFormat } from "../../../schema/names.ts";
+import { locate } from "../../../schema/recipes.ts";
 import { PipelineError, within } from "../../../util/error.ts";
+import { sha256File } from "../../../util/hash.ts";
 import { probeKernel } from "../../../vm/proof/probe.ts";
 import { verifyBoot } from "../../../vm/proof/verify.ts";
 import { type Bus, formatOn } from "../../../vm/qemu/arguments.ts";
@@ -48,10 +51,10 @@ export async function proveKernel(
   await writeFile(proofPath(kernel.directory), JSON.stringify(proof));
 
   const facts: KernelFacts[] = [];
+  const text = await inventory(workshop, cell, kernel);
   await inWorkDirectory(workshop, cell, async (directory) => {
     for (const built of kernel.facts) {
       const { asset, format, packages } = built;
-      const text = inventory(cell, packages);
       const overrides = [...built.overrides, ...ofBoots];
       // A boot counts only if the base still has the same inputs.
       const proven = proof[format].filter(
@@ -67,17 +70,29 @@ export async function proveKernel(
       facts.push(each);
     }
   });
-  const config = join(workshop.staging.directory, `vmlinux-${cell.arch}.config`);
-  await copyFile(join(kernel.directory, "config"), config);
+  await copyFile(join(kernel.directory, "config"), join(workshop.staging.directory, configName(cell)));
   return facts;
 }
 
-/** The SBOM of a kernel: the Debian packages of its source and its toolchain. */
-const inventory = (cell: KernelCell, packages: BuiltKernel["facts"][0]["packages"]): string =>
-  sbom(
-    { name: cell.id, type: "kernel", arch: cell.arch, distribution: { id: "debian", version: "" } },
-    packages.map((each) => ({ ...each, license: [] })),
-  );
+/** The name of the resolved configuration among the staged files. */
+const configName = ({ arch }: KernelCell) => `vmlinux-${arch}.config`;
+
+/** The inventory of a kernel: its source, its configuration and its toolchain. */
+async function inventory(
+  { options, run }: Workshop,
+  cell: KernelCell,
+  { directory, facts }: BuiltKernel,
+): Promise<string> {
+  const { source, packages } = facts[0]!;
+  const [name = "", version = ""] = source.split(" ");
+  const hashed = async (name: string, path: string) => ({ name, sha256: await sha256File(path, run.signal) });
+  const fragments = cell.files.filter((path) => path.endsWith(".config"));
+  return kernelSbom({
+    ...{ name: cell.id, arch: cell.arch, source: { package: name, version }, packages },
+    fragments: await Promise.all(fragments.map((path) => hashed(path, locate(options.root, path)))),
+    config: await hashed(configName(cell), join(directory, "config")),
+  });
+}
 
 /** Boots the kernel with `bases`. Known boots with its other bases are kept. */
 async function boot(

@@ -2,15 +2,18 @@ import { Enums, Models, Serialize, Spec } from "@cyclonedx/cyclonedx-library";
 import { expect, it } from "vitest";
 import { addLicenses } from "../../../../pipeline/image/licenses/cyclonedx.ts";
 import type { License } from "../../../../pipeline/image/licenses/license.ts";
+import { cyclonedxErrors } from "../../../support/cyclonedx.ts";
 
 /** The component of a package with these licences, as CycloneDX 1.6 JSON. */
-function componentOf(licenses: readonly License[]) {
+async function componentOf(licenses: readonly License[]) {
   const component = new Models.Component(Enums.ComponentType.Library, "a");
   addLicenses(component, licenses);
   const bom = new Models.Bom();
   bom.components.add(component);
   const serializer = new Serialize.JsonSerializer(new Serialize.JSON.Normalize.Factory(Spec.Spec1dot6));
-  const [read] = JSON.parse(serializer.serialize(bom, { sortLists: true })).components;
+  const text = serializer.serialize(bom, { sortLists: true });
+  expect(await cyclonedxErrors(text)).toBeNull();
+  const [read] = JSON.parse(text).components;
   return { licenses: read.licenses, properties: read.properties };
 }
 const spdx = (id: string) => ({ spdx: id });
@@ -31,12 +34,12 @@ it.each([
     [spdx("ISC OR MIT"), name("BSD variant/2")],
     [{ expression: "(ISC OR MIT) AND LicenseRef-BSD-variant-2" }],
   ],
-])("%j is %j", (licenses, expected) => {
-  expect(componentOf(licenses)).toEqual({ licenses: expected, properties: undefined });
+])("%j is %j", async (licenses, expected) => {
+  expect(await componentOf(licenses)).toEqual({ licenses: expected, properties: undefined });
 });
 
-it("says that licences are unknown, without a licence of that name", () => {
-  expect(componentOf([])).toEqual({
+it("says that licences are unknown, without a licence of that name", async () => {
+  expect(await componentOf([])).toEqual({
     licenses: undefined,
     properties: [{ name: "smolvm:license", value: "unknown" }],
   });

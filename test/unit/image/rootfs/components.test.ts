@@ -22,15 +22,20 @@ describe("the components of an image", () => {
       "opt/a/node_modules/x/node_modules/twice/package.json": manifest("twice", "2.0.0"),
     });
     expect(all.map(({ name, version, license, places }) => [name, version, license, places])).toEqual([
-      ["twice", "1.0.0", "MIT", [{ path: "opt/a/node_modules/twice" }, { path: "opt/b/node_modules/twice" }]],
-      ["twice", "2.0.0", "MIT", [{ path: "opt/a/node_modules/x/node_modules/twice" }]],
+      [
+        "twice",
+        "1.0.0",
+        [{ spdx: "MIT" }],
+        [{ path: "opt/a/node_modules/twice" }, { path: "opt/b/node_modules/twice" }],
+      ],
+      ["twice", "2.0.0", [{ spdx: "MIT" }], [{ path: "opt/a/node_modules/x/node_modules/twice" }]],
     ]);
   });
 
   it("have our own program, by its hash", async () => {
     expect(await componentsOf({ init: "#!/bin/sh\n" })).toEqual([
       {
-        ...{ type: "generic", name: "smolvm-init", version: "unknown", license: undefined },
+        ...{ type: "generic", name: "smolvm-init", version: "unknown", license: [{ spdx: "Apache-2.0" }] },
         places: [{ path: "init", sha256: sha256("#!/bin/sh\n") }],
       },
     ]);
@@ -51,11 +56,11 @@ describe("the components of an image", () => {
     const files = { "usr/bin/node": "program", "opt/agent/main.py": "x" };
     expect(await componentsOf(files, { copies })).toEqual([
       {
-        ...{ ...node, version: "1.2.3", license: undefined },
+        ...{ ...node, version: "1.2.3", license: [] },
         places: [{ path: "usr/bin/node", sha256: sha256("program") }],
       },
       {
-        ...{ type: "github", name: "some/agent", version: "unknown", license: undefined, cpe: undefined },
+        ...{ type: "github", name: "some/agent", version: "unknown", license: [], cpe: undefined },
         ...{ source: "x", places: [{ path: "opt/agent" }] },
       },
     ]);
