@@ -25,7 +25,10 @@ export const findSpdxId = (name: string): string | undefined => SPDX.fixupSpdxId
 
 /** SPDX's form of a name that is not on its list. */
 export const licenseRef = (name: string): string =>
-  `LicenseRef-${name.replace(/[^A-Za-z0-9.-]+/g, "-").replace(/^-|-$/g, "")}`;
+  `LicenseRef-${name
+    .replaceAll("+", "-or-later")
+    .replace(/[^A-Za-z0-9.-]+/g, "-")
+    .replace(/^-|-$/g, "")}`;
 
 const textOf = (license: License) => ("spdx" in license ? license.spdx : license.name);
 

@@ -154,6 +154,8 @@ describe("any other copyright file", () => {
 
   it.each([
     "Redistribution of this software is permitted to friends.",
+    // BSD-1-Clause, which has no second condition.
+    bsd("").replace(/2\..*distribution\./s, ""),
     bsd("3. All advertising materials mentioning features must display: By A."),
     MIT.replace("The above copyright notice", "The name of the author"),
     "The text of the GNU General Public License version 2 can be found on the web.",

@@ -31,8 +31,8 @@ it.each([
   [[spdx("ISC OR MIT"), spdx("Zlib")], [{ expression: "(ISC OR MIT) AND Zlib" }]],
   // CycloneDX 1.6 has no list of ids, names and expressions together.
   [
-    [spdx("ISC OR MIT"), name("BSD variant/2")],
-    [{ expression: "(ISC OR MIT) AND LicenseRef-BSD-variant-2" }],
+    [spdx("ISC OR MIT"), name("GPL-2+ variant/2")],
+    [{ expression: "(ISC OR MIT) AND LicenseRef-GPL-2-or-later-variant-2" }],
   ],
 ])("%j is %j", async (licenses, expected) => {
   expect(await componentOf(licenses)).toEqual({ licenses: expected, properties: undefined });
