@@ -5,7 +5,7 @@ import { sbom } from "./rootfs/sbom.ts";
 
 /** A file of a kernel's configuration. */
 interface ConfigFile {
-  /** A path in the project, or the name of a file of the release. */
+  /** A path in the project, or the name of a staged file. */
   readonly name: string;
   readonly sha256: string;
 }
@@ -75,7 +75,7 @@ export function kernelSbom(subject: KernelSubject): string {
 
 /** Linux as Debian has patched it. Debian's list of vulnerabilities has it under the source package. */
 function linuxComponent({ source: { package: name, version } }: KernelSubject): Component {
-  const { "bom-ref": _, ...upstream } = upstreamComponent(version);
+  const { "bom-ref": _, cpe, ...upstream } = upstreamComponent(version);
   const purl = debianPurl(version);
   return {
     type: "library",

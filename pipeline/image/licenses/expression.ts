@@ -1,6 +1,9 @@
 import { distinct, isSpdx, type License, licenseRef } from "./license.ts";
 import { spdxIdOf, withException } from "./names.ts";
 
+/** A longer text is no expression, characters. A bound, because a package is not trusted. */
+const LONGEST = 1000;
+
 type Node =
   | { readonly name: string; readonly spdx: string | undefined }
   | { readonly operator: "AND" | "OR"; readonly operands: readonly Node[] };
@@ -25,7 +28,7 @@ interface Context {
  * copyright files) or `MIT AND (ISC OR 0BSD)` (SPDX). `and` binds closer than `or`, and a comma least of all.
  */
 export function parseLicenses(text: string, context: Context = {}): License[] {
-  if (text.trim() === "") return [];
+  if (text.trim() === "" || text.length > LONGEST) return [];
   const whole = { name: text.trim(), spdx: spdxIdOf(text.trim()) };
   const node = whole.spdx ? whole : parseNode(text, context);
   const operands = "operator" in node && node.operator === "AND" ? node.operands : [node];

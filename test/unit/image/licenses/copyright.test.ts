@@ -197,9 +197,9 @@ describe.skipIf(ofHost.length === 0)("the packages of this machine", () => {
   );
 
   it("have licences that an SPDX parser takes", () => {
-    for (const { path } of ofHost) {
-      for (const license of copyrightLicenses(readFileSync(path, "utf8")))
-        if ("spdx" in license) expect(() => parse(license.spdx), path).not.toThrow();
-    }
+    const all = ofHost.flatMap(({ path }) => said(readFileSync(path, "utf8")));
+    const expressions = new Set(all.filter((license) => !license.startsWith("named ")));
+    expect(expressions.size).toBeGreaterThan(0);
+    for (const expression of expressions) expect(() => parse(expression), expression).not.toThrow();
   });
 });

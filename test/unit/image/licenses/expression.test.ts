@@ -116,3 +116,7 @@ it("gives expressions that an SPDX parser takes, whatever the text", () => {
     ),
   );
 });
+
+it("takes nothing from a text that is too long for an expression", () => {
+  expect(said("(".repeat(1_000_000))).toEqual([]);
+});
