@@ -8,7 +8,7 @@ import { type CellOptions, openWorkshop, type Workshop } from "../../runtime/wor
 import { BOUNDS } from "../../schema/bounds.ts";
 import type { Cell, Cells } from "../../schema/cells.ts";
 import { DEFAULT_LEVEL } from "../../schema/defaults.ts";
-import { flavorsOf } from "../../schema/kinds/index.ts";
+import { flavorsOf, ofKind } from "../../schema/kinds/index.ts";
 import { PipelineError, unknownName } from "../../util/error.ts";
 import { SHA256 } from "../../util/hash.ts";
 import { placeOf } from "../../util/place.ts";
@@ -166,7 +166,7 @@ function rootfsOverrides(
 
 /** The flavors whose bases the cells are made from, or are booted with. */
 function flavorsUsed({ cells }: Cells, selected: readonly Cell[]): Set<string> {
-  const boots = selected.flatMap((cell) => (cell.kind === "kernel" ? cell.boots : []));
+  const boots = ofKind(selected, "kernel").flatMap((kernel) => kernel.boots);
   return new Set(flavorsOf([...selected, ...cells.filter(({ id }) => boots.includes(id))]));
 }
 
