@@ -32,8 +32,8 @@ export async function checkStartOptions(
     );
   }
   if (name !== undefined) await checkMachineName(name);
-  const against = driver.emulates ? undefined : reasonAgainstKvm(options.arch, askedAccel(options.accel));
-  if (against) {
+  const against = reasonAgainstKvm(options.arch, askedAccel(options.accel));
+  if (against && !driver.emulates) {
     const others = startableVmms(({ emulates }) => emulates).join(" or ");
     throw new PipelineError(`${driver.title} needs KVM, but ${against}`, {
       ...{ code: "kvm-unavailable", fix: `use --vmm ${others}` },

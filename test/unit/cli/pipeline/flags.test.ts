@@ -111,6 +111,11 @@ describe("what is asked of a machine", () => {
       ["--tap", "tap0"],
       /^--tap is only for Firecracker; qemu makes the network itself: omit --tap$/,
     ],
+    [
+      "KVM for a guest of another arch",
+      ["--accel", "kvm", "--arch", hostArch() === "amd64" ? "arm64" : "amd64"],
+      /^KVM cannot run this guest: it is /,
+    ],
     ["a mirror that can be none", ["--mirror", "ftp://x"], /^--mirror "ftp:\/\/x" begins with ftp:/],
   ])("is refused before anything is fetched or written: %s", async (_, words, message) => {
     const server = await FileServer.start();
