@@ -1,5 +1,6 @@
 import { BOOT_FILES } from "../../../schema/boot-files.ts";
 import type { BaseCell, Cells, Copied, Embedded, PresetCell, Unowned } from "../../../schema/cells.ts";
+import { idsBelow, ofKind } from "../../../schema/kinds/index.ts";
 import { globs } from "./glob.ts";
 import type { OwnerOf } from "./owner.ts";
 
@@ -27,8 +28,8 @@ export const plainRecipe = (name: string): Recipe => ({
 
 /** The recipe of a cell, with that of its base. */
 export function recipeOf({ cells }: Pick<Cells, "cells">, cell: BaseCell | PresetCell): Recipe {
-  const base = cell.kind === "preset" ? cells.find(({ id }) => id === cell.base) : undefined;
-  const all = [...(base?.kind === "base" ? [base] : []), cell];
+  const below = idsBelow(cell).base;
+  const all = [...ofKind(cells, "base").filter(({ id }) => id === below), cell];
   return {
     name: cell.id,
     copies: all.flatMap(({ copies = [] }) => copies),
