@@ -24,6 +24,8 @@ export interface Embedded {
   readonly version?: EvidenceOfVersion | undefined;
   /** Vendor and product in the National Vulnerability Database, such as `gnome:glib`. @default none */
   readonly cpe?: string | undefined;
+  /** An SPDX expression, such as `Apache-2.0 OR MIT`. @default unknown */
+  readonly license?: string | undefined;
 }
 
 /** Installs an npm package with `npm ci` from `dockerfiles/<preset>/package-lock.json`. Install scripts do not run. */
@@ -96,6 +98,7 @@ const EmbeddedProps = z.strictObject({
     .string()
     .regex(/^[a-z0-9._-]+:[a-z0-9._-]+$/, "is not a vendor and a product, such as gnome:glib")
     .optional(),
+  license: text().optional(),
 });
 
 function hasOneGroup(source: string): boolean {

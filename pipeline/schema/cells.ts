@@ -29,6 +29,9 @@ export type MadeFrom = Readonly<z.infer<typeof MadeFrom>>;
 /** An absolute path in an image. */
 const ImagePath = z.string().regex(/^\/./, "an absolute path");
 
+/** An SPDX expression: `Apache-2.0 OR MIT`. */
+const LicenseExpression = z.string().min(1);
+
 /** A program or a source tree that a recipe copies into an image, and that is not installed from a package. */
 export const Copied = z.strictObject({
   /** A file, or a directory with all that no package in it owns. */
@@ -41,6 +44,7 @@ export const Copied = z.strictObject({
   version: z.string().nullable(),
   /** Vendor and product in the National Vulnerability Database: `nodejs:node.js`. */
   cpe: z.string().optional(),
+  license: LicenseExpression.optional(),
   /** Where it was copied from: a package URL, a container image by digest, or an address. */
   source: z.string(),
 });
@@ -58,6 +62,7 @@ const Embedded = z.strictObject({
   /** How its version is read: the one group of the first match in a file's bytes, as latin1. null if nothing says it. */
   version: z.strictObject({ from: ImagePath, match: z.string() }).nullable(),
   cpe: z.string().optional(),
+  license: LicenseExpression.optional(),
 });
 export type Embedded = z.infer<typeof Embedded>;
 

