@@ -314,12 +314,12 @@ describe.runIf(hasAlpine)("alpine, on real musl and busybox", () => {
 
     const dockerfile = join(project.root, "dockerfiles/base-alpine.Dockerfile");
     const text = readFileSync(dockerfile, "utf8");
-    writeFileSync(dockerfile, `${text}RUN cat /proc/uptime > /etc/when\n`);
+    writeFileSync(dockerfile, `${text}RUN cat /proc/uptime > /etc/motd\n`);
     const differs = await repro();
     writeFileSync(dockerfile, text);
     expect(differs.stderr).toMatch(/^base-amd64-alpine: the two builds differ$/m);
     expect(differs.stderr).toMatch(
-      /^ {2}- etc\/when: content [0-9a-f]{16} in the first, [0-9a-f]{16} in the second$/m,
+      /^ {2}- etc\/motd: content [0-9a-f]{16} in the first, [0-9a-f]{16} in the second$/m,
     );
     expect(differs.exitCode).toBe(1);
   });

@@ -12,6 +12,7 @@ import { ALPINE_TARBALL, hasAlpine, serveAlpine } from "../support/alpine.ts";
 import { testKernel } from "../support/kernel.ts";
 import { startMachine } from "../support/machine.ts";
 import { cli, Project } from "../support/project.ts";
+import { recordedRun } from "../support/run.ts";
 import { ubuntuBase } from "../support/tree.ts";
 
 /** A tree whose kernel is the published one; nothing else of it is built. */
@@ -113,13 +114,14 @@ describe("images of one's own", () => {
     expect(made()).toBeGreaterThan(first);
   });
 
-  it("what the audit refuses in a published image it refuses here as well", async () => {
-    const builder = new ImageBuilder({ cacheDir: join(home, "images") });
+  it("what the audit refuses in a published image it refuses here as well, but for files without an owner", async () => {
+    const run = recordedRun();
+    const builder = new ImageBuilder({ cacheDir: join(home, "images"), run });
     const baseImage = "smolvm-test/setuid:latest";
     const [there] = execFileSync("docker", ["images", "-q", "smolvm/built-debian-ssh-key"], {
       encoding: "utf8",
     }).split("\n");
-    const input = `FROM ${there}\nRUN chmod u+s /usr/bin/id\n`;
+    const input = `FROM ${there}\nRUN chmod u+s /usr/bin/id && echo mine >/srv/mine\n`;
     execFileSync("docker", ["build", "-q", "-t", baseImage, "-"], { input });
     try {
       const refused = builder.buildDebianSshKey({
@@ -136,6 +138,7 @@ describe("images of one's own", () => {
         message: "the audit refuses planted: 1 findings in its root file system",
         details: [expect.stringMatching(/^- usr\/bin\/id is setuid .* \[setuid-program\]$/)],
       });
+      expect(run.warnings).toContain("planted: 1 files with 5 bytes belong to no package: srv/mine");
       expect(() => statSync(join(home, "images/planted"))).toThrow("ENOENT");
     } finally {
       execFileSync("docker", ["rmi", "-f", baseImage, "smolvm/built-planted:latest"]);

@@ -24,8 +24,7 @@ export function npmOwners(packages: readonly NpmPackage[], tree: FileTree): Owne
     const inside = around(entry.path);
     if (inside || entry.type !== "symlink") return inside;
     const [, above] = PROGRAM_LINK.exec(entry.path) ?? [];
-    const program =
-      above === undefined ? undefined : tree.resolve(posix.join(posix.dirname(entry.path), entry.target!));
+    const program = above === undefined ? undefined : tree.resolve(entry.path);
     return program?.path.startsWith(`${above}node_modules/`) ? around(program.path) : undefined;
   };
 }

@@ -14,7 +14,7 @@ export async function pythonOwners(rootfs: Rootfs): Promise<OwnerOf> {
   const names = new Map<string, string>();
   for (const { path } of rootfs.entries) {
     const found = RECORD.exec(path)?.groups;
-    if (!found || path.includes("node_modules/")) continue;
+    if (!found) continue;
     const within = found.prefix!.startsWith("opt/") ? found.prefix! : found.packages!;
     for (const line of (await rootfs.read(path))!.split("\n")) {
       const recorded = recordedPath(line);
