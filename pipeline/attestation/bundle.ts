@@ -1,5 +1,10 @@
 import { X509Certificate } from "node:crypto";
-import { type Bundle, bundleFromJSON, isBundleWithDsseEnvelope } from "@sigstore/bundle";
+import {
+  type Bundle,
+  type BundleWithDsseEnvelope,
+  bundleFromJSON,
+  isBundleWithDsseEnvelope,
+} from "@sigstore/bundle";
 import { toSignedEntity, VerificationError, Verifier } from "@sigstore/verify";
 import { PipelineError } from "../util/error.ts";
 import { reasonOf } from "../util/reason.ts";
@@ -30,6 +35,16 @@ interface Verified {
  * @throws PipelineError (`not-attested`)
  */
 export function verifiedStatement(text: string, name: string, root: TrustedRoot): Verified {
+  const bundle = parseBundle(text, name);
+  const identity = verifySignature(bundle, root, (why, cause) => notAttested(name, why, cause));
+  return { statement: statementIn(bundle, name), identity };
+}
+
+/** What a bundle states, whoever signed it. @throws PipelineError (`not-attested`) if it states nothing */
+export const unverifiedStatement = (text: string, name: string): Statement =>
+  statementIn(parseBundle(text, name), name);
+
+function parseBundle(text: string, name: string): BundleWithDsseEnvelope {
   const refused = (why: string, cause?: unknown) => notAttested(name, why, cause);
   const size = Buffer.byteLength(text);
   if (size > LARGEST_BUNDLE) throw refused(`it has ${size} bytes, and the most is ${LARGEST_BUNDLE}`);
@@ -40,13 +55,16 @@ export function verifiedStatement(text: string, name: string, root: TrustedRoot)
     throw refused(`it is not a sigstore bundle (${reasonOf(cause)})`, cause);
   }
   if (!isBundleWithDsseEnvelope(bundle)) throw refused("it has no statement");
-  const { payload, payloadType } = bundle.content.dsseEnvelope;
+  const { payloadType } = bundle.content.dsseEnvelope;
   if (payloadType !== IN_TOTO) throw refused(`its statement is ${payloadType}, expected ${IN_TOTO}`);
-  const identity = verifySignature(bundle, root, refused);
+  return bundle;
+}
+
+function statementIn({ content }: BundleWithDsseEnvelope, name: string): Statement {
   try {
-    return { statement: Statement.parse(JSON.parse(payload.toString("utf8"))), identity };
+    return Statement.parse(JSON.parse(content.dsseEnvelope.payload.toString("utf8")));
   } catch (cause) {
-    throw refused(`it has no in-toto statement of version 1 (${reasonOf(cause)})`, cause);
+    throw notAttested(name, `it has no in-toto statement of version 1 (${reasonOf(cause)})`, cause);
   }
 }
 

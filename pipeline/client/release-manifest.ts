@@ -1,4 +1,3 @@
-import { Writable } from "node:stream";
 import { filesOf, type Manifest } from "../schema/manifest.ts";
 import {
   assetNameOf,
@@ -8,7 +7,7 @@ import {
   SUMS_ASSET,
   TAG,
 } from "../schema/names.ts";
-import { download } from "../util/download/download.ts";
+import { downloadBytes } from "../util/download/bytes.ts";
 import type { Patience } from "../util/download/patience.ts";
 import { SourceError } from "../util/download/source.ts";
 import { type ErrorOptions, PipelineError } from "../util/error.ts";
@@ -69,13 +68,8 @@ export async function releaseManifest(source: ReleaseSource, run: Run): Promise<
   const fetchText = async (name: string, { sha256, most = MOST, otherwise }: Expected = {}) => {
     const url = addressOf(name);
     const from = { kind: "address", url } as const;
-    const pieces: Uint8Array[] = [];
-    const sink = () => {
-      pieces.length = 0;
-      return { stream: keepIn(pieces), done: Promise.resolve(), path: name };
-    };
     try {
-      await download({ from, sha256, most, patience }, sink, run);
+      return (await downloadBytes({ from, sha256, most, patience }, run)).toString("utf8");
     } catch (error) {
       run.signal.throwIfAborted();
       if (!(error instanceof SourceError)) throw error;
@@ -86,7 +80,6 @@ export async function releaseManifest(source: ReleaseSource, run: Run): Promise<
         ...otherwise,
       });
     }
-    return Buffer.concat(pieces).toString("utf8");
   };
   run.progress.step(`fetch the manifest of ${tag}`);
   const sha256 = sumOf(MANIFEST_ASSET, await fetchText(SUMS_ASSET));
@@ -114,14 +107,6 @@ export async function releaseManifest(source: ReleaseSource, run: Run): Promise<
   if (foreign) throw refused(`${MANIFEST_ASSET} of ${where} names a file of another place: ${foreign.url}`);
   return manifest;
 }
-
-const keepIn = (pieces: Uint8Array[]) =>
-  new Writable({
-    write(piece: Uint8Array, _, next) {
-      pieces.push(piece);
-      next();
-    },
-  });
 
 /** The sha256 of a file in the text of SHA256SUMS; undefined if it is not listed. */
 function sumOf(name: string, sums: string): string | undefined {

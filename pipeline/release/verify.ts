@@ -6,8 +6,9 @@ import type { ReleaseStore, StoredAsset } from "../stores/store.ts";
 import { PipelineError } from "../util/error.ts";
 import type { Run } from "../util/progress.ts";
 import { reasonOf } from "../util/reason.ts";
+import { checkImmutable, type ImmutabilityOptions } from "./immutable.ts";
 
-export interface VerifyOptions {
+export interface VerifyOptions extends ImmutabilityOptions {
   readonly store: ReleaseStore;
   readonly tag: string;
   /** The text of the manifest to compare with, and its path. */
@@ -22,6 +23,8 @@ export interface Verification {
   readonly files: number;
   /** A line for each difference. */
   readonly problems: readonly string[];
+  /** A line for each thing that is not as it should be, or could not be verified, and is no difference. */
+  readonly warnings: readonly string[];
 }
 
 /** Compares a release with a manifest. @throws PipelineError when there is nothing to compare, or the release store fails */
@@ -41,6 +44,7 @@ export async function verifyRelease(options: VerifyOptions, run: Run): Promise<V
   const signed = bundle?.complete ? await digestOf(store, bundle, download) : undefined;
   const expected = expectedOf(manifest, tag, store.isPublic, signed);
   const problems = store.isPublic && release.state === "draft" ? [`${tag}: still a draft`] : [];
+  const actual = new Map<string, string>();
   let done = 0;
   for (const [name, { sha256, size }] of expected) {
     run.progress.step(`${++done} of ${expected.size}: ${name}`);
@@ -52,14 +56,24 @@ export async function verifyRelease(options: VerifyOptions, run: Run): Promise<V
     if (size !== undefined && there.size !== size) {
       problems.push(`${name}: ${there.size} bytes, but ${size} are recorded`);
     }
-    const actual = await digestOf(store, there, download);
-    if (actual !== sha256) problems.push(`${name}: sha256 ${actual}, but ${sha256} is recorded`);
+    const found = await digestOf(store, there, download);
+    actual.set(name, found);
+    if (found !== sha256) problems.push(`${name}: sha256 ${found}, but ${sha256} is recorded`);
   }
-  if (store.isPublic) {
-    const unknown = [...present.keys()].filter((name) => !expected.has(name));
-    problems.push(...unknown.map((name) => `${name}: on the release, but not recorded as published`));
+  if (!store.isPublic) return { files: expected.size, problems, warnings: [] };
+  for (const [name, asset] of present) {
+    if (expected.has(name)) continue;
+    if (asset.complete) actual.set(name, await digestOf(store, asset, download));
+    problems.push(`${name}: on the release, but not recorded as published`);
   }
-  return { files: expected.size, problems };
+  if (release.state === "draft") return { files: expected.size, problems, warnings: [] };
+  if (release.immutable) run.progress.step(`what GitHub has attested of ${tag}`);
+  const immutable = await checkImmutable(store, release, actual, options);
+  return {
+    files: expected.size,
+    problems: [...problems, ...immutable.problems],
+    warnings: immutable.warnings,
+  };
 }
 
 const digestOf = (store: ReleaseStore, asset: StoredAsset, download: boolean) =>

@@ -10,6 +10,18 @@ export interface StoredRelease {
   readonly state: "draft" | "published";
   /** The address of its page, or the path of its directory. */
   readonly url: string;
+  /** Whether the store refuses to change the published release and its tag. @default false */
+  readonly immutable?: boolean;
+}
+
+/** What a store itself has attested of a published release, unverified. */
+export interface ReleaseAttestations {
+  /** `owner/name`. */
+  readonly repository: string;
+  /** The git object that the tag points to. */
+  readonly object: string;
+  /** sigstore bundles, JSON. */
+  readonly bundles: readonly string[];
 }
 
 /** A file of a release. */
@@ -55,6 +67,8 @@ export interface ReleaseStore {
   digest(asset: StoredAsset): Promise<string>;
   /** The sha256 of an asset, always computed from its bytes. */
   hash(asset: StoredAsset): Promise<string>;
+  /** What the store itself attests of a published release; undefined if it attests nothing. */
+  attestations(release: StoredRelease): Promise<ReleaseAttestations | undefined>;
   /** Uploads a file. @throws PipelineError when the release has other bytes under its name, or is published without it */
   send(release: StoredRelease, file: Outgoing): Promise<Sent>;
   /** Uploads a staged asset, after checking it against its facts. */

@@ -2,6 +2,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import * as actions from "@actions/core";
 import { Command, Option } from "commander";
+import { trustedRoot } from "../../attestation/trusted-root.ts";
 import { prune } from "../../release/prune.ts";
 import { checkPartial, publish } from "../../release/publish.ts";
 import { verifyRelease } from "../../release/verify.ts";
@@ -87,6 +88,11 @@ export const releaseCommand = new Command("release")
       .argument("[tag]", "the release's tag (default: the declared one)")
       .option(...STORE)
       .option("--download", "download and hash the assets (default: use the digests that GitHub reports)")
+      .option("--require-immutable", "exit 1 if the release on GitHub is not immutable (default: a warning)")
+      .option(
+        "--trusted-root <file>",
+        "GitHub's keys, as `gh attestation trusted-root` prints them, to verify the signature of an immutable release's attestation",
+      )
       .action(verify),
   )
   .addCommand(
@@ -205,13 +211,24 @@ async function record(cells: Cells, lock: RecordedDigests): Promise<void> {
   }
 }
 
-async function verify(tag: string | undefined, flags: StoreFlags & { download?: true }): Promise<void> {
+interface VerifyFlags extends StoreFlags {
+  readonly download?: true;
+  readonly requireImmutable?: true;
+  readonly trustedRoot?: string;
+}
+
+async function verify(tag: string | undefined, flags: VerifyFlags): Promise<void> {
   if (tag !== undefined && !TAG.test(tag)) {
     throw new PipelineError(`"${tag}" is not a valid tag`, { fix: 'use letters, digits, ".", "_" and "-"' });
   }
   const cells = readCells(root());
   await inRun(async (run) => {
     const store = await openReleases(cells, flags.store, run, true);
+    if (!store.isPublic && (flags.requireImmutable || flags.trustedRoot !== undefined)) {
+      throw new PipelineError("--require-immutable and --trusted-root are for releases on GitHub", {
+        fix: "omit them, or give --store github",
+      });
+    }
     const wanted = tag ?? cells.tag;
     // A release in a directory has its own manifest, because the committed one has only public releases.
     const release = store.isPublic ? undefined : await store.find(wanted);
@@ -226,11 +243,22 @@ async function verify(tag: string | undefined, flags: StoreFlags & { download?: 
         ...{ code: "not-readable", fix: "run `npx smolvm-images release publish` first", cause },
       });
     });
-    const options = { store, tag: wanted, manifest: { text, path }, download: flags.download === true };
-    const { files, problems } = await verifyRelease(options, run);
+    const { files, problems, warnings } = await verifyRelease(
+      {
+        ...{ store, tag: wanted, manifest: { text, path }, download: flags.download === true },
+        requireImmutable: flags.requireImmutable === true,
+        root: flags.trustedRoot === undefined ? undefined : await trustedRoot(flags.trustedRoot),
+      },
+      run,
+    );
+    for (const warning of warnings) run.progress.warn(warning);
     run.progress.end();
-    if (problems.length > 0) refuse(`${wanted} on ${store.name} does not match ${path}`, problems);
-    else process.stderr.write(`${wanted}: ${files} files on ${store.name} match ${path}\n`);
+    if (problems.length > 0) return refuse(`${wanted} on ${store.name} does not match ${path}`, problems);
+    const fixed = store.isPublic && warnings.length === 0;
+    const attested = fixed
+      ? "; it is immutable, and GitHub has attested its tag, its commit and these files"
+      : "";
+    process.stderr.write(`${wanted}: ${files} files on ${store.name} match ${path}${attested}\n`);
   });
 }
 

@@ -89,6 +89,10 @@ export class DirectoryReleases implements ReleaseStore {
     return await sha256File(id, this.#run.signal);
   }
 
+  async attestations(): Promise<undefined> {
+    return undefined;
+  }
+
   async send({ id }: StoredRelease, file: Outgoing): Promise<Sent> {
     checkOutgoing(file, []);
     await makeDirectory(id, ADVICE);

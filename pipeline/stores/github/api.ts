@@ -25,6 +25,7 @@ export const storedRelease = (release: ApiRelease): StoredRelease => ({
   tag: tagOf(release),
   state: release.draft ? "draft" : "published",
   url: release.html_url,
+  ...(release.immutable ? { immutable: true } : {}),
 });
 
 export const storedAsset = ({ id, name, size, state, digest }: ApiAsset): StoredAsset => ({

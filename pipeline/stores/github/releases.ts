@@ -5,8 +5,16 @@ import type { Facts } from "../../schema/facts.ts";
 import { PipelineError } from "../../util/error.ts";
 import type { StagingDirectory } from "../directory/staging.ts";
 import { isPublished } from "../outgoing.ts";
-import type { Outgoing, ReleaseStore, Sent, StoredAsset, StoredRelease } from "../store.ts";
+import type {
+  Outgoing,
+  ReleaseAttestations,
+  ReleaseStore,
+  Sent,
+  StoredAsset,
+  StoredRelease,
+} from "../store.ts";
 import { type ApiRelease, allReleases, gone, listAssets, storedRelease, tagOf } from "./api.ts";
+import { attestationsOf } from "./attestations.ts";
 import type { GitHubClient } from "./client.ts";
 import { chooseDraft, createDraft, unusedDrafts } from "./drafts.ts";
 import { GitHubError } from "./failure.ts";
@@ -120,6 +128,10 @@ export class GitHubReleases implements ReleaseStore {
         });
       }
     });
+  }
+
+  async attestations(release: StoredRelease): Promise<ReleaseAttestations> {
+    return await attestationsOf(this.#github, release);
   }
 
   async send(release: StoredRelease, file: Outgoing): Promise<Sent> {

@@ -14,6 +14,7 @@ export type Operation =
   | "delete-asset"
   | "upload-asset"
   | "git"
+  | "list-attestations"
   | "list-pulls"
   | "create-pull";
 

@@ -51,6 +51,16 @@ export interface HeldCommit {
   readonly parents: readonly string[];
 }
 
+/** An attestation as the server holds it. */
+export interface HeldAttestation {
+  /** What it is listed for: `sha1:…`. */
+  readonly digest: string;
+  /** A sigstore bundle, JSON. */
+  readonly bundle: string;
+  /** Told in the list itself, as earlier versions of the API did, and not by its address. */
+  readonly inline?: boolean;
+}
+
 type Access = "none" | "read" | "write";
 export interface Permissions {
   readonly contents: Access;
@@ -69,11 +79,12 @@ export class GitHub {
   readonly commits = new Map<string, Record<string, string>>();
   /** tag -> commit. A release that is published makes its tag, unless it exists. */
   readonly tags = new Map<string, string>();
+  readonly attestations: HeldAttestation[] = [];
   /** What was committed, in order. */
   readonly log: HeldCommit[] = [];
   readonly trees = new Map<string, Record<string, string>>();
   readonly tokens = new Map<string, Permissions>([["good", { contents: "write", pull_requests: "write" }]]);
-  /** Whether a release that is published takes no more uploads. */
+  /** A setting of the repository: a release that is published takes no more uploads, and says that it is immutable. */
   immutable = false;
   /** Whether Actions may open pull requests: a setting of the repository. */
   pullsAllowed = true;
@@ -176,8 +187,9 @@ export function describeAsset(asset: HeldAsset, api: string, repository: string)
 /** What the API says of a release. */
 export function describeRelease(
   release: HeldRelease,
-  { api, uploads, repository }: { api: string; uploads: string; repository: string },
+  { api, uploads, github }: { api: string; uploads: string; github: GitHub },
 ): ApiRelease {
+  const { repository } = github;
   const url = `${api}/repos/${repository}/releases/${release.id}`;
   return {
     url,
@@ -193,6 +205,7 @@ export function describeRelease(
     name: release.name,
     body: release.body,
     draft: release.draft,
+    immutable: github.immutable && !release.draft,
     prerelease: false,
     created_at: NOW,
     published_at: release.draft ? null : NOW,

@@ -65,6 +65,8 @@ const ROUTES: readonly (readonly [string, RegExp, Operation, Handler])[] = [
     ({ github }) => ({ status: 200, body: { full_name: github.repository, default_branch: "main" } }),
   ],
   ["GET", /^\/git\/ref\/heads\/(.+)$/, "git", getRef],
+  ["GET", /^\/git\/ref\/tags(?:%2F|\/)(.+)$/, "git", getTag],
+  ["GET", /^\/attestations\/(.+)$/, "list-attestations", listAttestations],
   ["GET", /^\/git\/commits\/(\w+)$/, "git", getCommit],
   ["GET", /^\/commits\/tags(?:%2F|\/)(.+)$/, "git", getTaggedCommit],
   ["POST", /^\/git\/trees$/, "git", writing(createTree)],
@@ -118,8 +120,7 @@ function paged({ url, api }: Request, all: readonly unknown[]): Answer {
   };
 }
 
-const described = (request: Request, release: HeldRelease) =>
-  describeRelease(release, { ...request, repository: request.github.repository });
+const described = (request: Request, release: HeldRelease) => describeRelease(release, request);
 
 /** How many lists will lack what a request makes. */
 const staleness = (failure: Failure | undefined): number =>
@@ -255,6 +256,29 @@ function getRef({ github }: Request, branch: string): Answer {
     status: 200,
     body: { ref: `refs/heads/${branch}`, object: { type: "commit", sha: remember(github.commits, files) } },
   };
+}
+
+function getTag({ github }: Request, tag: string): Answer {
+  const sha = github.tags.get(decodeURIComponent(tag));
+  if (!sha) return NOT_FOUND;
+  return { status: 200, body: { ref: `refs/tags/${tag}`, object: { type: "commit", sha } } };
+}
+
+function listAttestations({ github, url, objects }: Request, digest: string): Answer {
+  const wanted = url.searchParams.get("predicate_type");
+  if (wanted !== "release") return { status: 200, body: { attestations: [] } };
+  const attestations = github.attestations.flatMap((held, at) =>
+    held.digest === digest
+      ? [
+          {
+            ...{ repository_id: 1, initiator: "github" },
+            bundle: held.inline ? JSON.parse(held.bundle) : null,
+            bundle_url: `${objects}/bundles/${at}?sig=secret`,
+          },
+        ]
+      : [],
+  );
+  return { status: 200, body: { attestations } };
 }
 
 function getCommit({ github }: Request, id: string): Answer {

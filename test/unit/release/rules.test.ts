@@ -418,7 +418,7 @@ describe("verify", () => {
     const record = async () => {};
     await publish({ cells, staged: publisher.staged, store, release, record, final: true }, silentRun());
     const manifest = readFileSync(join(path, "manifest.json"), "utf8");
-    expect(await verify({ text: manifest, store })).toEqual({ files: 8, problems: [] });
+    expect(await verify({ text: manifest, store })).toEqual({ files: 8, problems: [], warnings: [] });
   });
 });
 

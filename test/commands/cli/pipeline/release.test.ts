@@ -2,10 +2,12 @@ import { mkdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "no
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { RecordedDigests } from "../../../../pipeline/schema/recorded-digests.ts";
+import { attestRelease, releaseSubjects } from "../../../support/github/release-attestation.ts";
 import { GitHubServer } from "../../../support/github/server.ts";
 import { bytesOf, factsOf, stage } from "../../../support/github/staging.ts";
 import { type CliOptions, cli, REPOSITORY } from "../../../support/project.ts";
 import { tempDirectory } from "../../../support/run.ts";
+import { OwnSigstore } from "../../../support/sigstore.ts";
 import { sampleCells, sampleCheckout } from "../../../support/tree.ts";
 
 const cells = sampleCells();
@@ -64,6 +66,25 @@ describe("the release commands on GitHub", () => {
       `${cells.tag}: 48 files on example/images on GitHub match out/manifest.json`,
     );
     expect(verified.exitCode).toBe(0);
+    expect(verified.stderr).toContain(`warning: ${cells.tag}: not immutable, so `);
+
+    server.github.immutable = true;
+    const unattested = await onGitHub(["release", "verify"]);
+    expect(unattested.stdout).toMatch(/: immutable, but GitHub has no attestation of it /);
+    expect(unattested.exitCode).toBe(1);
+    const sigstore = await OwnSigstore.create({ logs: false });
+    writeFileSync(join(root, "github.json"), sigstore.trustedRoot());
+    const commit = server.github.tags.get(cells.tag)!;
+    const subjects = releaseSubjects(release!, commit);
+    const predicate = { repository: server.github.repository, tag: cells.tag };
+    const bundle = await attestRelease(sigstore, subjects, predicate);
+    server.github.attestations.push({ digest: `sha1:${commit}`, bundle });
+    const attested = await onGitHub(["release", "verify", "--trusted-root", join(root, "github.json")]);
+    expect(attested.stderr).toContain(
+      "match out/manifest.json; it is immutable, and GitHub has attested its tag, its commit and these files\n",
+    );
+    expect(attested.exitCode).toBe(0);
+
     release!.assets.find(({ name }) => name === CODEX)!.bytes = Buffer.from("swapped");
     const changed = await onGitHub(["release", "verify"]);
     expect(changed.stdout).toMatch(
@@ -254,6 +275,9 @@ describe("the release commands on a directory, which is the default outside of A
     expect(verified.stderr).toContain(`47 files on ${STORE} match ${STORE}/manifest.json`);
     writeFileSync(join(root, STORE, CODEX), bytesOf("other"));
     expect((await run(["release", "verify"])).exitCode).toBe(1);
+    expect((await run(["release", "verify", "--require-immutable"])).stderr).toContain(
+      "error: --require-immutable and --trusted-root are for releases on GitHub: omit them, or give --store github\n",
+    );
     expect((await run(["release", "publish"])).stdout).toContain(`${CODEX}: sha256 `);
   });
 
