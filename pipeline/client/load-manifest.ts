@@ -8,8 +8,9 @@ import { readText, textOf } from "../util/read-text.ts";
 import { reasonOf } from "../util/reason.ts";
 import { offeringRoot } from "./bundled.ts";
 import { parseManifest } from "./parse-manifest.ts";
-import { bundleOf, type ProvenanceOptions, verifyManifest } from "./provenance.ts";
+import type { ProvenanceOptions } from "./provenance.ts";
 import { releaseManifest, tagOverride } from "./release-manifest.ts";
+import { bundleOf, verifyManifest } from "./verify-manifest.ts";
 
 /** How long a server may send nothing while a manifest is downloaded, ms. */
 const SILENCE_MS = 20_000;

@@ -15,7 +15,8 @@ import { SHA256 } from "../util/hash.ts";
 import type { Run } from "../util/progress.ts";
 import { ImageError } from "./image-error.ts";
 import { parseManifest } from "./parse-manifest.ts";
-import { type ProvenanceOptions, verifyManifest } from "./provenance.ts";
+import type { ProvenanceOptions } from "./provenance.ts";
+import { verifyManifest } from "./verify-manifest.ts";
 
 const VARIABLE = "SMOLVM_IMAGES_RELEASE_TAG";
 const FIX = `set ${VARIABLE} to the tag of a published release with a ${MANIFEST_ASSET}, or unset it`;
