@@ -8,6 +8,7 @@ import {
   readFileSync,
   rmSync,
   symlinkSync,
+  writeFileSync,
 } from "node:fs";
 import type { Server } from "node:http";
 import { tmpdir } from "node:os";
@@ -126,7 +127,9 @@ describe.runIf(hasAlpine)("the generated workflow, run against a GitHub on loopb
           cpSync(kernel(), join(workspace, "out/cache/kernels", basename(kernel())), { recursive: true });
       },
       // The tests run in a checkout in which it was.
-      ranBefore: ["npm ci", "npm ci --omit=dev --ignore-scripts"],
+      ranBefore: ["npm ci --omit=dev --ignore-scripts"],
+      // Among the packages is one that has turned bad.
+      installScript: `node ${join(REPOSITORY, "test/support/actions/bad-package.mjs")}`,
       workflow: repository.read(".github/workflows/build-published-images.yml"),
       inputs: { presets: "all", flavors: "all", archs: "all", empty: false, final: false, ...inputs },
       directory: mkdtempSync(join(directory, "run-")),
@@ -231,7 +234,7 @@ describe.runIf(hasAlpine)("the generated workflow, run against a GitHub on loopb
     );
     const sha256 = createHash("sha256").update(manifest!).digest("hex");
     const signer = releaseSigner(server.github.repository);
-    const root = parseTrustedRoot(sigstore.trustedRoot(), "the test's own");
+    const root = parseTrustedRoot(repository.read("trusted_root.json"), "the test's own");
     verifyProvenance(bundle!, { name: "manifest.json", sha256 }, signer, root);
     expect(second.artifacts.names.filter((name) => name.startsWith("attestation-"))).toEqual(
       [...cellsOf().cells.map(({ id }) => id), "manifest"].sort().map((of) => `attestation-${of}`),
@@ -256,11 +259,56 @@ describe.runIf(hasAlpine)("the generated workflow, run against a GitHub on loopb
     for (const { job, env } of held) expect(tokens.get(env.GITHUB_TOKEN!)).toBe(job);
   });
 
+  it("a package that has turned bad finds no token in any job that runs it, and may change nothing on GitHub", () => {
+    const reports = readdirSync(directory, { recursive: true, encoding: "utf8" })
+      .filter((path) => basename(path) === "bad-package.json" && !path.includes("node_modules"))
+      .map((path) => JSON.parse(readFileSync(join(directory, path), "utf8")));
+    // plan, kernel, container, base, and two presets, in two runs.
+    expect(reports).toHaveLength(2 * 6);
+    for (const { tokens, answers } of reports) {
+      expect(tokens).toBe(0);
+      expect(answers.map(({ status }: { status: number }) => status)).toEqual([403, 403, 403]);
+    }
+    expect(server.github.releases.map(({ tag }) => tag)).toEqual([TAG]);
+    expect([...server.github.branches.keys()]).toEqual(["main", `recorded/${TAG}`]);
+    expect(server.github.branches.get("main")).toEqual({});
+  });
+
   it("no token is in what a run leaves behind", () => {
     const files = readdirSync(directory, { recursive: true, withFileTypes: true })
       .filter((entry) => entry.isFile() && !entry.parentPath.includes("/node_modules/"))
       .map((entry) => join(entry.parentPath, entry.name));
     expect(files.length).toBeGreaterThan(100);
     expect(files.filter((file) => readFileSync(file).includes("token-of-"))).toEqual([]);
+  });
+
+  it("code of a package that replaces another job's artifacts after they were attested changes nothing", async () => {
+    const tiny = cellsOf().cells.find(({ id }) => id === "tiny-amd64-alpine")!;
+    const [asset] = tiny.assets;
+    const artifact = (name: string, file: string) => join(second.artifacts.path(name), file);
+    const facts = JSON.parse(readFileSync(artifact(`cell-${tiny.id}`, `${asset}.json`), "utf8"));
+    // Everything that it can write agrees with each other: asset, facts, and an attestation that is real, of another cell.
+    writeFileSync(artifact(`cell-${tiny.id}`, asset!), "evil");
+    const sha256 = createHash("sha256").update("evil").digest("hex");
+    writeFileSync(
+      artifact(`cell-${tiny.id}`, `${asset}.json`),
+      JSON.stringify({ ...facts, sha256, size: "evil".length }),
+    );
+    const bundle = "attestation.json";
+    cpSync(artifact("attestation-other-amd64-alpine", bundle), artifact(`attestation-${tiny.id}`, bundle));
+    const [release] = server.github.releases;
+    const before = JSON.stringify(release);
+    server.requests.length = 0;
+    expect(await second.again("publish")).toBe("failure");
+    const refused = second.steps.findLast(({ ok }) => !ok)!.output;
+    expect(refused).toContain(
+      `${asset}: the attestation of ${asset} is not valid: it is of other-amd64-alpine`,
+    );
+    expect(refused).toContain(
+      "manifest.json: the attestation of manifest.json is not valid: it is of other bytes",
+    );
+    expect(refused).toContain(`${TAG} is not published, and nothing was changed: 3 problems`);
+    expect(server.requests.filter((request) => !request.startsWith("GET"))).toEqual([]);
+    expect(JSON.stringify(release)).toBe(before);
   });
 });

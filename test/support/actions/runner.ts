@@ -27,6 +27,8 @@ export interface RunnerOptions {
   readonly sigstore: OwnSigstore;
   /** A script that is run once: its effects are there in every workspace. */
   readonly ranBefore?: readonly string[];
+  /** What a package runs when `npm ci` installs it, as a shell's words. Jobs that run no scripts of packages do not run it. */
+  readonly installScript?: string;
 }
 
 /** A step as it was run. */
@@ -72,6 +74,12 @@ export class WorkflowRun {
       const [[name, job]] = waiting.splice(next, 1) as [[string, Job]];
       this.jobs[name] = await this.#runJob(name, job);
     }
+  }
+
+  /** Runs one job of the finished run again, with the artifacts that the run has now. */
+  async again(name: string): Promise<Result> {
+    this.jobs[name] = await this.#runJob(name, this.#workflow.jobs[name]!);
+    return this.jobs[name].result;
   }
 
   /** The result of each job. */
@@ -211,13 +219,16 @@ export class WorkflowRun {
 
   /** A script, as GitHub's runner starts it. @throws Error with what it printed */
   async #script({ step, workspace, outputs }: Running, env: Record<string, string>): Promise<string> {
-    if (this.#options.ranBefore?.includes(step.run!)) return "";
+    const { ranBefore = [], installScript } = this.#options;
+    const script =
+      step.run === "npm ci" ? installScript : ranBefore.includes(step.run!) ? undefined : step.run;
+    if (script === undefined) return "";
     const files = {
       GITHUB_OUTPUT: join(workspace, ".output"),
       GITHUB_STEP_SUMMARY: join(workspace, ".summary"),
     };
     for (const file of Object.values(files)) writeFileSync(file, "");
-    const shell = ["--noprofile", "--norc", "-eo", "pipefail", "-c", step.run!];
+    const shell = ["--noprofile", "--norc", "-eo", "pipefail", "-c", script];
     const { exitCode, stdout, stderr } = await x("bash", shell, {
       nodeOptions: {
         cwd: workspace,
