@@ -165,7 +165,8 @@ describe("the inventory of codex on Debian", () => {
     for (const where of [["--prefix=/opt/codex"], ["--global"]]) {
       const ls = inContainer(built.image, ["npm", "ls", "--all", "--parseable", "--long", ...where]);
       const installed = lines(ls)
-        .map((line) => line.split(":")[1]!)
+        // `path:name@version`, and of an alias `path:alias@npm:name@version`.
+        .map((line) => line.slice(line.indexOf(":") + 1).replace(/^.*@npm:/, ""))
         // The project itself has no version.
         .filter((name) => /.@./.test(name));
       expect(installed.length).toBeGreaterThan(0);
@@ -208,6 +209,11 @@ describe("the inventory of codex on Debian", () => {
     expect(inContainer(built.image, [path, "--version"])).toMatch(`ripgrep ${rg.version} `);
     expect(component("pkg:generic/glib@").version).toMatch(/^2\.\d+\.\d+$/);
     expect(component("pkg:generic/bubblewrap")).not.toHaveProperty("version");
+    const cell = built.cells.cells.find(({ id }) => id === CODEX)!;
+    const declared = "embeds" in cell ? cell.embeds! : [];
+    const names = built.components.map(({ name }) => name);
+    expect(declared.length).toBeGreaterThan(5);
+    for (const { name } of declared) expect(names).toContain(name);
     for (const each of [node, rg, component("pkg:generic/smolvm-init")]) {
       const { location } = each.evidence!.occurrences[0]!;
       expect(inContainer(built.image, ["sha256sum", location]).split(" ")[0]).toBe(each.hashes![0]!.content);
