@@ -6,6 +6,7 @@ import { npmPackages } from "./npm-packages.ts";
 import { type Accounting, account } from "./ownership/account.ts";
 import type { Recipe } from "./ownership/recipe.ts";
 import { sbom } from "./sbom.ts";
+import { unusedDeclarations } from "./unused.ts";
 
 /** What is in a finished root file system. */
 export interface Contents {
@@ -17,6 +18,8 @@ export interface Contents {
   /** The larger files, bytes by path. */
   readonly files: Readonly<Record<string, number>>;
   readonly accounting: Accounting;
+  /** What the recipe declares about its content that is not so, one line each. */
+  readonly unused: readonly string[];
 }
 
 /** Lists what is in a root file system, and to whom its files belong. */
@@ -32,7 +35,8 @@ export async function contentsOf(
   const { size, files } = sizesOf(rootfs);
   const subject = { name: recipe.name, type: "rootfs", arch, distribution } as const;
   const accounting = await account(rootfs, { packages, npm, recipe });
-  return { packages, sbom: sbom(subject, packages), size, files, accounting };
+  const unused = unusedDeclarations(recipe, packages, accounting);
+  return { packages, sbom: sbom(subject, packages), size, files, accounting, unused };
 }
 
 /** A file with several hard links counts once. */

@@ -31,6 +31,7 @@ export async function makeRootfs(
   return await withRootfs(docker, image, options, run, async (rootfs) => {
     run.progress.step("find the owner of each file");
     const contents = await contentsOf(rootfs, { recipe: recipeOf(workshop.cells, cell), arch: cell.arch });
+    for (const each of contents.unused) run.progress.warn(`${cell.id}: ${each}`);
     const { secrets } = workshop.options;
     await makeAuditedImage(
       docker,

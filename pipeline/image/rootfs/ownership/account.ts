@@ -28,6 +28,8 @@ export interface Accounting {
   readonly ownerOf: (path: string) => Owner | undefined;
   /** The rules about scripts that explained a file. */
   readonly rules: ReadonlySet<Rule>;
+  /** The patterns of the recipe's `unowned` that a file matches. */
+  readonly declared: ReadonlySet<string>;
 }
 
 /** Rules about scripts, by the type of the packages that bring them. */
@@ -46,6 +48,7 @@ export async function account(
 ): Promise<Accounting> {
   const tree = new FileTree(rootfs.entries);
   const used = new Set<Rule>();
+  const declared = new Set<string>();
   const installed = (type: Package["type"]) =>
     new Set(packages.filter((each) => each.type === type).map(({ name }) => name));
   const owners: readonly OwnerOf[] = [
@@ -56,7 +59,7 @@ export async function account(
     recipeOwners(recipe),
     ruledOwners(RULES.deb, installed("deb"), used),
     ruledOwners(RULES.apk, installed("apk"), used),
-    declaredOwners(recipe),
+    declaredOwners(recipe, declared),
   ];
   const totals = noFiles();
   const unowned: UnownedFile[] = [];
@@ -78,7 +81,7 @@ export async function account(
     total.bytes += bytes;
   }
   unowned.sort((a, b) => b.bytes - a.bytes || (a.path < b.path ? -1 : 1));
-  return { totals, unowned, ownerOf: (path) => byPath.get(path), rules: used };
+  return { totals, unowned, ownerOf: (path) => byPath.get(path), rules: used, declared };
 }
 
 function noFiles(): { -readonly [K in keyof Accounted]: { files: number; bytes: number } } {

@@ -55,11 +55,13 @@ export function recipeOwners({ name, copies, writes }: Recipe): OwnerOf {
   };
 }
 
-/** The files that are declared to have no owner. */
-export function declaredOwners({ unowned }: Recipe): OwnerOf {
-  const patterns = unowned.map(({ paths, reason }) => ({ matches: globs(paths), reason }));
+/** The files that are declared to have no owner. `used` gets each pattern that a file matches. */
+export function declaredOwners({ unowned }: Recipe, used: Set<string>): OwnerOf {
+  const patterns = unowned.map(({ paths, reason }) => ({ paths, matches: globs(paths), reason }));
   return ({ path }) => {
     const found = patterns.find(({ matches }) => matches(`/${path}`));
-    return found && { origin: "declared", name: found.reason };
+    if (!found) return undefined;
+    used.add(found.paths);
+    return { origin: "declared", name: found.reason };
   };
 }

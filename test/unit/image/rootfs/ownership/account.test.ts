@@ -264,6 +264,8 @@ describe("the recipe's files", () => {
       "etc/agent.conf": "-",
       "srv/a/b": "declared data",
     });
+    const { declared } = await accountOf(tree({ "srv/a/b": "x" }), { unowned });
+    expect([...declared]).toEqual(["/srv/**"]);
   });
 });
 
