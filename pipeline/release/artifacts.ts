@@ -10,7 +10,8 @@ import { sha256File } from "../util/hash.ts";
 import type { Run } from "../util/progress.ts";
 import { namesIn, strangersIn } from "./artifact.ts";
 
-const MOST_SBOM_BYTES = 64 << 20;
+/** The largest inventory that `actions/attest` takes (`sbom-path` in its action.yml), bytes. */
+const MOST_SBOM_BYTES = 16 << 20;
 
 /** The directory of a cell's artifact is named so, as the workflow uploads it. */
 const PREFIX = "cell-";
