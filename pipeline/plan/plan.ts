@@ -1,14 +1,18 @@
-import type { Cells } from "../schema/cells.ts";
+import type { Cell, Cells } from "../schema/cells.ts";
 import type { Facts } from "../schema/facts.ts";
 import { idsBelow, type KindName, ofKind } from "../schema/kinds/index.ts";
 import { sbomAsset } from "../schema/names.ts";
 import { type Freshness, freshnessOf, leastFresh } from "./freshness.ts";
+import { type LastRelease, whyNotRecorded } from "./recorded.ts";
 import { type Selection, selectPublished } from "./selection.ts";
 
 /** The decision about one published cell, and its reason. */
 export interface PlannedCell {
   readonly id: string;
-  readonly action: "build" | "skip";
+  /** `carry`: its assets are copied from the release `from`. */
+  readonly action: "build" | "carry" | "skip";
+  /** The tag of the release that has its assets; only for `carry`. */
+  readonly from?: string;
   readonly why: string;
 }
 
@@ -23,31 +27,63 @@ export interface Staged {
   facts(asset: string): Promise<Facts | undefined>;
 }
 
+export interface PlanOptions extends Selection {
+  /** What the newest published release has recorded. @default nothing is published */
+  readonly last?: LastRelease;
+  /** Build every selected cell. @default false */
+  readonly all?: boolean | undefined;
+  /** Whether assets may be carried over from an earlier release. If not, their cells are built. @default true */
+  readonly carry?: boolean | undefined;
+}
+
 /** The GitHub runner that builds natively for an arch. */
 const RUNNERS = { amd64: "ubuntu-24.04", arm64: "ubuntu-24.04-arm" } as const;
 
 /**
- * Decides for every published cell whether it is built. A cell is skipped if it is not selected, or if its assets are
- * staged and fresh.
+ * Decides for every published cell whether it is built. A cell is skipped if it is not selected, if its assets are staged
+ * and fresh, or if they are published at this tag. It is carried over if an earlier release has its assets, made from the
+ * same inputs. Whatever is not known for certain means that it is built.
  * @throws PipelineError when the selection contains an unknown name
  */
-export async function plan(cells: Cells, staged: Staged, selection: Selection = {}): Promise<PlannedCell[]> {
+export async function plan(cells: Cells, staged: Staged, options: PlanOptions = {}): Promise<PlannedCell[]> {
   const published = cells.cells.filter((cell) => cell.published);
-  const selected = new Set(selectPublished(cells, selection));
+  const selected = new Set(selectPublished(cells, options));
   return await Promise.all(
     published.map(async (cell): Promise<PlannedCell> => {
       const { id, assets } = cell;
       if (!selected.has(cell)) return { id, action: "skip", why: NOT_SELECTED };
+      if (options.all) return { id, action: "build", why: "all cells are built (--all)" };
       const facts = await Promise.all(assets.map((asset) => staged.facts(asset)));
       const found = leastFresh(facts.map((each) => freshnessOf(cells, cell, each)));
-      return { id, action: found.state === "fresh" ? "skip" : "build", why: whyOf(found) };
+      if (found.state === "fresh") return { id, action: "skip", why: "staged with these inputs" };
+      return againstRelease(cells, cell, options, whyNotStaged(found));
     }),
   );
 }
 
-function whyOf(found: Freshness): string {
+/** The decision about a cell that is not staged as declared. @param whyNot the reason if nothing is published */
+function againstRelease(
+  cells: Cells,
+  cell: Cell,
+  { last = { state: "none" }, carry = true }: PlanOptions,
+  whyNot: string,
+): PlannedCell {
+  const { id } = cell;
+  if (last.state === "none") return { id, action: "build", why: whyNot };
+  if (last.state === "unreadable") return { id, action: "build", why: last.why };
+  const { tag } = last.digests;
+  const other = whyNotRecorded(cells, cell, last);
+  if (tag === cells.tag) {
+    if (other === undefined) return { id, action: "skip", why: `published at ${tag} with these inputs` };
+    return { id, action: "build", why: `${other} (${tag} is published: choose a new tag)` };
+  }
+  if (other !== undefined) return { id, action: "build", why: other };
+  if (!carry) return { id, action: "build", why: `the same inputs as at ${tag}, and not carried over` };
+  return { id, action: "carry", from: tag, why: `the same inputs as at ${tag}` };
+}
+
+function whyNotStaged(found: Freshness): string {
   if (found.state === "missing") return "not staged";
-  if (found.state === "fresh") return "staged with these inputs";
   return found.state === "undeclared"
     ? `staged, and not as declared (${found.refused.join(", ")})`
     : "staged with other inputs";

@@ -65,7 +65,7 @@ export async function publish(options: PublishOptions, run: Run): Promise<Public
   ];
   if (problems.length > 0) return { release, problems, facts };
 
-  const digests = digestsOf(cells.tag, facts);
+  const digests = digestsOf(cells, facts);
   run.progress.step("upload the inventories, the manifest and SHA256SUMS");
   // All are checked before the first is sent.
   const sboms: Outgoing[] = [];

@@ -77,10 +77,13 @@ export const provenOn = ({ vmm, machine }: Pick<ProofFacts, "vmm" | "machine">):
  */
 const NEEDED_PROOFS = ["qemu-pci", "qemu-mmio"] as const satisfies readonly ProvenOn[];
 
+/** Those of NEEDED_PROOFS that a root file system does not have. */
+export const missingProofs = (proven: readonly ProvenOn[]): ProvenOn[] =>
+  NEEDED_PROOFS.filter((each) => !proven.includes(each));
+
 /** The boots of a root file system: each of NEEDED_PROOFS is there. */
 const Proven = z.array(ProofFacts).superRefine((boots, context) => {
-  const passed = boots.map(provenOn);
-  for (const needed of NEEDED_PROOFS.filter((each) => !passed.includes(each)))
+  for (const needed of missingProofs(boots.map(provenOn)))
     context.addIssue({ code: "custom", message: `the image was not booted on ${needed}` });
 });
 

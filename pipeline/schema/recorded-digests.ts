@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { MadeFrom } from "./cells.ts";
 import { Sha256 } from "./digest.ts";
 import { type Facts, ProvenOn, provenOf } from "./facts.ts";
 
@@ -15,8 +16,12 @@ export const RecordedAsset = z.strictObject({
     .strictObject({ asset: z.string(), sha256: Sha256, size: Size })
     .describe("the inventory of what is inside, a file of the same release"),
   proven: z.array(ProvenOn).describe("what it was booted on before it was published").optional(),
-  /** The inputs hash of its cell. */
+  /** The inputs hash of its cell; with overrides, a hash over it and them. */
   inputs: Sha256,
+  /** What was not as declared, and accepted; no field if nothing was, or if an earlier version recorded it. */
+  overrides: z.array(z.string()).optional(),
+  /** The inputs of its cell by name; no field if an earlier version recorded it. */
+  made_from: MadeFrom.optional(),
 });
 export type RecordedAsset = z.infer<typeof RecordedAsset>;
 
@@ -33,9 +38,9 @@ export const RecordedDigests = z.strictObject({
 export type RecordedDigests = z.infer<typeof RecordedDigests>;
 export const DIGESTS_PATH = "images.lock.json";
 
-/** What is recorded of the asset that facts describe. */
-export function recordedAsset(facts: Facts): RecordedAsset {
-  const { sha256, size, image_sha256, image_size, inputs } = facts;
+/** What is recorded of the asset that facts describe. @param madeFrom the inputs of its cell by name. @default not recorded */
+export function recordedAsset(facts: Facts, madeFrom?: MadeFrom): RecordedAsset {
+  const { sha256, size, image_sha256, image_size, inputs, overrides } = facts;
   const { asset, sha256: sbomSha256, size: sbomSize } = facts.sbom;
   return {
     ...{ sha256, size, image_sha256, image_size },
@@ -43,5 +48,7 @@ export function recordedAsset(facts: Facts): RecordedAsset {
     sbom: { asset, sha256: sbomSha256, size: sbomSize },
     proven: provenOf(facts),
     inputs,
+    ...(overrides.length > 0 ? { overrides } : {}),
+    ...(madeFrom ? { made_from: madeFrom } : {}),
   };
 }

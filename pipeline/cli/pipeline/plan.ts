@@ -1,24 +1,45 @@
+import { join } from "node:path";
 import * as actions from "@actions/core";
 import { Command } from "commander";
 import { attestations, isComplete, matrixOf, type PlannedCell, plan } from "../../plan/plan.ts";
+import type { LastRelease } from "../../plan/recorded.ts";
 import type { Selection } from "../../plan/selection.ts";
+import { lookAtRelease } from "../../release/last-release.ts";
 import { readCells } from "../../runtime/read-cells.ts";
+import type { Cells } from "../../schema/cells.ts";
 import { KIND_NAMES, kindNamed } from "../../schema/kinds/index.ts";
+import { DIGESTS_PATH, RecordedDigests } from "../../schema/recorded-digests.ts";
 import { StagingDirectory } from "../../stores/directory/staging.ts";
+import { PipelineError } from "../../util/error.ts";
+import { readCommitted } from "../../util/record.ts";
+import { inRun } from "../shared/run.ts";
 import { table } from "../shared/table.ts";
 import { checkActionsFiles } from "./actions-files.ts";
-import { stagingDirectory } from "./store.ts";
+import { openReleases, stagingDirectory } from "./store.ts";
 import { root } from "./tree.ts";
+
+interface Flags extends Selection {
+  readonly all?: true;
+  /** False with `--no-carry`. */
+  readonly carry: boolean;
+  readonly checkRelease?: true;
+  readonly json?: true;
+}
 
 export const planCommand = new Command("plan")
   .option("--presets <names>", "only these presets and what they depend on, such as codex,pi (default: all)")
   .option("--flavors <names>", "only these flavors, separated by commas")
   .option("--archs <names>", "only these archs, separated by commas")
+  .option("--all", "build every selected cell, even if none of its inputs changed")
+  .option("--no-carry", "build what could be carried over from an earlier release")
+  .option("--check-release", "check that the earlier release on GitHub still has what is carried over")
   .option("--json", "print JSON")
-  .action(async (options: Selection & { json?: true }) => {
+  .action(async (flags: Flags) => {
     checkActionsFiles();
     const cells = readCells(root());
-    const planned = await plan(cells, new StagingDirectory(stagingDirectory(cells)), options);
+    const last = await lastRelease(cells, flags);
+    const staged = new StagingDirectory(stagingDirectory(cells));
+    const planned = await plan(cells, staged, { ...flags, last });
     if (process.env.GITHUB_OUTPUT) {
       actions.setOutput("complete", isComplete(planned));
       actions.setOutput("attestations", attestations(cells, planned));
@@ -26,14 +47,37 @@ export const planCommand = new Command("plan")
         actions.setOutput(kindNamed(kind).matrix, matrixOf(cells, planned, kind));
     }
     process.stdout.write(
-      options.json
+      flags.json
         ? `${JSON.stringify({ tag: cells.tag, cells: planned }, null, 2)}\n`
         : table(["cell", "action", "why"], planned.map(columns)),
     );
-    const build = planned.filter((cell) => cell.action === "build").length;
-    process.stderr.write(`${planned.length} cells for ${cells.tag}, ${build} to build\n`);
+    const count = (action: PlannedCell["action"]) => planned.filter((cell) => cell.action === action).length;
+    process.stderr.write(
+      `${planned.length} cells for ${cells.tag}, ${count("build")} to build, ${count("carry")} to carry over\n`,
+    );
     if (!isComplete(planned))
       process.stderr.write("this is a selection of the cells: it can be built, but not published\n");
   });
+
+/** What was recorded when a tag was published last; what cannot be read is a reason to build everything. */
+async function lastRelease(cells: Cells, { all, checkRelease }: Flags): Promise<LastRelease> {
+  if (all) return { state: "none" };
+  let digests: RecordedDigests | undefined;
+  try {
+    digests = await readCommitted(join(root(), DIGESTS_PATH), RecordedDigests);
+  } catch (error) {
+    if (!(error instanceof PipelineError)) throw error;
+    return { state: "unreadable", why: `${DIGESTS_PATH} cannot be read` };
+  }
+  if (!digests) return { state: "none" };
+  if (!checkRelease) return { state: "recorded", digests };
+  return await inRun(async (run) => {
+    run.progress.step(`look at the release ${digests.tag}`);
+    const store = await openReleases(cells, { kind: "github" }, run, true);
+    const last = await lookAtRelease(digests, store);
+    run.progress.end();
+    return last;
+  });
+}
 
 const columns = ({ id, action, why }: PlannedCell) => [id, action, why];

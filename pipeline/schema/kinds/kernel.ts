@@ -16,6 +16,8 @@ export const kernel: Kind<KernelCell> = {
   dependsOn: {},
   matrix: "kernels",
   handedOn: { made: "kernel", taken: "kernel", directory: "out/cache/kernels" },
+  // Which machine starts which format depends on the arch: a boot on any is one that the verify stage asked for.
+  unproven: (proven) => (proven.length > 0 ? [] : ["qemu-pci"]),
   summary: ({ asset, size, source, boot }) => [
     `${asset}: ${humanBytes(size)}, from ${source}`,
     ...boot.map(

@@ -1,5 +1,5 @@
 import type { Cell } from "../cells.ts";
-import type { Facts } from "../facts.ts";
+import type { Facts, ProvenOn } from "../facts.ts";
 
 export type KindName = Cell["kind"];
 export type CellOf<K extends KindName> = Extract<Cell, { kind: K }>;
@@ -47,6 +47,8 @@ export interface Kind<C extends Cell = Cell> {
   readonly matrix: string;
   /** @default its cells pass nothing to other jobs */
   readonly handedOn?: HandedOn;
+  /** What an asset must be booted on before it is published, and was not, of what it was booted on. */
+  unproven(proven: readonly ProvenOn[]): ProvenOn[];
   /** A few lines that describe a finished asset to a reader. */
   summary(facts: FactsOf<C["kind"]>): string[];
   /** The time from the start of the VMM to the SSH login, ms, of its slowest boot. Undefined if there was no login. */

@@ -85,6 +85,7 @@ describe("publish", () => {
         size: bytesOf(sbomAsset(CODEX)).length,
       },
       inputs: codex.inputs,
+      made_from: codex.made_from,
     });
   });
 
