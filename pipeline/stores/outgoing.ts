@@ -1,5 +1,5 @@
 import { PipelineError } from "../util/error.ts";
-import type { Outgoing, StoredAsset } from "./store.ts";
+import type { Expected, StoredAsset } from "./store.ts";
 
 /** GitHub's limits: an asset is smaller than 2 GiB, and a release has at most 1000 assets. */
 export const MOST_BYTES = 2 ** 31 - 1;
@@ -8,7 +8,10 @@ export const MOST_ASSETS = 1000;
 const NAME = /^[A-Za-z0-9_-]([A-Za-z0-9._-]*[A-Za-z0-9_-])?$/;
 
 /** @throws PipelineError for a file whose name or size a release does not accept, or that exceeds its number of assets */
-export function checkOutgoing({ name, size }: Outgoing, present: readonly StoredAsset[]): void {
+export function checkOutgoing(
+  { name, size }: Omit<Expected, "sha256">,
+  present: readonly StoredAsset[],
+): void {
   if (!NAME.test(name)) {
     throw new PipelineError(`GitHub would change the asset name "${name}"`, {
       fix: 'use letters, digits, "_", "-", and "." between them',
@@ -36,6 +39,12 @@ export const EMPTY = "empty the draft with `npx smolvm-images release prepare --
 export const otherBytes = (name: string, where: string, there: string, ours: string, fix: string) =>
   new PipelineError(`${name} is on ${where} with other bytes (sha256 ${there} there, ${ours} here)`, {
     ...{ code: "asset-conflict", fix },
+  });
+
+/** The error for a file that is to be copied and is not the one that was recorded. @param what what it has instead */
+export const notTheSame = (name: string, where: string, what: string) =>
+  new PipelineError(`${name} on ${where} has ${what}`, {
+    ...{ code: "asset-conflict", fix: "build its cell instead (`npx smolvm-images plan --check-release`)" },
   });
 
 /** The error for an attempt to change a published release. */

@@ -37,12 +37,21 @@ export interface StoredAsset {
   readonly foreign?: boolean;
 }
 
-/** A file to upload. */
-export interface Outgoing {
+/** What a file of a release must be. */
+export interface Expected {
   readonly name: string;
-  readonly path: string;
   readonly size: number;
   readonly sha256: string;
+}
+
+/** A file to upload. */
+export interface Outgoing extends Expected {
+  readonly path: string;
+}
+
+/** A file to copy from another release of the same store. */
+export interface Copied extends Expected {
+  readonly from: StoredAsset;
 }
 
 /** `sent`: the file was uploaded. `there`: the release had it already, with the same bytes. */
@@ -71,6 +80,11 @@ export interface ReleaseStore {
   attestations(release: StoredRelease): Promise<ReleaseAttestations | undefined>;
   /** Uploads a file. @throws PipelineError when the release has other bytes under its name, or is published without it */
   send(release: StoredRelease, file: Outgoing): Promise<Sent>;
+  /**
+   * Copies a file from another release. It is read once, and hashed on the way.
+   * @throws PipelineError when it has other bytes than expected; then nothing complete is under its name
+   */
+  copy(release: StoredRelease, file: Copied): Promise<Sent>;
   /** Uploads a staged asset, after checking it against its facts. */
   sendStaged(release: StoredRelease, staged: StagingDirectory, facts: Facts): Promise<Sent>;
   /** Removes an asset of a draft. */

@@ -6,8 +6,8 @@ import { PipelineError } from "../../util/error.ts";
 import { sha256File } from "../../util/hash.ts";
 import type { Run } from "../../util/progress.ts";
 import { writeWhole } from "../../util/whole-file.ts";
-import { checkOutgoing, EMPTY, otherBytes } from "../outgoing.ts";
-import type { Outgoing, ReleaseStore, Sent, StoredAsset, StoredRelease } from "../store.ts";
+import { checkOutgoing, EMPTY, notTheSame, otherBytes } from "../outgoing.ts";
+import type { Copied, Outgoing, ReleaseStore, Sent, StoredAsset, StoredRelease } from "../store.ts";
 import { checkOwnership, inTheWay, ownershipOf } from "./ownership.ts";
 import { StagingDirectory } from "./staging.ts";
 
@@ -104,6 +104,13 @@ export class DirectoryReleases implements ReleaseStore {
     }
     await writeWhole(target, (partial) => copyFile(file.path, partial));
     return "sent";
+  }
+
+  async copy(release: StoredRelease, { name, size, sha256, from }: Copied): Promise<Sent> {
+    const there = await sha256File(from.id, this.#run.signal);
+    if (there !== sha256)
+      throw notTheSame(name, dirname(from.id), `sha256 ${there}, but ${sha256} is recorded`);
+    return await this.send(release, { name, size, sha256, path: from.id });
   }
 
   /** Stages the asset with its facts and its inventory. */

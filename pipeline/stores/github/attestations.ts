@@ -22,19 +22,31 @@ export async function attestationsOf(
   const { octokit, repo, repository } = github;
   const { data: ref } = await octokit.rest.git.getRef({ ...repo, ref: `tags/${tag}` });
   const object = ref.object.sha;
-  const listed = await listAttestations(github, `${object.length === 64 ? "sha256" : "sha1"}:${object}`);
+  const digest = `${object.length === 64 ? "sha256" : "sha1"}:${object}`;
+  return { repository, object, bundles: await bundlesOf(github, digest, "release") };
+}
+
+/**
+ * What the runs of workflows have attested of the origin of a file, as sigstore bundles (JSON). Empty if it has none. Who
+ * signed them is not verified.
+ * @throws GitHubError if a bundle cannot be read
+ */
+export const provenanceOf = async (github: GitHubClient, sha256: string): Promise<string[]> =>
+  await bundlesOf(github, `sha256:${sha256}`, "provenance");
+
+async function bundlesOf(github: GitHubClient, digest: string, predicate: string): Promise<string[]> {
   const bundles: string[] = [];
-  for (const { bundle, bundle_url: url } of listed) {
+  for (const { bundle, bundle_url: url } of await listAttestations(github, digest, predicate)) {
     if (bundle) bundles.push(JSON.stringify(bundle));
     else if (url) bundles.push(await download(github, url));
   }
-  return { repository, object, bundles };
+  return bundles;
 }
 
-async function listAttestations({ octokit, repo }: GitHubClient, digest: string) {
+async function listAttestations({ octokit, repo }: GitHubClient, digest: string, predicate: string) {
   try {
     const { data } = await octokit.rest.repos.listAttestations({
-      ...{ ...repo, subject_digest: digest, predicate_type: "release", per_page: 100 },
+      ...{ ...repo, subject_digest: digest, predicate_type: predicate, per_page: 100 },
     });
     return data.attestations ?? [];
   } catch (error) {

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { Facts } from "../../schema/facts.ts";
@@ -6,6 +7,7 @@ import { PipelineError } from "../../util/error.ts";
 import type { StagingDirectory } from "../directory/staging.ts";
 import { isPublished } from "../outgoing.ts";
 import type {
+  Copied,
   Outgoing,
   ReleaseAttestations,
   ReleaseStore,
@@ -15,11 +17,12 @@ import type {
 } from "../store.ts";
 import { type ApiRelease, allReleases, gone, listAssets, storedRelease, tagOf } from "./api.ts";
 import { attestationsOf } from "./attestations.ts";
+import { Checked } from "./checked.ts";
 import type { GitHubClient } from "./client.ts";
 import { chooseDraft, createDraft, unusedDrafts } from "./drafts.ts";
 import { GitHubError } from "./failure.ts";
 import { checkTag, pointDraft } from "./tag.ts";
-import { upload } from "./upload.ts";
+import { BUFFER, upload } from "./upload.ts";
 
 /** The releases of one repository on GitHub. */
 export class GitHubReleases implements ReleaseStore {
@@ -104,29 +107,38 @@ export class GitHubReleases implements ReleaseStore {
     return asset.sha256 ?? (await this.hash(asset));
   }
 
-  async hash({ id, name }: StoredAsset): Promise<string> {
+  async hash(asset: StoredAsset): Promise<string> {
     return await this.#github.retry(async () => {
+      const hash = createHash("sha256");
       try {
-        const { data } = await this.#github.octokit.request(
-          "GET /repos/{owner}/{repo}/releases/assets/{asset_id}",
-          {
-            ...this.#repo,
-            asset_id: Number(id),
-            headers: { accept: "application/octet-stream" },
-            request: { parseSuccessResponseBody: false },
-          },
-        );
-        const hash = createHash("sha256");
-        const body = Readable.fromWeb(data as unknown as import("node:stream/web").ReadableStream);
-        await pipeline(body, hash, { signal: this.#github.run.signal });
-        return hash.digest("hex");
+        await pipeline(await this.#read(asset), hash, { signal: this.#github.run.signal });
       } catch (error) {
-        this.#github.run.signal.throwIfAborted();
-        if (error instanceof GitHubError) throw error;
-        throw new GitHubError(`the download of ${name} broke off (${(error as Error).message})`, {
-          ...{ code: "github-unavailable", fix: "run the same command again", transient: true, cause: error },
-        });
+        throw this.#brokenOff(asset, error);
       }
+      return hash.digest("hex");
+    });
+  }
+
+  /** The bytes of an asset. */
+  async #read({ id }: StoredAsset): Promise<Readable> {
+    const { data } = await this.#github.octokit.request(
+      "GET /repos/{owner}/{repo}/releases/assets/{asset_id}",
+      {
+        ...this.#repo,
+        asset_id: Number(id),
+        headers: { accept: "application/octet-stream" },
+        request: { parseSuccessResponseBody: false },
+      },
+    );
+    return Readable.fromWeb(data as unknown as import("node:stream/web").ReadableStream);
+  }
+
+  /** The error for a download that failed. */
+  #brokenOff({ name }: StoredAsset, error: unknown): unknown {
+    this.#github.run.signal.throwIfAborted();
+    if (error instanceof PipelineError) return error;
+    return new GitHubError(`the download of ${name} broke off (${(error as Error).message})`, {
+      ...{ code: "github-unavailable", fix: "run the same command again", transient: true, cause: error },
     });
   }
 
@@ -135,7 +147,19 @@ export class GitHubReleases implements ReleaseStore {
   }
 
   async send(release: StoredRelease, file: Outgoing): Promise<Sent> {
-    return await upload(this.#github, this, release, file);
+    const read = () => createReadStream(file.path, BUFFER);
+    return await upload(this.#github, this, release, { ...file, read });
+  }
+
+  async copy(release: StoredRelease, { from, ...file }: Copied): Promise<Sent> {
+    const read = async () => {
+      const checked = new Checked(file, this.name);
+      const source = await this.#read(from);
+      source.once("error", (error) => checked.destroy(this.#brokenOff(from, error) as Error));
+      checked.once("close", () => source.destroy());
+      return source.pipe(checked);
+    };
+    return await upload(this.#github, this, release, { ...file, read });
   }
 
   async sendStaged(release: StoredRelease, staged: StagingDirectory, facts: Facts): Promise<Sent> {

@@ -1,12 +1,16 @@
-import { createReadStream } from "node:fs";
 import { Readable, Transform } from "node:stream";
 import { PipelineError, within } from "../../util/error.ts";
 import { checkOutgoing, EMPTY, isPublished, otherBytes } from "../outgoing.ts";
-import type { Outgoing, Sent, StoredAsset, StoredRelease } from "../store.ts";
+import type { Expected, Sent, StoredAsset, StoredRelease } from "../store.ts";
 import { storedAsset } from "./api.ts";
 import type { GitHubClient } from "./client.ts";
 import { GitHubError } from "./failure.ts";
 import type { GitHubReleases } from "./releases.ts";
+
+/** A file to upload, and how to read it from its start. Each attempt reads it again. */
+interface Source extends Expected {
+  read(): Readable | Promise<Readable>;
+}
 
 /**
  * Uploads a file to a release as a stream. If the release has the file already, with the same bytes, it is kept. The rest
@@ -17,7 +21,7 @@ export async function upload(
   github: GitHubClient,
   releases: GitHubReleases,
   release: StoredRelease,
-  file: Outgoing,
+  file: Source,
 ): Promise<Sent> {
   /** Whether the upload of this file has started. Errors then name the file. */
   let sending = false;
@@ -50,10 +54,10 @@ export async function upload(
 const exists = ({ codes }: GitHubError) => codes.includes("already_exists");
 
 /** How much of a file is in memory at a time, bytes. */
-const BUFFER = { highWaterMark: 1 << 20 };
+export const BUFFER = { highWaterMark: 1 << 20 };
 
 /** One attempt to upload a file. Returns the asset that GitHub created. */
-async function post(github: GitHubClient, url: string, file: Outgoing): Promise<StoredAsset> {
+async function post(github: GitHubClient, url: string, file: Source): Promise<StoredAsset> {
   let done = 0;
   const counted = new Transform({
     transform(chunk: Buffer, _, next) {
@@ -62,8 +66,13 @@ async function post(github: GitHubClient, url: string, file: Outgoing): Promise<
       next(null, chunk);
     },
   });
-  const source = createReadStream(file.path, BUFFER);
-  source.once("error", (error) => counted.destroy(error));
+  const source = await file.read();
+  /** Why the file could not be read; the request then fails for an unknown reason. */
+  let unread: Error | undefined;
+  source.once("error", (error) => {
+    unread = error;
+    counted.destroy(error);
+  });
   try {
     const { data } = await github.octokit.request({
       method: "POST",
@@ -76,6 +85,7 @@ async function post(github: GitHubClient, url: string, file: Outgoing): Promise<
     });
     return storedAsset(data);
   } catch (error) {
+    if (unread instanceof PipelineError) throw unread;
     // The list of assets was stale and did not show the asset. Another attempt reads the list again.
     if (!(error instanceof GitHubError) || !exists(error)) throw error;
     throw new GitHubError("the asset exists, but GitHub does not list it yet", {
@@ -87,7 +97,7 @@ async function post(github: GitHubClient, url: string, file: Outgoing): Promise<
 }
 
 /** The error for an asset under another name than was asked for. */
-const renamed = (arrived: StoredAsset, { name }: Outgoing) =>
+const renamed = (arrived: StoredAsset, { name }: Expected) =>
   new PipelineError(`GitHub renamed ${name} to ${arrived.name}`, {
     ...{ code: "github-refused", fix: `choose another name, and ${EMPTY}` },
   });

@@ -55,6 +55,8 @@ export interface HeldCommit {
 export interface HeldAttestation {
   /** What it is listed for: `sha1:…`. */
   readonly digest: string;
+  /** @default "release" */
+  readonly predicate?: "release" | "provenance";
   /** A sigstore bundle, JSON. */
   readonly bundle: string;
   /** Told in the list itself, as earlier versions of the API did, and not by its address. */
@@ -131,6 +133,14 @@ export class GitHub {
     };
     release.assets.push(asset);
     return asset;
+  }
+
+  /** The attestations of where a file comes from, instead of those that there are. */
+  setProvenance(sha256: string, bundles: readonly string[]): void {
+    const digest = `sha256:${sha256}`;
+    const others = this.attestations.filter((each) => each.digest !== digest);
+    const own = bundles.map((bundle) => ({ digest, bundle, predicate: "provenance" as const }));
+    this.attestations.splice(0, this.attestations.length, ...others, ...own);
   }
 
   release(id: number): HeldRelease | undefined {
