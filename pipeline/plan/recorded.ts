@@ -11,8 +11,8 @@ export type LastRelease =
   | {
       readonly state: "recorded";
       readonly digests: RecordedDigests;
-      /** The sha256 of each file that the release has now, by name. @default nobody looked: what is recorded is believed */
-      readonly present?: ReadonlyMap<string, string>;
+      /** What is wrong with files of the release now, by their names. @default nobody looked: what is recorded is believed */
+      readonly problems?: ReadonlyMap<string, string>;
     };
 
 /**
@@ -22,13 +22,15 @@ export type LastRelease =
 export function whyNotRecorded(
   cells: Pick<Cells, "accepts">,
   cell: Cell,
-  { digests, present }: Extract<LastRelease, { state: "recorded" }>,
+  { digests, problems }: Extract<LastRelease, { state: "recorded" }>,
 ): string | undefined {
   for (const asset of cell.assets) {
     if (!Object.hasOwn(digests.assets, asset)) return `${asset} is not recorded at ${digests.tag}`;
     const recorded = digests.assets[asset]!;
     const why =
-      whyOther(cells, cell, recorded, digests.tag) ?? whyGone(asset, recorded, digests.tag, present);
+      whyOther(cells, cell, recorded, digests.tag) ??
+      problems?.get(asset) ??
+      problems?.get(recorded.sbom.asset);
     if (why !== undefined) return why;
   }
   return undefined;
@@ -46,25 +48,6 @@ function whyOther(
   const missing = kindNamed(cell.kind).unproven(proven);
   if (missing.length > 0) return `not recorded at ${tag} that it was booted on ${missing.join(", ")}`;
   return undefined;
-}
-
-function whyGone(
-  asset: string,
-  { sha256, sbom }: RecordedAsset,
-  tag: string,
-  present: ReadonlyMap<string, string> | undefined,
-): string | undefined {
-  if (!present) return undefined;
-  const expected = [
-    [asset, sha256],
-    [sbom.asset, sbom.sha256],
-  ] as const;
-  if (present.size === 0) return `the release ${tag} is gone`;
-  const other = expected.find(([name, recorded]) => present.get(name) !== recorded)?.[0];
-  if (other === undefined) return undefined;
-  return present.has(other)
-    ? `${other} on the release ${tag} has other bytes than recorded`
-    : `${other} is no longer on the release ${tag}`;
 }
 
 /** Which inputs are different, by name: `snapshot 20261120T000000Z -> 20261127T000000Z, init/init 9f2c… -> 01ab…`. */

@@ -4,12 +4,11 @@ import type { Signer } from "../attestation/signer.ts";
 import type { TrustedRoot } from "../attestation/trusted-root.ts";
 import { verifyProvenance } from "../attestation/verify.ts";
 import type { Cells } from "../schema/cells.ts";
-import type { Facts } from "../schema/facts.ts";
 import { MANIFEST_ASSET } from "../schema/names.ts";
 import { PipelineError } from "../util/error.ts";
 import { readText } from "../util/read-text.ts";
 import { namesIn, strangersIn } from "./artifact.ts";
-import { releaseManifest, sha256Of } from "./digests.ts";
+import { type Assets, releaseManifest, sha256Of } from "./digests.ts";
 
 /** The directory of an artifact with an attestation is named so: of a cell by its id, of the manifest by its own name. */
 const PREFIX = "attestation-";
@@ -66,21 +65,22 @@ const bundleIn = (path: string): Promise<string | undefined> =>
 
 /**
  * Verifies the attestation of every file that is about to be published: assets, their inventories, and the manifest that
- * follows from them. A line for each one that is missing or does not hold.
+ * follows from them. A line for each one that is missing or does not hold. Those that are carried over were attested by
+ * another run: `checkCarried` verifies them.
  */
 export function unattested(
   cells: Cells,
-  facts: readonly Facts[],
+  assets: Assets,
   attestations: Attestations,
   { signer, root }: Authority,
 ): string[] {
   const files = new Map(
-    facts.flatMap(({ id, asset, sha256, sbom }) => [
+    assets.facts.flatMap(({ id, asset, sha256, sbom }) => [
       [asset, { sha256, of: id, bundle: attestations.cells.get(id) }],
       [sbom.asset, { sha256: sbom.sha256, of: id, bundle: attestations.cells.get(id) }],
     ]),
   );
-  const manifest = { sha256: sha256Of(releaseManifest(cells, facts)), of: OF_MANIFEST };
+  const manifest = { sha256: sha256Of(releaseManifest(cells, assets)), of: OF_MANIFEST };
   files.set(MANIFEST_ASSET, { ...manifest, bundle: attestations.manifest });
   return [...files].flatMap(([name, { sha256, of, bundle }]) => {
     if (bundle === undefined) return [`${name}: not attested (${PREFIX}${of}/${BUNDLE} is missing)`];

@@ -1,22 +1,18 @@
-import type { Signer } from "../attestation/signer.ts";
-import type { TrustedRoot } from "../attestation/trusted-root.ts";
 import { verifyProvenance } from "../attestation/verify.ts";
-import { whyNotRecorded } from "../plan/recorded.ts";
-import type { Cell, Cells } from "../schema/cells.ts";
+import type { LastRelease } from "../plan/recorded.ts";
 import type { RecordedDigests } from "../schema/recorded-digests.ts";
 import type { Copied, ReleaseStore, Sent, StoredAsset, StoredRelease } from "../stores/store.ts";
 import { PipelineError } from "../util/error.ts";
 import type { Run } from "../util/progress.ts";
+import type { Authority } from "./attestations.ts";
 
-export interface CarryOptions {
-  readonly cells: Cells;
-  /** The cells whose assets are copied. */
-  readonly carried: readonly Cell[];
-  /** What the earlier release has recorded. */
+/** A release whose assets are copied to another one. */
+export interface Source {
+  /** What it has recorded of the assets. */
   readonly digests: RecordedDigests;
   readonly store: ReleaseStore;
   /** Whose signature the files must have. */
-  readonly authority: { readonly signer: Signer; readonly root: TrustedRoot };
+  readonly authority: Authority;
   /** Gives the attestations of a file, by its sha256, as sigstore bundles (JSON); none of them is verified yet. */
   attestationsOf(sha256: string): Promise<readonly string[]>;
 }
@@ -28,30 +24,17 @@ export interface Carriage {
 }
 
 /**
- * Checks the assets and inventories of cells in the release that was recorded last: they are made from the tree's inputs,
- * the release has them with the recorded digests, and the workflow has attested them. Nothing is changed.
+ * Checks that a release still has the recorded assets and their inventories, with the recorded digests, and that the
+ * workflow has attested them. Nothing is changed.
  * @throws PipelineError that lists everything that is wrong
  */
-export async function checkCarried(options: CarryOptions, run: Run): Promise<Carriage> {
-  const { cells, carried, digests, store } = options;
-  const files = carried.flatMap((cell) => filesOf(cell, digests));
-  run.progress.step(`look at ${digests.tag} on ${store.name}, from which ${files.length} files are copied`);
-  const present = await assetsOf(store, digests.tag, files);
-  const problems = carried.flatMap((cell) => {
-    const why = whyNotRecorded(cells, cell, { state: "recorded", digests });
-    return why === undefined ? [] : [`${cell.id}: ${why}`];
-  });
-  const copies: Copied[] = [];
-  for (const file of files) {
-    const from = present.get(file.name);
-    const problem = from ? await problemOf(options, file, from) : `${file.name}: not on ${digests.tag}`;
-    if (problem !== undefined) problems.push(problem);
-    else if (from) copies.push({ ...file, from });
-  }
-  if (problems.length > 0) {
+export async function checkCarried(source: Source, run: Run): Promise<Carriage> {
+  const { digests, store } = source;
+  const { copies, problems } = await lookAt(source, run);
+  if (problems.size > 0) {
     throw new PipelineError(`${digests.tag} on ${store.name} does not have what is carried over from it`, {
       ...{ code: "asset-conflict", fix: "plan again: `npx smolvm-images plan --check-release` builds it" },
-      details: problems.map((problem) => `- ${problem}`),
+      details: [...problems].map(([name, problem]) => `- ${name}: ${problem}`),
     });
   }
   return {
@@ -66,14 +49,39 @@ export async function checkCarried(options: CarryOptions, run: Run): Promise<Car
   };
 }
 
+/** The release as a plan sees it: what is recorded, and what is wrong with its files now. @throws PipelineError as the store */
+export async function lookAtRelease(source: Source, run: Run): Promise<LastRelease> {
+  const { digests } = source;
+  const { problems } = await lookAt(source, run);
+  return {
+    state: "recorded",
+    digests,
+    problems: new Map([...problems].map(([name, problem]) => [name, `${name}: ${problem}`])),
+  };
+}
+
+async function lookAt(source: Source, run: Run) {
+  const { digests, store } = source;
+  const files = filesOf(digests);
+  run.progress.step(`look at ${files.length} files of ${digests.tag} on ${store.name}`);
+  const present = await assetsOf(store, digests.tag, files);
+  const copies: Copied[] = [];
+  const problems = new Map<string, string>();
+  for (const file of files) {
+    const from = present.get(file.name);
+    const problem = from ? await problemOf(source, file, from) : `not on the release ${digests.tag}`;
+    if (problem !== undefined) problems.set(file.name, problem);
+    else if (from) copies.push({ ...file, from });
+  }
+  return { copies, problems };
+}
+
 type File = Omit<Copied, "from">;
 
-/** The assets of a cell, and their inventories; the two formats of a kernel share one. */
-function filesOf({ assets }: Cell, digests: RecordedDigests): File[] {
+/** The recorded assets, and their inventories; the two formats of a kernel share one. */
+function filesOf({ assets }: RecordedDigests): File[] {
   const files = new Map<string, File>();
-  for (const name of assets) {
-    if (!Object.hasOwn(digests.assets, name)) continue;
-    const { sha256, size, sbom } = digests.assets[name]!;
+  for (const [name, { sha256, size, sbom }] of Object.entries(assets)) {
     files.set(name, { name, sha256, size });
     files.set(sbom.asset, { name: sbom.asset, sha256: sbom.sha256, size: sbom.size });
   }
@@ -94,26 +102,26 @@ async function assetsOf(
 }
 
 async function problemOf(
-  { store, authority, attestationsOf }: CarryOptions,
+  { digests, store, authority, attestationsOf }: Source,
   { name, sha256, size }: File,
   from: StoredAsset,
 ): Promise<string | undefined> {
-  if (from.size !== size) return `${name}: ${from.size} bytes, but ${size} are recorded`;
+  if (from.size !== size) return `${from.size} bytes on ${digests.tag}, but ${size} are recorded`;
   // What the store reports is enough here: the bytes are hashed when they are copied.
   if (from.sha256 !== undefined && from.sha256 !== sha256)
-    return `${name}: sha256 ${from.sha256}, but ${sha256} is recorded`;
+    return `sha256 ${from.sha256} on ${digests.tag}, but ${sha256} is recorded`;
   if (!store.isPublic) return undefined;
   const bundles = await attestationsOf(sha256);
   const refusals = bundles.map((bundle) => refusalOf(bundle, { name, sha256 }, authority));
   if (refusals.includes(undefined)) return undefined;
-  return `${name}: ${refusals[0] ?? "it is not attested"}`;
+  return refusals[0] ?? "it is not attested";
 }
 
 /** Why an attestation is not valid; undefined if it is. */
 function refusalOf(
   bundle: string,
   file: { readonly name: string; readonly sha256: string },
-  { signer, root }: CarryOptions["authority"],
+  { signer, root }: Authority,
 ): string | undefined {
   try {
     verifyProvenance(bundle, file, signer, root);

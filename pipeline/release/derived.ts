@@ -1,15 +1,16 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Facts } from "../schema/facts.ts";
 import { MANIFEST_ASSET, MANIFEST_BUNDLE_ASSET, SUMS_ASSET } from "../schema/names.ts";
+import type { RecordedDigests } from "../schema/recorded-digests.ts";
 import { sums } from "../stores/directory/staging.ts";
 import type { Outgoing, ReleaseStore, StoredAsset, StoredRelease } from "../stores/store.ts";
 import { sha256Of } from "./digests.ts";
 
 /** The files of a release that follow from its assets. */
 export interface Derived {
-  readonly facts: readonly Facts[];
+  /** What is recorded of the assets. */
+  readonly digests: RecordedDigests;
   /** The text of the manifest. */
   readonly manifest: string;
   /** The attestation of the manifest, as a sigstore bundle. */
@@ -23,7 +24,7 @@ export interface Derived {
 export async function sendDerived(
   store: ReleaseStore,
   release: StoredRelease,
-  { facts, manifest, bundle: given }: Derived,
+  { digests, manifest, bundle: given }: Derived,
 ): Promise<void> {
   const present = await store.assets(release);
   // A directory is checked where it is made, and has no attestation.
@@ -36,10 +37,11 @@ export async function sendDerived(
     [MANIFEST_ASSET]: sha256Of(manifest),
     ...(signed && { [MANIFEST_BUNDLE_ASSET]: signed }),
   };
+  const assets = Object.entries(digests.assets).map(([asset, recorded]) => ({ asset, ...recorded }));
   const texts = {
     [MANIFEST_ASSET]: manifest,
     ...(bundle !== undefined && kept === undefined && { [MANIFEST_BUNDLE_ASSET]: bundle }),
-    [SUMS_ASSET]: sums(facts, further),
+    [SUMS_ASSET]: sums(assets, further),
   };
   const directory = await mkdtemp(join(tmpdir(), "smolvm-publish-"));
   try {

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import type { Cells } from "../schema/cells.ts";
+import type { RecordedDigests } from "../schema/recorded-digests.ts";
 import { MOST_FACTS_BYTES, StagingDirectory } from "../stores/directory/staging.ts";
 import { namesIn, strangersIn } from "./artifact.ts";
 import { type Expected, expectedAssets, notAsDeclared } from "./expected.ts";
@@ -10,9 +11,14 @@ const PREFIX = "facts-";
 /**
  * The facts of every published asset, from the artifacts of a run (`facts-<id>/` each). Nothing in them is believed but
  * digests and sizes: which assets there are, the committed cells say.
+ * @param last an earlier release, from which assets are carried over. @default nothing is carried over
  * @throws PipelineError when the directory cannot be read, or facts are damaged
  */
-export async function handedFacts(cells: Cells, directory: string): Promise<Expected> {
+export async function handedFacts(
+  cells: Cells,
+  directory: string,
+  last?: RecordedDigests,
+): Promise<Expected> {
   const problems: string[] = [];
   for (const name of await namesIn(directory, `${PREFIX}*`)) {
     const cell = cells.cells.find(({ id, published }) => published && name === `${PREFIX}${id}`);
@@ -31,6 +37,6 @@ export async function handedFacts(cells: Cells, directory: string): Promise<Expe
     const { id } = cells.cells.find(({ assets }) => assets.includes(asset))!;
     return new StagingDirectory(join(directory, `${PREFIX}${id}`)).facts(asset);
   };
-  const expected = await expectedAssets(cells, { directory, facts: of });
+  const expected = await expectedAssets(cells, { directory, facts: of }, false, last);
   return { ...expected, problems: [...expected.problems, ...notAsDeclared(cells, expected.facts)] };
 }

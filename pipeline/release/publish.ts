@@ -6,7 +6,7 @@ import type { Outgoing, ReleaseStore, StoredRelease } from "../stores/store.ts";
 import { PipelineError } from "../util/error.ts";
 import type { Run } from "../util/progress.ts";
 import { sendDerived } from "./derived.ts";
-import { digestsOf, releaseManifest } from "./digests.ts";
+import { type Assets, digestsOf, releaseManifest } from "./digests.ts";
 import { expectedAssets, notAsDeclared, unexpectedFiles } from "./expected.ts";
 
 export interface PublishOptions {
@@ -19,6 +19,8 @@ export interface PublishOptions {
   readonly record: (digests: RecordedDigests) => Promise<void>;
   /** Publish what is staged, even if it is incomplete. Only for a directory. @default false */
   readonly partial?: boolean;
+  /** An earlier release, from which assets are carried over. They must be on the release. @default nothing is carried over */
+  readonly last?: RecordedDigests | undefined;
   /** A reason not to publish, whatever is staged. @default none */
   readonly withheld?: string | undefined;
   /** The attestation of the manifest: a sigstore bundle that was verified. @default none */
@@ -32,7 +34,10 @@ export interface Publication {
   readonly release: StoredRelease;
   /** Why nothing was published, a line for each reason; empty if it was published. */
   readonly problems: readonly string[];
+  /** The facts of the assets that were built. */
   readonly facts: readonly Facts[];
+  /** What an earlier release has recorded of those that were carried over from it. @default none were */
+  readonly carried?: RecordedDigests | undefined;
 }
 
 /** @throws PipelineError when a part is to be published in a public release store, before anything is looked up there */
@@ -53,54 +58,71 @@ export async function publish(options: PublishOptions, run: Run): Promise<Public
   const { cells, staged, store, release } = options;
   run.progress.step(`compare ${release.tag} on ${store.name} with the expected assets`);
   checkPartial(store, options.partial);
-  const expected = await expectedAssets(cells, staged, options.partial);
-  const { facts } = expected;
+  const expected = await expectedAssets(cells, staged, options.partial, options.last);
+  const { facts, carried } = expected;
+  const digests = digestsOf(cells, expected);
   const undeclared = notAsDeclared(cells, facts);
   if (!store.isPublic) for (const line of undeclared) run.progress.warn(line);
   const problems = [
     ...(options.withheld ? [`withheld: ${options.withheld}`] : []),
     ...expected.problems,
     ...(store.isPublic ? undeclared : []),
-    ...(await differences(store, release, facts)),
+    ...(await differences(store, release, cells, expected)),
   ];
-  if (problems.length > 0) return { release, problems, facts };
+  if (problems.length > 0) return { release, problems, facts, carried };
 
-  const digests = digestsOf(cells, facts);
   run.progress.step("upload the inventories, the manifest and SHA256SUMS");
   // All are checked before the first is sent.
   const sboms: Outgoing[] = [];
   for (const each of inventories(facts)) sboms.push(await staged.outgoingSbom(each, run));
   for (const each of sboms) await store.send(release, each);
-  const manifest = releaseManifest(cells, facts, options.partial);
-  await sendDerived(store, release, { facts, manifest, bundle: options.bundle });
+  const manifest = releaseManifest(cells, expected, options.partial);
+  await sendDerived(store, release, { digests, manifest, bundle: options.bundle });
   await options.record(digests);
-  if (!options.final) return { release, problems, facts };
+  if (!options.final) return { release, problems, facts, carried };
   run.progress.step(`make ${release.tag} public`);
-  return { release: await store.publish(release), problems, facts };
+  return { release: await store.publish(release), problems, facts, carried };
 }
 
 /** A line for each asset that is missing from the release or has other bytes, and for each file that is not expected there. */
 async function differences(
   store: ReleaseStore,
   release: StoredRelease,
-  facts: readonly Facts[],
+  cells: Cells,
+  assets: Assets,
 ): Promise<string[]> {
-  const names = facts.map(({ asset }) => asset);
+  const expected = [...expectedFiles(cells, assets)];
+  const names = expected.map(([name]) => name);
   const present = new Map((await store.assets(release, names)).map((asset) => [asset.name, asset]));
   const problems: string[] = [];
-  for (const { asset: name, sha256, id } of facts) {
+  for (const [name, { sha256, how }] of expected) {
     const there = present.get(name);
-    const upload = `\`npx smolvm-images cell ${id} --stage upload\``;
-    if (!there) problems.push(`${name}: not on the release (${upload})`);
-    else if (!there.complete) problems.push(`${name}: its upload was not finished (${upload})`);
+    if (!there) problems.push(`${name}: not on the release (${how})`);
+    else if (!there.complete) problems.push(`${name}: its upload was not finished (${how})`);
     else {
       const digest = await store.digest(there);
       if (digest !== sha256) problems.push(`${name}: sha256 ${digest} on the release, ${sha256} expected`);
     }
   }
   if (!store.isPublic) return problems;
-  const made = [...names, ...facts.map(({ sbom }) => sbom.asset)];
+  const made = [...names, ...assets.facts.map(({ sbom }) => sbom.asset)];
   return [...problems, ...unexpectedFiles(made, present.keys())];
+}
+
+/**
+ * The files that must be on the release by now, with the command that puts each there: the assets, and the inventories of
+ * those that are carried over. The inventories of what was built follow.
+ */
+function expectedFiles({ tag }: Cells, { facts, carried }: Assets) {
+  const files = new Map<string, { readonly sha256: string; readonly how: string }>();
+  for (const { asset, sha256, id } of facts)
+    files.set(asset, { sha256, how: `\`npx smolvm-images cell ${id} --stage upload\`` });
+  for (const [name, { sha256, sbom }] of Object.entries(carried?.assets ?? {})) {
+    const how = `copied from ${carried?.tag} to ${tag} by \`npx smolvm-images release publish --carry\``;
+    files.set(name, { sha256, how });
+    files.set(sbom.asset, { sha256: sbom.sha256, how });
+  }
+  return files;
 }
 
 /** One entry per inventory: the two formats of a kernel share one. */

@@ -22,6 +22,8 @@ export const RecordedAsset = z.strictObject({
   overrides: z.array(z.string()).optional(),
   /** The inputs of its cell by name; no field if an earlier version recorded it. */
   made_from: MadeFrom.optional(),
+  /** The tag that it was built for, if it was carried over from that release. */
+  from: z.string().optional(),
 });
 export type RecordedAsset = z.infer<typeof RecordedAsset>;
 

@@ -21,7 +21,7 @@ export const subjectsOf = (cell: Cell) =>
 export const manifestSubject = (cells: Cells) => {
   const published = cells.cells.filter((cell) => cell.published);
   const facts = published.flatMap((cell) => cell.assets.map((asset) => factsOf(cell, asset)));
-  return { name: MANIFEST_ASSET, sha256: sha256Of(releaseManifest(cells, facts)) };
+  return { name: MANIFEST_ASSET, sha256: sha256Of(releaseManifest(cells, { facts })) };
 };
 
 /** Puts a bundle where `publish` reads it: of a cell by its id, or of the manifest. */

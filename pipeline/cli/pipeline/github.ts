@@ -7,6 +7,7 @@ import type { Run } from "../../util/progress.ts";
 import { githubToken } from "../shared/token.ts";
 import { actionsRun } from "./actions-run.ts";
 
+export { provenanceOf } from "../../stores/github/attestations.ts";
 export { propose } from "../../stores/github/propose.ts";
 export { actionsRun };
 

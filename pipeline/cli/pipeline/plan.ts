@@ -1,20 +1,19 @@
-import { join } from "node:path";
 import * as actions from "@actions/core";
 import { Command } from "commander";
 import { attestations, isComplete, matrixOf, type PlannedCell, plan } from "../../plan/plan.ts";
 import type { LastRelease } from "../../plan/recorded.ts";
 import type { Selection } from "../../plan/selection.ts";
-import { lookAtRelease } from "../../release/last-release.ts";
+import { lookAtRelease } from "../../release/carry.ts";
 import { readCells } from "../../runtime/read-cells.ts";
 import type { Cells } from "../../schema/cells.ts";
 import { KIND_NAMES, kindNamed } from "../../schema/kinds/index.ts";
-import { DIGESTS_PATH, RecordedDigests } from "../../schema/recorded-digests.ts";
+import { DIGESTS_PATH } from "../../schema/recorded-digests.ts";
 import { StagingDirectory } from "../../stores/directory/staging.ts";
 import { PipelineError } from "../../util/error.ts";
-import { readCommitted } from "../../util/record.ts";
 import { inRun } from "../shared/run.ts";
 import { table } from "../shared/table.ts";
 import { checkActionsFiles } from "./actions-files.ts";
+import { carrySource, lastDigests } from "./carry-source.ts";
 import { openReleases, stagingDirectory } from "./store.ts";
 import { root } from "./tree.ts";
 
@@ -32,7 +31,10 @@ export const planCommand = new Command("plan")
   .option("--archs <names>", "only these archs, separated by commas")
   .option("--all", "build every selected cell, even if none of its inputs changed")
   .option("--no-carry", "build what could be carried over from an earlier release")
-  .option("--check-release", "check that the earlier release on GitHub still has what is carried over")
+  .option(
+    "--check-release",
+    "check that the earlier release on GitHub still has what is carried over, and that it is attested",
+  )
   .option("--json", "print JSON")
   .action(async (flags: Flags) => {
     checkActionsFiles();
@@ -62,9 +64,9 @@ export const planCommand = new Command("plan")
 /** What was recorded when a tag was published last; what cannot be read is a reason to build everything. */
 async function lastRelease(cells: Cells, { all, checkRelease }: Flags): Promise<LastRelease> {
   if (all) return { state: "none" };
-  let digests: RecordedDigests | undefined;
+  let digests: Awaited<ReturnType<typeof lastDigests>>;
   try {
-    digests = await readCommitted(join(root(), DIGESTS_PATH), RecordedDigests);
+    digests = await lastDigests();
   } catch (error) {
     if (!(error instanceof PipelineError)) throw error;
     return { state: "unreadable", why: `${DIGESTS_PATH} cannot be read` };
@@ -72,11 +74,8 @@ async function lastRelease(cells: Cells, { all, checkRelease }: Flags): Promise<
   if (!digests) return { state: "none" };
   if (!checkRelease) return { state: "recorded", digests };
   return await inRun(async (run) => {
-    run.progress.step(`look at the release ${digests.tag}`);
     const store = await openReleases(cells, { kind: "github" }, run, true);
-    const last = await lookAtRelease(digests, store);
-    run.progress.end();
-    return last;
+    return await lookAtRelease(await carrySource({ cells, store }, digests, run), run);
   });
 }
 

@@ -3,6 +3,8 @@ import { join, resolve } from "node:path";
 import * as actions from "@actions/core";
 import { Command, Option } from "commander";
 import { trustedRoot } from "../../attestation/trusted-root.ts";
+import { countOf } from "../../release/digests.ts";
+import { expectedAssets } from "../../release/expected.ts";
 import { prune } from "../../release/prune.ts";
 import { checkPartial, publish } from "../../release/publish.ts";
 import { verifyRelease } from "../../release/verify.ts";
@@ -10,7 +12,7 @@ import { readCells } from "../../runtime/read-cells.ts";
 import type { Cells } from "../../schema/cells.ts";
 import { MANIFEST_PATH, Manifest } from "../../schema/manifest.ts";
 import { MANIFEST_ASSET, TAG } from "../../schema/names.ts";
-import { DIGESTS_PATH, RecordedDigests } from "../../schema/recorded-digests.ts";
+import type { RecordedDigests } from "../../schema/recorded-digests.ts";
 import { StagingDirectory } from "../../stores/directory/staging.ts";
 import { isGenerated } from "../../synth/marker.ts";
 import { PUBLISHED_IMAGES_PATH } from "../../synth/published-images.ts";
@@ -21,6 +23,7 @@ import { writeWhole } from "../../util/whole-file.ts";
 import { BOUNDS, range, wholeNumber } from "../shared/numbers.ts";
 import { inRun } from "../shared/run.ts";
 import { checkActionsFiles } from "./actions-files.ts";
+import { checkedCarriage, lastDigests } from "./carry-source.ts";
 import { emptyDraft } from "./empty-draft.ts";
 import { recordedFiles } from "./recorded-files.ts";
 import { refuse } from "./refuse.ts";
@@ -61,6 +64,12 @@ export const releaseCommand = new Command("release")
         "--attestations <dir>",
         "with --artifacts: verify the attestations of the run (attestation-<id> in this directory) before the upload",
       )
+      .addOption(
+        new Option(
+          "--carry",
+          "copy what is not staged from the release in images.lock.json, if it was made from the same inputs",
+        ).conflicts("partial"),
+      )
       .option("--empty", "with --artifacts: remove the assets that earlier runs left on the draft")
       .option("--withhold <reason>", "do not publish, for this reason, and report the state (empty: publish)")
       .option("--final", "make the release public (default: it stays a draft, which a person publishes)")
@@ -69,6 +78,7 @@ export const releaseCommand = new Command("release")
   .addCommand(
     new Command("manifest")
       .description("make the manifest of the release that a run makes, as `publish` will make it")
+      .option("--carry", "with what `publish --carry` copies from the last release")
       .requiredOption("--facts <dir>", "the artifacts of the run with facts (facts-<id> in this directory)")
       .requiredOption("--output <file>", "the file to write")
       .action(writeReleaseManifest),
@@ -145,16 +155,22 @@ async function publishRelease(flags: PublishFlags): Promise<void> {
       );
     }
     const staged = new StagingDirectory(stagingDirectory(cells, flags.store));
+    const target = { cells, store, staged };
+    const before = await lastDigests();
+    const last = flags.carry && store.isPublic ? before : undefined;
     const uploaded = flags.artifacts
-      ? await uploadArtifacts({ cells, store, staged }, flags.artifacts, flags, run)
+      ? await uploadArtifacts(target, flags.artifacts, flags, run)
       : { release: await theRelease(store, cells, flags), bundle: undefined };
     if (!uploaded) return;
-    const before = await readCommitted(join(root(), DIGESTS_PATH), RecordedDigests);
+    if (last && !flags.artifacts) {
+      const { carried } = await expectedAssets(cells, staged, false, last);
+      await (await checkedCarriage(target, carried, run))?.copyTo(uploaded.release);
+    }
     if (store.isPublic) await checkRecordable();
     const published = await publish(
       {
         ...{ cells, staged, store, ...uploaded, final: flags.final === true },
-        partial: flags.partial === true,
+        ...{ last, partial: flags.partial === true },
         withheld: flags.withhold,
         // The manifest has GitHub's addresses, so nothing is recorded for a directory.
         record: async (lock) => (store.isPublic ? await record(cells, lock) : undefined),
@@ -163,7 +179,7 @@ async function publishRelease(flags: PublishFlags): Promise<void> {
     );
     run.progress.end();
     await summarisePublication(published, before);
-    const { problems, facts } = published;
+    const { problems } = published;
     const { url, state } = published.release;
     if (problems.length > 0) {
       const state = flags.artifacts ? "what was staged is on the draft" : "nothing was changed";
@@ -173,7 +189,7 @@ async function publishRelease(flags: PublishFlags): Promise<void> {
     process.stdout.write(`${url}\n`);
     const next = !store.isPublic || state === "published" ? "" : "; review the draft, then publish it";
     process.stderr.write(
-      `${cells.tag}: ${facts.length} assets with their manifest on ${store.name}${next}\n`,
+      `${cells.tag}: ${countOf(published)} assets with their manifest on ${store.name}${next}\n`,
     );
   });
 }

@@ -14,13 +14,13 @@ const shown = () => Boolean(process.env.GITHUB_STEP_SUMMARY);
  * @param before the digests of the previous release. Assets with the same bytes are shown as carried over from it.
  */
 export async function summarisePublication(
-  { release, problems, facts }: Publication,
+  { release, problems, facts, carried }: Publication,
   before: RecordedDigests | undefined,
 ): Promise<void> {
   if (!shown()) return;
   addVerdict(release.tag, verdict(release.state, problems), problems);
   actions.summary.addLink("the release", asHtml(release.url)).addEOL();
-  addAssets(facts, before);
+  addAssets(facts, before, carried);
   await actions.summary.write();
 }
 
@@ -41,22 +41,34 @@ function addVerdict(tag: string, text: string, problems: readonly string[]): voi
   if (problems.length > 0) actions.summary.addList(problems.map(asHtml));
 }
 
-function addAssets(facts: readonly Facts[], before: RecordedDigests | undefined): void {
-  if (facts.length === 0) return;
+function addAssets(
+  facts: readonly Facts[],
+  before: RecordedDigests | undefined,
+  carried?: RecordedDigests,
+): void {
+  if (facts.length === 0 && !carried) return;
   const headings = ["cell", "asset", "size", "of the raw image", "boot, ms", "sha256", "made"];
   const rows = facts.map((each) =>
     [
       each.id,
       each.asset,
       humanBytes(each.size),
-      `${((100 * each.size) / each.image_size).toFixed(1)} %`,
+      share(each.size, each.image_size),
       String(loginMsOf(each) ?? "-"),
       each.sha256,
       before?.assets[each.asset]?.sha256 === each.sha256 ? `carried from ${before.tag}` : "built",
     ].map(asHtml),
   );
-  actions.summary.addTable([headings.map((data) => ({ data, header: true })), ...rows]);
+  const copied = Object.entries(carried?.assets ?? {}).map(
+    ([asset, { size, image_size: raw, sha256, from }]) => {
+      const made = `carried from ${from ?? carried?.tag}`;
+      return ["-", asset, humanBytes(size), share(size, raw), "-", sha256, made].map(asHtml);
+    },
+  );
+  actions.summary.addTable([headings.map((data) => ({ data, header: true })), ...rows, ...copied]);
 }
+
+const share = (size: number, of: number) => `${((100 * size) / of).toFixed(1)} %`;
 
 /** Writes the commands that a person must run, because the workflow may not. */
 export async function summariseCommands(why: string, commands: readonly string[]): Promise<void> {

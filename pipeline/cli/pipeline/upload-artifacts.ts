@@ -9,10 +9,12 @@ import {
   unexpectedFiles,
 } from "../../release/expected.ts";
 import { type Upload, uploadCell } from "../../release/upload.ts";
+import type { Cell } from "../../schema/cells.ts";
 import { sbomAsset } from "../../schema/names.ts";
 import type { StoredRelease } from "../../stores/store.ts";
 import type { CliRun } from "../shared/run.ts";
 import { thisRun } from "./authority.ts";
+import { checkedCarriage, lastDigests } from "./carry-source.ts";
 import { emptyDraft } from "./empty-draft.ts";
 import { refuse } from "./refuse.ts";
 import { summariseRefusal } from "./summary.ts";
@@ -24,6 +26,8 @@ export interface ArtifactFlags {
   readonly attestations?: string;
   readonly withhold?: string;
   readonly empty?: true;
+  /** Whether assets are carried over from the last release. @default they are not */
+  readonly carry?: true;
 }
 
 /** A release with all assets, and the attestation of the manifest that belongs to them. */
@@ -39,13 +43,15 @@ interface Uploaded {
 export async function uploadArtifacts(
   target: Omit<Upload, "release">,
   directory: string,
-  { withhold, empty, attestations }: ArtifactFlags,
+  { withhold, empty, attestations, carry }: ArtifactFlags,
   run: CliRun,
 ): Promise<Uploaded | undefined> {
   const { cells, store, staged } = target;
   const authority = attestations === undefined ? undefined : await thisRun(cells);
   const refused = await takeArtifacts(cells, resolve(directory), staged, run);
-  const { facts, problems } = refused.length > 0 ? NOTHING : await expectedAssets(cells, staged);
+  const last = carry && store.isPublic ? await lastDigests() : undefined;
+  const assets = refused.length > 0 ? NOTHING : await expectedAssets(cells, staged, false, last);
+  const { facts, problems, carried } = assets;
   const all: string[] = [
     ...(withhold ? [`withheld: ${withhold}`] : []),
     ...refused,
@@ -60,7 +66,7 @@ export async function uploadArtifacts(
   if (attested && authority) {
     run.progress.step("verify the attestations");
     const { problems: strangers } = attested;
-    all.push(...(strangers.length > 0 ? strangers : unattested(cells, facts, attested, authority)));
+    all.push(...(strangers.length > 0 ? strangers : unattested(cells, assets, attested, authority)));
   }
   if (all.length > 0) {
     run.progress.end();
@@ -68,6 +74,7 @@ export async function uploadArtifacts(
     refuse(`${cells.tag} is not published, and nothing was changed`, all);
     return undefined;
   }
+  const carriage = await checkedCarriage(target, carried, run);
   // A run that failed after it made the release public is completed: what is there, with the same bytes, stays.
   const found = await store.find(cells.tag);
   const release = found?.state === "published" ? found : await store.prepare(cells.tag);
@@ -79,9 +86,12 @@ export async function uploadArtifacts(
     refuse(`${cells.tag} is not published, and nothing was uploaded`, unknown);
     return undefined;
   }
-  for (const cell of cells.cells.filter(({ published }) => published)) {
+  const isBuilt = ({ assets }: Cell) =>
+    !assets.some((asset) => carried && Object.hasOwn(carried.assets, asset));
+  for (const cell of cells.cells.filter((cell) => cell.published && isBuilt(cell))) {
     await uploadCell({ ...target, release }, cell, run);
   }
+  await carriage?.copyTo(release);
   return { release, bundle: attested?.manifest };
 }
 

@@ -41,7 +41,7 @@ async function problems(): Promise<readonly string[]> {
   const attestations = await readAttestations(cells, directory);
   return attestations.problems.length > 0
     ? attestations.problems
-    : unattested(cells, facts, attestations, { signer, root });
+    : unattested(cells, { facts }, attestations, { signer, root });
 }
 
 it("hold for every asset, every inventory and the manifest, also if another attempt of the run signed", async () => {
@@ -179,9 +179,9 @@ describe("of the wrong run or file stop the release, with the name of each file:
     const changed = facts.map((each) =>
       each.asset === PI ? { ...each, image_size: each.image_size + 1 } : each,
     );
-    expect(releaseManifest(cells, changed)).not.toBe(releaseManifest(cells, facts));
+    expect(releaseManifest(cells, { facts: changed })).not.toBe(releaseManifest(cells, { facts }));
     const attestations = await readAttestations(cells, directory);
-    expect(unattested(cells, changed, attestations, { signer, root })).toEqual([
+    expect(unattested(cells, { facts: changed }, attestations, { signer, root })).toEqual([
       expect.stringMatching(
         /^manifest\.json: the attestation of manifest\.json is not valid: it is of other bytes/,
       ),

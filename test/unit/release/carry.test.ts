@@ -4,10 +4,16 @@ import { join } from "node:path";
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { releaseSigner, type Signer } from "../../../pipeline/attestation/signer.ts";
 import { parseTrustedRoot } from "../../../pipeline/attestation/trusted-root.ts";
-import { type CarryOptions, checkCarried } from "../../../pipeline/release/carry.ts";
+import { checkCarried, type Source } from "../../../pipeline/release/carry.ts";
 import { digestsOf } from "../../../pipeline/release/digests.ts";
+import { expectedAssets } from "../../../pipeline/release/expected.ts";
+import { publish } from "../../../pipeline/release/publish.ts";
+import { uploadCell } from "../../../pipeline/release/upload.ts";
+import { verifyRelease } from "../../../pipeline/release/verify.ts";
 import { sbomAsset } from "../../../pipeline/schema/names.ts";
+import type { RecordedDigests } from "../../../pipeline/schema/recorded-digests.ts";
 import { DirectoryReleases } from "../../../pipeline/stores/directory/releases.ts";
+import { StagingDirectory } from "../../../pipeline/stores/directory/staging.ts";
 import { provenanceOf } from "../../../pipeline/stores/github/attestations.ts";
 import { Checked } from "../../../pipeline/stores/github/checked.ts";
 import { GitHubError } from "../../../pipeline/stores/github/failure.ts";
@@ -64,12 +70,12 @@ const held = (tag: string) => server.github.releases.find((release) => release.t
 const asset = (name: string) => held(cells.tag).assets.find((each) => each.name === name)!;
 const writes = () => server.requests.filter((request) => !request.startsWith("GET "));
 
-const check = (options: Partial<CarryOptions> = {}) => {
+const check = (options: Partial<Source> = {}) => {
   const client = publisher.client();
   const root = parseTrustedRoot(sigstore.trustedRoot(), "the test's sigstore");
   return checkCarried(
     {
-      ...{ cells: NEXT, carried: cells.cells, digests: publisher.recorded!, store: publisher.store() },
+      ...{ digests: publisher.recorded!, store: publisher.store() },
       authority: { signer: SIGNER, root },
       attestationsOf: (digest) => provenanceOf(client, digest),
       ...options,
@@ -77,7 +83,7 @@ const check = (options: Partial<CarryOptions> = {}) => {
     silentRun(),
   );
 };
-const detailsOf = async (options: Partial<CarryOptions> = {}): Promise<readonly string[]> => {
+const detailsOf = async (options: Partial<Source> = {}): Promise<readonly string[]> => {
   const error = await check(options).then(
     () => undefined,
     (each: unknown) => each,
@@ -161,7 +167,7 @@ describe("carrying over", () => {
 describe("what is to be carried over is refused, and nothing is written,", () => {
   it("if the release is gone, or a draft again", async () => {
     Object.assign(held(cells.tag), { draft: true });
-    const missing = FILES.map((name) => `- ${name}: not on ${cells.tag}`);
+    const missing = FILES.map((name) => `- ${name}: not on the release ${cells.tag}`);
     expect([...(await detailsOf())].sort()).toEqual(missing);
     server.github.releases.splice(server.github.releases.indexOf(held(cells.tag)), 1);
     expect([...(await detailsOf())].sort()).toEqual(missing);
@@ -171,23 +177,15 @@ describe("what is to be carried over is refused, and nothing is written,", () =>
     const bytes = bytesOf(name);
     Object.assign(asset(name), { bytes: Buffer.from(`${bytes}!`) });
     expect(await detailsOf()).toEqual([
-      `- ${name}: ${bytes.length + 1} bytes, but ${bytes.length} are recorded`,
+      `- ${name}: ${bytes.length + 1} bytes on ${cells.tag}, but ${bytes.length} are recorded`,
     ]);
     const other = bytes.replace("t", "T");
     Object.assign(asset(name), { bytes: Buffer.from(other) });
     expect(await detailsOf()).toEqual([
-      `- ${name}: sha256 ${sha256(other)}, but ${sha256(bytes)} is recorded`,
+      `- ${name}: sha256 ${sha256(other)} on ${cells.tag}, but ${sha256(bytes)} is recorded`,
     ]);
     Object.assign(asset(name), { bytes: Buffer.from(bytes), state: "starter" });
-    expect(await detailsOf()).toEqual([`- ${name}: not on ${cells.tag}`]);
-  });
-
-  it("if the tree has other inputs, or does not accept how it was made", async () => {
-    const codex = NEXT.cells.find(({ id }) => id === "codex-amd64-ubuntu")!;
-    const moved = { ...codex, inputs: "f".repeat(64) };
-    expect(await detailsOf({ carried: [moved] })).toEqual([
-      `- codex-amd64-ubuntu: the inputs changed since ${cells.tag}`,
-    ]);
+    expect(await detailsOf()).toEqual([`- ${name}: not on the release ${cells.tag}`]);
   });
 
   it("if nobody attested it", async () => {
@@ -219,6 +217,90 @@ describe("what is to be carried over is refused, and nothing is written,", () =>
     const foreign = await attest({ ...SIGNER, repository: "example/fork" });
     server.github.setProvenance(sha256(bytesOf(CODEX)), [foreign, bundle]);
     await expect(check()).resolves.toBeDefined();
+  });
+});
+
+describe("a release with assets that are carried over", () => {
+  /** The next tag, for which codex has other inputs. */
+  const codex = { ...cells.cells.find(({ id }) => id === "codex-amd64-ubuntu")!, inputs: "e".repeat(64) };
+  const now = { ...NEXT, cells: [...cells.cells.filter(({ id }) => id !== codex.id), codex] };
+  const LATER = { ...now, tag: "images-v7.0.2" };
+
+  /** A staging directory with codex alone, and the release as far as it is before the gate. */
+  async function prepared(of: typeof now, last: RecordedDigests, copied = true) {
+    const directory = tempDirectory();
+    const built = of === now ? [codex] : [];
+    stage({ ...of, cells: built }, directory);
+    const staged = new StagingDirectory(directory);
+    const { carried, problems } = await expectedAssets(of, staged, false, last);
+    expect(problems).toEqual([]);
+    const store = publisher.store();
+    const release = await store.prepare(of.tag);
+    for (const cell of built) await uploadCell({ cells: of, staged, store, release }, cell, silentRun());
+    if (copied) await (await check({ digests: carried! })).copyTo(release);
+    return { cells: of, staged, store, release, final: true, last };
+  }
+  const published = async (options: Awaited<ReturnType<typeof prepared>>) => {
+    let digests: RecordedDigests | undefined;
+    const record = async (each: RecordedDigests) => {
+      digests = each;
+    };
+    const { problems } = await publish({ ...options, record }, silentRun());
+    return { problems, digests: digests! };
+  };
+  const originOf = ({ assets }: RecordedDigests) =>
+    Object.fromEntries(Object.entries(assets).map(([name, { from }]) => [name, from]));
+  const BASE = "base-amd64-rootfs.ext4.zst";
+  const [ELF, IMAGE] = ["vmlinux-amd64.elf", "vmlinux-amd64.image"];
+
+  it("is complete, has one manifest, and says where each asset is from, also two releases later", async () => {
+    const second = await published(await prepared(now, publisher.recorded!));
+    expect(second.problems).toEqual([]);
+    expect(originOf(second.digests)).toEqual({
+      ...{ [BASE]: cells.tag, [CODEX]: undefined, [ELF!]: cells.tag, [IMAGE!]: cells.tag },
+    });
+    const contents = server.github.contents(held(now.tag));
+    expect(Object.keys(contents).sort()).toEqual([...FILES, "SHA256SUMS", "manifest.json"].sort());
+    const manifest = { text: contents["manifest.json"]!, path: "manifest.json" };
+    const options = { store: publisher.store(), tag: now.tag, manifest, download: true };
+    expect(await verifyRelease(options, silentRun())).toMatchObject({ problems: [] });
+    expect(
+      JSON.parse(manifest.text).images.map(({ rootfs_url }: { rootfs_url: string }) => rootfs_url),
+    ).toEqual(Array(3).fill(`https://github.com/example/images/releases/download/${now.tag}/${CODEX}`));
+
+    const third = await published(await prepared(LATER, second.digests));
+    expect(third.problems).toEqual([]);
+    expect(originOf(third.digests)).toEqual({
+      ...{ [BASE]: cells.tag, [CODEX]: now.tag, [ELF!]: cells.tag, [IMAGE!]: cells.tag },
+    });
+    // A run that was interrupted after it had recorded the digests is completed.
+    const again = await prepared(LATER, third.digests, false).catch((error: unknown) => error);
+    expect(again).toBeInstanceOf(PipelineError);
+    const release = await publisher.store().find(LATER.tag);
+    const staged = new StagingDirectory(tempDirectory());
+    const store = publisher.store();
+    const rerun = { cells: LATER, staged, store, release: release!, final: true, last: third.digests };
+    expect(await published(rerun)).toMatchObject({ problems: [], digests: third.digests });
+  });
+
+  it("is not published while something that is carried over is not on it", async () => {
+    const { problems } = await published(await prepared(now, publisher.recorded!, false));
+    const how = `copied from ${cells.tag} to ${now.tag} by \`npx smolvm-images release publish --carry\``;
+    expect([...problems].sort()).toEqual(
+      FILES.filter((name) => name !== CODEX && name !== SBOM).map(
+        (name) => `${name}: not on the release (${how})`,
+      ),
+    );
+    expect(held(now.tag).draft).toBe(true);
+  });
+
+  it("has nothing that was made from other inputs, and without an earlier release nothing is carried over", async () => {
+    const staged = new StagingDirectory(tempDirectory());
+    const { carried, problems } = await expectedAssets(now, staged, false, publisher.recorded);
+    expect(Object.keys(carried!.assets).sort()).toEqual([BASE, ELF, IMAGE].sort());
+    expect(problems).toEqual([expect.stringContaining(`${CODEX}: not staged in `)]);
+    const without = await expectedAssets(now, staged);
+    expect([without.carried, without.problems.length]).toEqual([undefined, 4]);
   });
 });
 
@@ -269,7 +351,7 @@ it("a directory copies from the directory of the other tag, and hashes what it c
   const store = new DirectoryReleases(join(parent, NEXT.tag), NEXT.tag, silentRun());
   const target = await store.prepare();
   const facts = cells.cells.flatMap((cell) => cell.assets.map((name) => factsOf(cell, name)));
-  const digests = digestsOf(cells, facts);
+  const digests = digestsOf(cells, { facts });
   const carriage = await check({ store, digests });
   await carriage.copyTo(target);
   expect(readdirSync(join(parent, NEXT.tag)).sort()).toEqual(FILES);

@@ -36,8 +36,8 @@ it("make the same manifest as what is staged", async () => {
   const staged = tempDirectory();
   stage(cells, staged);
   const expected = await expectedAssets(cells, new StagingDirectory(staged));
-  const manifest = releaseManifest(cells, facts);
-  expect(manifest).toBe(releaseManifest(cells, expected.facts));
+  const manifest = releaseManifest(cells, { facts });
+  expect(manifest).toBe(releaseManifest(cells, expected));
   expect(JSON.parse(manifest)).toMatchObject({ tag: cells.tag, images: { length: 6 } });
 });
 

@@ -8,7 +8,7 @@ import { cli } from "../../../support/project.ts";
 
 const published = CHECKOUT_CELLS.cells.filter((cell) => cell.published);
 const facts = published.flatMap((cell) => cell.assets.map((asset) => factsOf(cell, asset)));
-const EARLIER = { ...digestsOf(CHECKOUT_CELLS, facts), tag: "test-v0" };
+const EARLIER = { ...digestsOf(CHECKOUT_CELLS, { facts }), tag: "test-v0" };
 
 /** The plan in a checkout whose `images.lock.json` is `text`. */
 async function planned(text: string, ...flags: string[]) {
