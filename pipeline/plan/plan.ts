@@ -32,8 +32,6 @@ export interface PlanOptions extends Selection {
   readonly last?: LastRelease;
   /** Build every selected cell. @default false */
   readonly all?: boolean | undefined;
-  /** Whether assets may be carried over from an earlier release. If not, their cells are built. @default true */
-  readonly carry?: boolean | undefined;
 }
 
 /** The GitHub runner that builds natively for an arch. */
@@ -65,7 +63,7 @@ export async function plan(cells: Cells, staged: Staged, options: PlanOptions = 
 function againstRelease(
   cells: Cells,
   cell: Cell,
-  { last = { state: "none" }, carry = true }: PlanOptions,
+  { last = { state: "none" } }: PlanOptions,
   whyNot: string,
 ): PlannedCell {
   const { id } = cell;
@@ -78,7 +76,6 @@ function againstRelease(
     return { id, action: "build", why: `${other} (${tag} is published: choose a new tag)` };
   }
   if (other !== undefined) return { id, action: "build", why: other };
-  if (!carry) return { id, action: "build", why: `the same inputs as at ${tag}, and not carried over` };
   return { id, action: "carry", from: tag, why: `the same inputs as at ${tag}` };
 }
 
@@ -111,8 +108,26 @@ export function attestations(cells: Cells, planned: readonly PlannedCell[]): obj
 
 /** The matrix entries of the job that builds the cells of one kind. */
 export function matrixOf(cells: Cells, planned: readonly PlannedCell[], kind: KindName): object[] {
-  const build = new Set(planned.filter(({ action }) => action === "build").map(({ id }) => id));
-  return ofKind(cells.cells, kind)
-    .filter(({ id }) => build.has(id))
-    .map((cell) => ({ cell: cell.id, runner: RUNNERS[cell.arch], ...idsBelow(cell) }));
+  const build = builtIds(planned);
+  return entriesOf(ofKind(cells.cells, kind).filter(({ id }) => build.has(id)));
 }
+
+/**
+ * The matrix entries of the jobs that make what cells of one kind hand on: for those that are built (`made`), or that are
+ * not, and on which something that is built depends (`needed`).
+ */
+export function handedOnBy(cells: Cells, planned: readonly PlannedCell[], kind: KindName) {
+  const build = builtIds(planned);
+  const below = cells.cells.filter(({ id }) => build.has(id)).map((cell) => idsBelow(cell)[kind]);
+  const of = ofKind(cells.cells, kind);
+  return {
+    made: entriesOf(of.filter(({ id }) => build.has(id))),
+    needed: entriesOf(of.filter(({ id }) => !build.has(id) && below.includes(id))),
+  };
+}
+
+const builtIds = (planned: readonly PlannedCell[]): ReadonlySet<string> =>
+  new Set(planned.filter(({ action }) => action === "build").map(({ id }) => id));
+
+const entriesOf = (cells: readonly Cell[]): object[] =>
+  cells.map((cell) => ({ cell: cell.id, runner: RUNNERS[cell.arch], ...idsBelow(cell) }));

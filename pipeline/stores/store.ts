@@ -85,6 +85,8 @@ export interface ReleaseStore {
    * @throws PipelineError when it has other bytes than expected; then nothing complete is under its name
    */
   copy(release: StoredRelease, file: Copied): Promise<Sent>;
+  /** Downloads a file, and checks it on the way. @throws PipelineError when it has other bytes than expected */
+  save(file: Copied, path: string): Promise<void>;
   /** Uploads a staged asset, after checking it against its facts. */
   sendStaged(release: StoredRelease, staged: StagingDirectory, facts: Facts): Promise<Sent>;
   /** Removes an asset of a draft. */

@@ -31,8 +31,8 @@ import { TINY, tinyLockfile } from "../support/tiny.ts";
 
 const TAG = "tiny-v0.0.1";
 
-/** A tree of four cells; `check` is what the second preset must answer to. */
-const tinyTree = (check: readonly string[]) => `
+/** A tree of four cells; `check` is what the second preset must answer to, and `user` the account that it has. */
+const tinyTree = (check: readonly string[], tag = TAG, user?: string) => `
 import type { App } from "./constructs/app.ts";
 import { BaseRootfs } from "./constructs/base-rootfs.ts";
 import { Flavor } from "./constructs/flavor.ts";
@@ -44,7 +44,7 @@ import * as pins from "./pins.ts";
 
 export function declareImages(app: App): void {
   const release = new Release(app, "tiny", {
-    tag: "${TAG}",
+    tag: "${tag}",
     repository: "example/images",
     archs: ["amd64"],
     vmms: ["qemu"],
@@ -63,7 +63,7 @@ export function declareImages(app: App): void {
   });
   const install = npm("${TINY.package}", { binary: "${TINY.binary}" });
   new PresetLayer(release, "tiny", { install, check: ["esbuild", "--version"] });
-  new PresetLayer(release, "other", { install, check: ${JSON.stringify(check)} });
+  new PresetLayer(release, "other", { install, check: ${JSON.stringify(check)}, ${user ? `user: "${user}"` : ""} });
 }
 `;
 
@@ -74,6 +74,8 @@ describe.runIf(hasAlpine)("the generated workflow, run against a GitHub on loopb
   let sigstore: OwnSigstore;
   let mirror: { server: Server; url: string };
   const tokens = new Map<string, string>();
+  /** Whether a job finds the kernel that this machine has compiled. */
+  let compiled = true;
   beforeAll(async () => {
     mirror = await serveAlpine();
     server = await GitHubServer.start();
@@ -102,8 +104,8 @@ describe.runIf(hasAlpine)("the generated workflow, run against a GitHub on loopb
   };
 
   /** A maintainer changes the tree, and synthesises it. */
-  async function commit(check: readonly string[]): Promise<void> {
-    repository.write("pipeline/images.ts", tinyTree(check));
+  async function commit(...declared: Parameters<typeof tinyTree>): Promise<void> {
+    repository.write("pipeline/images.ts", tinyTree(...declared));
     const { exitCode, stderr } = await repository.run(["synth"]);
     expect(exitCode, stderr).toBe(0);
   }
@@ -123,7 +125,7 @@ describe.runIf(hasAlpine)("the generated workflow, run against a GitHub on loopb
         symlinkSync(join(REPOSITORY, "node_modules"), join(workspace, "node_modules"));
         // A job of a release compiles its kernel. Here it finds what this machine has compiled from the same inputs.
         mkdirSync(join(workspace, "out/cache/kernels"), { recursive: true });
-        if (existsSync(kernel()))
+        if (compiled && existsSync(kernel()))
           cpSync(kernel(), join(workspace, "out/cache/kernels", basename(kernel())), { recursive: true });
       },
       // The tests run in a checkout in which it was.
@@ -136,6 +138,9 @@ describe.runIf(hasAlpine)("the generated workflow, run against a GitHub on loopb
       repository: server.github.repository,
       apiUrl: server.url,
       sigstore,
+      onAttested: (sha256, bundle) => {
+        server.github.attestations.push({ digest: `sha256:${sha256}`, bundle, predicate: "provenance" });
+      },
       tokenFor: (job, asked) => {
         const token = `token-of-${job}-${tokens.size}`;
         const { contents = "none", "pull-requests": pulls = "none" } = asked;
@@ -158,7 +163,14 @@ describe.runIf(hasAlpine)("the generated workflow, run against a GitHub on loopb
   it("a cell that fails keeps the release from being published, and loses nothing of the others", async () => {
     first = await dispatch();
     expect(first.results, outputs(first).join("\\n")).toEqual({
-      ...{ plan: "success", kernel: "success", container: "success", base: "success", preset: "failure" },
+      ...{
+        plan: "success",
+        fetch: "skipped",
+        kernel: "success",
+        container: "success",
+        base: "success",
+        preset: "failure",
+      },
       ...{ manifest: "skipped", attest: "skipped", "attest-manifest": "skipped" },
       ...{ publish: "failure", propose: "skipped" },
     });
@@ -189,7 +201,14 @@ describe.runIf(hasAlpine)("the generated workflow, run against a GitHub on loopb
     await commit(["esbuild", "--version"]);
     second = await dispatch({ final: true });
     expect(second.results, outputs(second).join("\\n")).toEqual({
-      ...{ plan: "success", kernel: "success", container: "success", base: "success", preset: "success" },
+      ...{
+        plan: "success",
+        fetch: "skipped",
+        kernel: "success",
+        container: "success",
+        base: "success",
+        preset: "success",
+      },
       ...{ manifest: "success", attest: "success", "attest-manifest": "success" },
       ...{ publish: "success", propose: "success" },
     });
@@ -252,6 +271,7 @@ describe.runIf(hasAlpine)("the generated workflow, run against a GitHub on loopb
     const steps = [...first.steps, ...second.steps];
     const held = steps.filter(({ env }) => Object.values(env).some((value) => value.startsWith("token-of-")));
     expect([...new Set(held.map(({ job, name }) => `${job}: ${name}`))].sort()).toEqual([
+      "plan: Decide what to build",
       "propose: Propose the recorded digests",
       "publish: Check the published release",
       "publish: Check, upload and publish",
@@ -263,8 +283,8 @@ describe.runIf(hasAlpine)("the generated workflow, run against a GitHub on loopb
     const reports = readdirSync(directory, { recursive: true, encoding: "utf8" })
       .filter((path) => basename(path) === "bad-package.json" && !path.includes("node_modules"))
       .map((path) => JSON.parse(readFileSync(join(directory, path), "utf8")));
-    // plan, kernel, container, base, and two presets, in two runs.
-    expect(reports).toHaveLength(2 * 6);
+    // kernel, container, base, and two presets, in two runs.
+    expect(reports).toHaveLength(2 * 5);
     for (const { tokens, answers } of reports) {
       expect(tokens).toBe(0);
       expect(answers.map(({ status }: { status: number }) => status)).toEqual([403, 403, 403]);
@@ -310,5 +330,70 @@ describe.runIf(hasAlpine)("the generated workflow, run against a GitHub on loopb
     expect(refused).toContain(`${TAG} is not published, and nothing was changed: 3 problems`);
     expect(server.requests.filter((request) => !request.startsWith("GET"))).toEqual([]);
     expect(JSON.stringify(release)).toBe(before);
+  });
+
+  /** A release's assets and inventories: what its other files are made from. */
+  const madeOf = (tag: string) => {
+    const release = server.github.releases.find((each) => each.tag === tag)!;
+    const {
+      "manifest.json": _,
+      "manifest.json.sigstore.json": __,
+      SHA256SUMS: ___,
+      ...rest
+    } = server.github.contents(release);
+    return rest;
+  };
+  const merge = (tag: string) => {
+    const files = server.github.branches.get(`recorded/${tag}`)!;
+    for (const [path, text] of Object.entries(files)) repository.write(path, text);
+    return RecordedDigests.parse(JSON.parse(files["images.lock.json"]!));
+  };
+  const NOTHING_BUILT = { kernel: "skipped", container: "skipped", base: "skipped", preset: "skipped" };
+  const PUBLISHED = {
+    manifest: "success",
+    "attest-manifest": "success",
+    publish: "success",
+    propose: "success",
+  };
+
+  it("a new tag alone starts no runner of a cell, and every asset is carried over", async () => {
+    const next = "tiny-v0.0.2";
+    await commit(["esbuild", "--version"], next);
+    const run = await dispatch({ final: true });
+    expect(run.results, outputs(run).join("\n")).toEqual({
+      ...{ plan: "success", fetch: "skipped", attest: "skipped" },
+      ...NOTHING_BUILT,
+      ...PUBLISHED,
+    });
+    expect(madeOf(next)).toEqual(madeOf(TAG));
+    const { assets } = merge(next);
+    expect(new Set(Object.values(assets).map(({ from }) => from))).toEqual(new Set([TAG]));
+    expect(run.summary).toContain(`<td>carried from ${TAG}</td>`);
+  });
+
+  it("a preset that changed is built alone, on its base's container and with the kernel of the release", async () => {
+    const next = "tiny-v0.0.3";
+    await commit(["esbuild", "--version"], next, "node");
+    compiled = false;
+    const run = await dispatch({ final: true });
+    expect(run.results, outputs(run).join("\n")).toEqual({
+      ...{ plan: "success", fetch: "success", attest: "success" },
+      ...{ ...NOTHING_BUILT, container: "success", preset: "success" },
+      ...PUBLISHED,
+    });
+    expect(run.artifacts.names.filter((name) => name.startsWith("cell-"))).toEqual([
+      "cell-other-amd64-alpine",
+    ]);
+    const asset = "other-amd64-alpine-rootfs.ext4.zst";
+    const { [asset]: built, ...others } = madeOf(next);
+    const { [asset]: before, ...same } = madeOf(TAG);
+    expect(built).not.toBe(before);
+    expect(Object.keys(others)).toEqual(expect.arrayContaining(Object.keys(same)));
+    for (const [name, bytes] of Object.entries(same)) {
+      if (name !== "other-amd64-alpine-rootfs.cdx.json") expect(others[name], name).toBe(bytes);
+    }
+    const { assets } = merge(next);
+    expect(assets[asset]?.from).toBeUndefined();
+    expect(assets["vmlinux-amd64.elf"]?.from).toBe(TAG);
   });
 });

@@ -5,6 +5,7 @@ import { type Carriage, checkCarried, type Source } from "../../release/carry.ts
 import type { Cells } from "../../schema/cells.ts";
 import { DIGESTS_PATH, RecordedDigests } from "../../schema/recorded-digests.ts";
 import type { ReleaseStore } from "../../stores/store.ts";
+import { makeDirectory } from "../../util/directory.ts";
 import type { Run } from "../../util/progress.ts";
 import { readCommitted } from "../../util/record.ts";
 import { loadGitHub } from "./load-github.ts";
@@ -13,6 +14,11 @@ import { root } from "./tree.ts";
 /** What the last published release has recorded; undefined if nothing is published. @throws PipelineError if it cannot be read */
 export const lastDigests = async (): Promise<RecordedDigests | undefined> =>
   await readCommitted(join(root(), DIGESTS_PATH), RecordedDigests);
+
+/** Makes the directory of downloaded artifacts. Where no cell was built, there are none, and the action makes no directory. */
+export async function makeArtifacts(directory: string): Promise<void> {
+  await makeDirectory(directory, "name a directory of this job");
+}
 
 /** The recorded release as a source of assets, whose attestations any run of the release workflow on `main` may have signed. */
 export async function carrySource(

@@ -1,6 +1,6 @@
 import * as actions from "@actions/core";
 import { Command } from "commander";
-import { attestations, isComplete, matrixOf, type PlannedCell, plan } from "../../plan/plan.ts";
+import { attestations, handedOnBy, isComplete, matrixOf, type PlannedCell, plan } from "../../plan/plan.ts";
 import type { LastRelease } from "../../plan/recorded.ts";
 import type { Selection } from "../../plan/selection.ts";
 import { lookAtRelease } from "../../release/carry.ts";
@@ -19,8 +19,6 @@ import { root } from "./tree.ts";
 
 interface Flags extends Selection {
   readonly all?: true;
-  /** False with `--no-carry`. */
-  readonly carry: boolean;
   readonly checkRelease?: true;
   readonly json?: true;
 }
@@ -30,7 +28,6 @@ export const planCommand = new Command("plan")
   .option("--flavors <names>", "only these flavors, separated by commas")
   .option("--archs <names>", "only these archs, separated by commas")
   .option("--all", "build every selected cell, even if none of its inputs changed")
-  .option("--no-carry", "build what could be carried over from an earlier release")
   .option(
     "--check-release",
     "check that the earlier release on GitHub still has what is carried over, and that it is attested",
@@ -47,6 +44,9 @@ export const planCommand = new Command("plan")
       actions.setOutput("attestations", attestations(cells, planned));
       for (const kind of KIND_NAMES)
         actions.setOutput(kindNamed(kind).matrix, matrixOf(cells, planned, kind));
+      const bases = handedOnBy(cells, planned, "base");
+      actions.setOutput("containers", [...bases.made, ...bases.needed]);
+      actions.setOutput("fetched", handedOnBy(cells, planned, "kernel").needed);
     }
     process.stdout.write(
       flags.json

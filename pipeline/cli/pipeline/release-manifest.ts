@@ -4,7 +4,7 @@ import { countOf, releaseManifest } from "../../release/digests.ts";
 import { handedFacts } from "../../release/handed-facts.ts";
 import { readCells } from "../../runtime/read-cells.ts";
 import { writeWhole } from "../../util/whole-file.ts";
-import { lastDigests } from "./carry-source.ts";
+import { lastDigests, makeArtifacts } from "./carry-source.ts";
 import { refuse } from "./refuse.ts";
 import { root } from "./tree.ts";
 
@@ -19,6 +19,7 @@ interface Flags {
 /** Writes the manifest of the release that a run makes, from the facts that its jobs have left in a directory. */
 export async function writeReleaseManifest({ facts: directory, output, carry }: Flags): Promise<void> {
   const cells = readCells(root());
+  if (carry) await makeArtifacts(resolve(directory));
   const last = carry && (await lastDigests());
   const assets = await handedFacts(cells, resolve(directory), last);
   if (assets.problems.length > 0) {

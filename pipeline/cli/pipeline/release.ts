@@ -84,6 +84,12 @@ export const releaseCommand = new Command("release")
       .action(writeReleaseManifest),
   )
   .addCommand(
+    new Command("fetch")
+      .description("download kernels of the last release that have the tree's inputs, to boot images with")
+      .argument("<id...>", "ids of kernels, such as kernel-amd64")
+      .action(async (ids: string[]) => await (await import("./fetch-kernels.ts")).fetchKernels(ids)),
+  )
+  .addCommand(
     new Command("propose")
       .description("open a pull request with the digests that `publish` recorded")
       .option("--recorded <dir>", "the directory with images.lock.json (default: the project)")

@@ -14,7 +14,7 @@ import { sbomAsset } from "../../schema/names.ts";
 import type { StoredRelease } from "../../stores/store.ts";
 import type { CliRun } from "../shared/run.ts";
 import { thisRun } from "./authority.ts";
-import { checkedCarriage, lastDigests } from "./carry-source.ts";
+import { checkedCarriage, lastDigests, makeArtifacts } from "./carry-source.ts";
 import { emptyDraft } from "./empty-draft.ts";
 import { refuse } from "./refuse.ts";
 import { summariseRefusal } from "./summary.ts";
@@ -48,6 +48,7 @@ export async function uploadArtifacts(
 ): Promise<Uploaded | undefined> {
   const { cells, store, staged } = target;
   const authority = attestations === undefined ? undefined : await thisRun(cells);
+  if (carry) await makeArtifacts(resolve(directory));
   const refused = await takeArtifacts(cells, resolve(directory), staged, run);
   const last = carry && store.isPublic ? await lastDigests() : undefined;
   const assets = refused.length > 0 ? NOTHING : await expectedAssets(cells, staged, false, last);

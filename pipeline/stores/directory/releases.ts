@@ -106,11 +106,21 @@ export class DirectoryReleases implements ReleaseStore {
     return "sent";
   }
 
-  async copy(release: StoredRelease, { name, size, sha256, from }: Copied): Promise<Sent> {
+  async save(file: Copied, path: string): Promise<void> {
+    await this.#check(file);
+    await copyFile(file.from.id, path);
+  }
+
+  async copy(release: StoredRelease, file: Copied): Promise<Sent> {
+    await this.#check(file);
+    const { name, size, sha256, from } = file;
+    return await this.send(release, { name, size, sha256, path: from.id });
+  }
+
+  async #check({ name, sha256, from }: Copied): Promise<void> {
     const there = await sha256File(from.id, this.#run.signal);
     if (there !== sha256)
       throw notTheSame(name, dirname(from.id), `sha256 ${there}, but ${sha256} is recorded`);
-    return await this.send(release, { name, size, sha256, path: from.id });
   }
 
   /** Stages the asset with its facts and its inventory. */

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
+import { createReadStream, createWriteStream } from "node:fs";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { Facts } from "../../schema/facts.ts";
@@ -149,6 +149,18 @@ export class GitHubReleases implements ReleaseStore {
   async send(release: StoredRelease, file: Outgoing): Promise<Sent> {
     const read = () => createReadStream(file.path, BUFFER);
     return await upload(this.#github, this, release, { ...file, read });
+  }
+
+  async save({ from, ...file }: Copied, path: string): Promise<void> {
+    await this.#github.retry(async () => {
+      try {
+        const checked = new Checked(file, this.name);
+        const { signal } = this.#github.run;
+        await pipeline(await this.#read(from), checked, createWriteStream(path), { signal });
+      } catch (error) {
+        throw this.#brokenOff(from, error);
+      }
+    });
   }
 
   async copy(release: StoredRelease, { from, ...file }: Copied): Promise<Sent> {

@@ -5,7 +5,14 @@ import { manifest } from "./manifest.ts";
 import type { Job, Step, Workflow } from "./model.ts";
 import { propose } from "./propose.ts";
 import { publish } from "./publish.ts";
-import { installTools, keep, prepare, program } from "./steps.ts";
+import { installTools, keep, prepare, prepareWithoutScripts, program, token } from "./steps.ts";
+
+/** The outputs of `plan` for the jobs that make container images of bases, and that download kernels. */
+const CONTAINERS = "containers";
+const FETCHED = "fetched";
+
+/** To read releases and their attestations. A token of this kind can change nothing. */
+const readReleases = { contents: "read", attestations: "read" } as const;
 
 /** The time limit of a cell's job. The longest part is an emulated boot on arm64. */
 const CELL_MINUTES = 90;
@@ -24,6 +31,7 @@ export function buildPublishedImages(tag: string): Workflow {
           presets: names("Presets"),
           flavors: names("Flavors"),
           archs: names("Archs"),
+          all: flag("Build every cell, even if none of its inputs changed"),
           empty: flag("Remove what earlier runs have left on the draft"),
           final: flag("Make the release public at the end, instead of leaving a draft"),
         },
@@ -35,30 +43,37 @@ export function buildPublishedImages(tag: string): Workflow {
       plan: {
         "runs-on": "ubuntu-24.04",
         "timeout-minutes": 15,
-        permissions: { contents: "read" },
+        permissions: readReleases,
         outputs: {
           complete: "${{ steps.plan.outputs.complete }}",
           attestations: "${{ steps.plan.outputs.attestations }}",
           ...Object.fromEntries(
-            Object.values(KINDS).map(({ matrix }) => [matrix, `\${{ steps.plan.outputs.${matrix} }}`]),
+            [...Object.values(KINDS).map(({ matrix }) => matrix), CONTAINERS, FETCHED].map((matrix) => [
+              matrix,
+              `\${{ steps.plan.outputs.${matrix} }}`,
+            ]),
           ),
         },
         steps: [
-          ...prepare,
+          ...prepareWithoutScripts,
           { name: "Check that generated files are up to date", run: program("synth --check") },
           {
             name: "Decide what to build",
             id: "plan",
             env: {
+              ...token,
+              ALL: "${{ inputs.all && '--all' || '' }}",
               PRESETS: "${{ inputs.presets }}",
               FLAVORS: "${{ inputs.flavors }}",
               ARCHS: "${{ inputs.archs }}",
             },
-            // The job `publish` cannot copy an asset from an earlier release yet, so every cell is built.
-            run: program('plan --no-carry --presets "$PRESETS" --flavors "$FLAVORS" --archs "$ARCHS"'),
+            run: program(
+              'plan --check-release --presets "$PRESETS" --flavors "$FLAVORS" --archs "$ARCHS" $ALL',
+            ),
           },
         ],
       },
+      fetch: fetchKernels,
       ...Object.fromEntries(KIND_NAMES.flatMap((kind) => [...stageJob(kind), [kind, cellJob(kind, tag)]])),
       manifest,
       attest,
@@ -110,8 +125,8 @@ function cellSteps(kind: KindName): Step[] {
 }
 
 /** The parts of a job that are the same for all that make something of the cells of one kind that `plan` selects. */
-function jobOf(kind: KindName): Pick<Job, "if" | "runs-on" | "timeout-minutes" | "permissions" | "strategy"> {
-  const output = `needs.plan.outputs.${kindNamed(kind).matrix}`;
+function jobOf(matrix: string): Pick<Job, "if" | "runs-on" | "timeout-minutes" | "permissions" | "strategy"> {
+  const output = `needs.plan.outputs.${matrix}`;
   return {
     // After a failed job, only those that need its artifact fail. All others run.
     if: `\${{ !cancelled() && needs.plan.result == 'success' && ${output} != '[]' }}`,
@@ -131,7 +146,7 @@ function stageJob(kind: KindName): [string, Job][] {
   const job = {
     name: `${stage} of \${{ matrix.cell }}`,
     needs: ["plan"],
-    ...jobOf(kind),
+    ...jobOf(CONTAINERS),
     steps: [
       ...prepare,
       installTools,
@@ -142,13 +157,38 @@ function stageJob(kind: KindName): [string, Job][] {
   return [[stage, job]];
 }
 
+/** The jobs that hand something on to the cells of a kind. */
+function neededFor(kind: KindName): string[] {
+  const stageOf = (each: KindName) => [kindNamed(each).handedOn?.stage ?? []].flat();
+  // What a stage makes is there without the cell itself, which may be carried over.
+  const below = kindsBelow(kind).flatMap((each) => [each, ...stageOf(each)]);
+  return [...(below.includes("kernel") ? ["fetch"] : []), ...below, ...stageOf(kind)];
+}
+
+/** Downloads the kernels that are carried over, and that boot what is built, for the jobs of these cells. */
+const fetchKernels: Job = {
+  name: "fetch ${{ matrix.cell }}",
+  needs: ["plan"],
+  ...jobOf(FETCHED),
+  "timeout-minutes": 15,
+  permissions: readReleases,
+  steps: [
+    ...prepareWithoutScripts,
+    {
+      name: "Download the kernel of the last release",
+      env: { ...token, CELL: "${{ matrix.cell }}" },
+      run: program('release fetch "$CELL"'),
+    },
+    handOver(kindNamed("kernel").handedOn!),
+  ],
+};
+
 /** The job for the cells of one kind that `plan` selects. */
 function cellJob(kind: KindName, tag: string): Job {
-  const stage = kindNamed(kind).handedOn?.stage;
   return {
     name: "${{ matrix.cell }}",
-    needs: ["plan", ...kindsBelow(kind), ...(stage ? [stage] : [])],
-    ...jobOf(kind),
+    needs: ["plan", ...neededFor(kind)],
+    ...jobOf(kindNamed(kind).matrix),
     steps: [
       ...prepare,
       installTools,

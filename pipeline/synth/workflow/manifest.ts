@@ -22,7 +22,10 @@ export const manifest: Job = {
       uses: uses("actions/download-artifact"),
       with: { pattern: "facts-*", path: "facts" },
     },
-    { name: "Make the manifest", run: program(`release manifest --facts facts --output ${MANIFEST_ASSET}`) },
+    {
+      name: "Make the manifest",
+      run: program(`release manifest --carry --facts facts --output ${MANIFEST_ASSET}`),
+    },
     keep("Upload the manifest", "manifest", MANIFEST_ASSET),
   ],
 };

@@ -6,11 +6,15 @@ import { uses } from "./actions.ts";
 import type { Job } from "./model.ts";
 import { keep, prepareWithoutScripts, program, token } from "./steps.ts";
 
-const SIGNING = ["attest", "attest-manifest"];
+/** The jobs that sign, each with the condition under which it must have run. If no cell is built, none is attested. */
+const SIGNING = [
+  ["attest", ["needs.plan.outputs.attestations != '[]'"]],
+  ["attest-manifest", []],
+] as const;
 
 /** Why nothing is published, whatever is staged: a job that signs was not successful. Empty if both were. */
-const withheld = `\${{ ${SIGNING.map(
-  (job) => `needs.${job}.result != 'success' && format('${job}: {0}', needs.${job}.result)`,
+const withheld = `\${{ ${SIGNING.map(([job, unless]) =>
+  [`needs.${job}.result != 'success'`, ...unless, `format('${job}: {0}', needs.${job}.result)`].join(" && "),
 ).join(" || ")} || '' }}`;
 
 /**
@@ -19,14 +23,15 @@ const withheld = `\${{ ${SIGNING.map(
  * Docker nor QEMU.
  */
 export const publish: Job = {
-  needs: ["plan", ...KIND_NAMES, ...SIGNING],
+  needs: ["plan", ...KIND_NAMES, ...SIGNING.map(([job]) => job)],
   // It also runs after a failure. Then it lists what is staged and what is missing, and refuses.
   if: "${{ !cancelled() && needs.plan.outputs.complete == 'true' }}",
   "runs-on": "ubuntu-24.04",
   "timeout-minutes": 60,
   // The environment's protection rules decide who may start this job, and from which branch.
   environment: "release",
-  permissions: { contents: "write" },
+  // The attestations of what is carried over are read.
+  permissions: { contents: "write", attestations: "read" },
   steps: [
     ...prepareWithoutScripts,
     {
@@ -48,7 +53,7 @@ export const publish: Job = {
         WITHHELD: withheld,
       },
       run: program(
-        'release publish --store github --artifacts staged --attestations attested --withhold "$WITHHELD" $EMPTY $FINAL',
+        'release publish --store github --carry --artifacts staged --attestations attested --withhold "$WITHHELD" $EMPTY $FINAL',
       ),
     },
     keep(

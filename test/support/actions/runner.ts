@@ -25,6 +25,8 @@ export interface RunnerOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Who signs what actions/attest is given, as an authority that the tree trusts. */
   readonly sigstore: OwnSigstore;
+  /** Called with each file that a job attests, as GitHub keeps its attestation. */
+  readonly onAttested?: (sha256: string, bundle: string) => void;
   /** A script that is run once: its effects are there in every workspace. */
   readonly ranBefore?: readonly string[];
   /** What a package runs when `npm ci` installs it, as a shell's words. Jobs that run no scripts of packages do not run it. */
@@ -212,6 +214,7 @@ export class WorkflowRun {
     const signer = { repository: this.#options.repository, workflow: RELEASE_WORKFLOW, ...RUN };
     const unusual = sbom === undefined ? {} : { predicateType: "https://cyclonedx.org/bom" };
     const bundle = await this.#options.sigstore.attest(subjects, signer, unusual);
+    for (const { sha256 } of subjects) this.#options.onAttested?.(sha256, bundle);
     const directory = mkdtempSync(join(this.#options.directory, "temp-"));
     outputs["bundle-path"] = join(directory, "attestation.json");
     writeFileSync(outputs["bundle-path"], `${bundle}\n`);

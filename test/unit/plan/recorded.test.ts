@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { inputsWith } from "../../../pipeline/plan/freshness.ts";
-import { matrixOf, type PlanOptions, plan } from "../../../pipeline/plan/plan.ts";
+import { handedOnBy, matrixOf, type PlanOptions, plan } from "../../../pipeline/plan/plan.ts";
 import type { LastRelease } from "../../../pipeline/plan/recorded.ts";
 import { digestsOf } from "../../../pipeline/release/digests.ts";
 import type { Cell, Cells } from "../../../pipeline/schema/cells.ts";
@@ -99,14 +99,41 @@ describe("a plan after a release", () => {
     );
   });
 
-  it("builds everything with --all, and what is the same if it may not be carried over", async () => {
-    const last = recorded(recordedAt(EARLIER));
-    const whyOf = async (options: PlanOptions) =>
-      new Set((await planned(cells, { last, ...options })).map(({ action, why }) => `${action}: ${why}`));
-    expect(await whyOf({ all: true })).toEqual(new Set(["build: all cells are built (--all)"]));
-    expect(await whyOf({ carry: false })).toEqual(
-      new Set([`build: the same inputs as at ${EARLIER}, and not carried over`]),
+  it("builds everything with --all", async () => {
+    const all = await planned(cells, { last: recorded(recordedAt(EARLIER)), all: true });
+    expect(new Set(all.map(({ action, why }) => `${action}: ${why}`))).toEqual(
+      new Set(["build: all cells are built (--all)"]),
     );
+  });
+
+  it("has kernels fetched and containers made for what is built, where the cells themselves are carried over", async () => {
+    const last = recorded(recordedAt(EARLIER));
+    const idsOf = (entries: object[]) => entries.map((entry) => (entry as { cell: string }).cell);
+    const handed = async (of: Cells) => {
+      const all = await planned(of, { last });
+      return (["kernel", "base"] as const).map((kind) => {
+        const { made, needed } = handedOnBy(of, all, kind);
+        return [idsOf(made), idsOf(needed)];
+      });
+    };
+    expect(await handed(cells)).toEqual([
+      [[], []],
+      [[], []],
+    ]);
+    // A preset needs the kernel that boots it, and the container image of its base.
+    expect(await handed(withCell(ALPINE, { inputs: OTHER }))).toEqual([
+      [[], ["kernel-amd64"]],
+      [[], ["base-amd64-alpine"]],
+    ]);
+    expect(await handed(withCell("base-arm64-ubuntu", { inputs: OTHER }))).toEqual([
+      [[], ["kernel-arm64"]],
+      [["base-arm64-ubuntu"], []],
+    ]);
+    // A kernel is built from nothing that other cells make.
+    expect(await handed(withCell("kernel-arm64", { inputs: OTHER }))).toEqual([
+      [["kernel-arm64"], []],
+      [[], []],
+    ]);
   });
 
   it("is narrowed by a selection", async () => {
@@ -160,6 +187,15 @@ describe("a doubt about a release", () => {
     ],
   ])("means that the cell is built: %s", async (_, digests, why) => {
     expect(await aboutOne(ALPINE, cells, recorded(digests()))).toEqual({ id: ALPINE, action: "build", why });
+  });
+
+  it("means that a kernel is built of which nothing says that it was booted", async () => {
+    const { assets, ...others } = recordedAt(EARLIER);
+    const { proven: _, ...image } = assets["vmlinux-arm64.image"]!;
+    const last = recorded({ ...others, assets: { ...assets, "vmlinux-arm64.image": image } });
+    expect((await aboutOne("kernel-arm64", cells, last)).why).toBe(
+      `not recorded at ${EARLIER} that it was booted on qemu-pci`,
+    );
   });
 
   it("means that all Alpine cells are built when the tree no longer accepts their override", async () => {

@@ -35,12 +35,16 @@ const namesOf = (text: string, breaks: (job: Job) => boolean) =>
 const PERMISSIONS: Readonly<Record<string, string>> = {
   attest: "id-token: write,attestations: write",
   "attest-manifest": "id-token: write,attestations: write",
-  publish: "contents: write",
+  plan: "contents: read,attestations: read",
+  fetch: "contents: read,attestations: read",
+  publish: "contents: write,attestations: read",
   propose: "contents: write,pull-requests: write",
 };
 
-/** The jobs that may write, and the one whose result is signed: none of them runs what a package brings along. */
-const CAREFUL = new Set(["manifest", "publish", "propose"]);
+/** The jobs with a token, and the one whose result is signed: none of them runs what a package brings along. */
+const CAREFUL = new Set(["plan", "fetch", "manifest", "publish", "propose"]);
+/** The jobs that have a token to read releases with, and to do nothing else. */
+const READERS = new Set(["plan", "fetch"]);
 
 const hasToken = ({ env }: Step) => env?.GITHUB_TOKEN === "${{ github.token }}";
 
@@ -61,9 +65,9 @@ const RULES: Record<string, (text: string) => string[]> = {
       const asked = Object.entries(permissions).map(([permission, access]) => `${permission}: ${access}`);
       return asked.join() === (PERMISSIONS[name] ?? "contents: read") ? [] : [`${name}: ${asked}`];
     }),
-  "a job without a permission to write has no token": (text) =>
+  "a job without a permission to write has no token, except to read releases": (text) =>
     jobsOf(text).flatMap(([name, { steps }]) =>
-      PERMISSIONS[name]?.startsWith("contents: write")
+      READERS.has(name) || PERMISSIONS[name]?.startsWith("contents: write")
         ? []
         : steps.flatMap((step) => (hasToken(step) ? [name] : [])),
     ),
@@ -74,7 +78,7 @@ const RULES: Record<string, (text: string) => string[]> = {
       permissions.contents === "write" || CAREFUL.has(name)
         ? steps.flatMap(({ run }) =>
             run === undefined ||
-            /^(npm ci --omit=dev --ignore-scripts$|npx --no -- smolvm-images release )/.test(run)
+            /^(npm ci --omit=dev --ignore-scripts$|npx --no -- smolvm-images (release|plan|synth) )/.test(run)
               ? []
               : [`${name}: ${run}`],
           )
@@ -96,7 +100,7 @@ const RULES: Record<string, (text: string) => string[]> = {
       .flatMap((step) => (step.with?.["persist-credentials"] === false ? [] : [step.uses!])),
   "the token reaches the steps that talk to GitHub, and nothing else": (text) => {
     const given = stepsOf(text).filter(hasToken);
-    const talk = /^npx --no -- smolvm-images release /;
+    const talk = /^npx --no -- smolvm-images (release |plan --check-release )/;
     const strangers = given.flatMap(({ run, name }) => (talk.test(run ?? "") ? [] : [name ?? "?"]));
     const elsewhere = (text.match(/secrets\.\w+|github\.token/g) ?? []).slice(given.length);
     return [...strangers, ...elsewhere];
@@ -129,7 +133,8 @@ describe.each(workflows)("%s", (_, text) => {
  */
 const TABLE = `
 job             | permissions                           | installs                    | runs                            | token for                       | environment | cache
-plan            | contents: read                        | all, scripts run            | synth, plan                     |                                 |             |
+plan            | contents: read, attestations: read    | for production, scripts off | synth, plan                     | plan                            |             |
+fetch           | contents: read, attestations: read    | for production, scripts off | release fetch                   | release fetch                   |             |
 kernel          | contents: read                        | all, scripts run            | setup, cell                     |                                 |             |
 container       | contents: read                        | all, scripts run            | setup, cell                     |                                 |             |
 base            | contents: read                        | all, scripts run            | setup, cell                     |                                 |             |
@@ -137,7 +142,7 @@ preset          | contents: read                        | all, scripts run      
 manifest        | contents: read                        | for production, scripts off | release manifest                |                                 |             |
 attest          | id-token: write, attestations: write  |                             |                                 |                                 |             |
 attest-manifest | id-token: write, attestations: write  |                             |                                 |                                 |             |
-publish         | contents: write                       | for production, scripts off | release publish, release verify | release publish, release verify | release     |
+publish         | contents: write, attestations: read   | for production, scripts off | release publish, release verify | release publish, release verify | release     |
 propose         | contents: write, pull-requests: write | for production, scripts off | release propose                 | release propose                 | release     |
 `;
 
@@ -177,7 +182,7 @@ describe("build-published-images", () => {
 
   it("plans first, then builds the kernels, the bases, and the presets on them; what is attested is published", () => {
     expect(Object.keys(jobs)).toEqual([
-      ...["plan", "kernel", "container", "base", "preset", "manifest", "attest", "attest-manifest"],
+      ...["plan", "fetch", "kernel", "container", "base", "preset", "manifest", "attest", "attest-manifest"],
       ...["publish", "propose"],
     ]);
     expect(jobs.propose?.needs).toEqual(["publish"]);
@@ -188,18 +193,21 @@ describe("build-published-images", () => {
     expect(jobs.kernel?.needs).toEqual(["plan"]);
     // What takes longest, a kernel, is compiled while the bases' container images are built.
     expect(jobs.container?.needs).toEqual(["plan"]);
-    expect(jobs.base?.needs).toEqual(["plan", "kernel", "container"]);
-    expect(jobs.preset?.needs).toEqual(["plan", "kernel", "base"]);
+    expect(jobs.fetch?.needs).toEqual(["plan"]);
+    expect(jobs.base?.needs).toEqual(["plan", "fetch", "kernel", "container"]);
+    // A base that is carried over is not built, but its container image is.
+    expect(jobs.preset?.needs).toEqual(["plan", "fetch", "kernel", "base", "container"]);
   });
 
   it("builds what the plan says, each cell in a job of its own", () => {
     const matrixOf = (job: Job | undefined) => job?.strategy?.matrix.include;
     expect(matrixOf(jobs.kernel)).toBe("${{ fromJSON(needs.plan.outputs.kernels) }}");
-    expect(matrixOf(jobs.container)).toBe("${{ fromJSON(needs.plan.outputs.bases) }}");
+    expect(matrixOf(jobs.fetch)).toBe("${{ fromJSON(needs.plan.outputs.fetched) }}");
+    expect(matrixOf(jobs.container)).toBe("${{ fromJSON(needs.plan.outputs.containers) }}");
     expect(matrixOf(jobs.base)).toBe("${{ fromJSON(needs.plan.outputs.bases) }}");
     expect(matrixOf(jobs.preset)).toBe("${{ fromJSON(needs.plan.outputs.presets) }}");
     expect(Object.keys(jobs.plan?.outputs ?? {})).toEqual([
-      ...["complete", "attestations", "kernels", "bases", "presets"],
+      ...["complete", "attestations", "kernels", "bases", "presets", "containers", "fetched"],
     ]);
   });
 
@@ -212,6 +220,8 @@ describe("build-published-images", () => {
 
   it.each([
     ["the kernel", "kernel", "base", "${{ matrix.kernel }}"],
+    ["the kernel of a release", "fetch", "base", "${{ matrix.kernel }}"],
+    ["the kernel of a release", "fetch", "preset", "${{ matrix.kernel }}"],
     ["the kernel", "kernel", "preset", "${{ matrix.kernel }}"],
     ["the base's container image", "container", "base", "${{ matrix.cell }}"],
     ["the base's container image", "container", "preset", "${{ matrix.base }}"],
@@ -246,7 +256,7 @@ describe("build-published-images", () => {
     ]);
     expect(jobs.publish?.environment).toBe("release");
     expect(jobs.publish?.steps.find(hasToken)?.run).toContain(
-      "release publish --store github --artifacts staged --attestations attested ",
+      "release publish --store github --carry --artifacts staged --attestations attested ",
     );
   });
 
@@ -341,8 +351,8 @@ it.each([
     "contents: write",
   ],
   [
-    "a job without a permission to write has no token",
-    "CELL: ${{ matrix.cell }}\n        run",
+    "a job without a permission to write has no token, except to read releases",
+    /CELL: \$\{\{ matrix\.cell \}\}\n {8}run(?=.*cell "\$CELL")/,
     "CELL: ${{ matrix.cell }}\n          GITHUB_TOKEN: ${{ github.token }}\n        run",
   ],
   [
@@ -365,7 +375,7 @@ it.each([
   ],
   [
     "the token reaches the steps that talk to GitHub, and nothing else",
-    "CELL: ${{ matrix.cell }}\n        run",
+    /CELL: \$\{\{ matrix\.cell \}\}\n {8}run(?=.*cell "\$CELL")/,
     "CELL: ${{ matrix.cell }}\n          GITHUB_TOKEN: ${{ github.token }}\n        run",
   ],
 ])("the rule that %s catches its opposite", (rule, right, wrong) => {

@@ -10,6 +10,7 @@ import type { Kernel } from "../../../vm/proof/verify.ts";
 import { type Bus, formatOn } from "../../../vm/qemu/arguments.ts";
 import { notBuilt, type Workshop } from "../../workshop.ts";
 import { compileKernel } from "./compile.ts";
+import { releasedKernel } from "./released.ts";
 
 /** The facts of each of a kernel's assets before it is booted. */
 const BuiltFacts = z.array(KernelFacts.omit({ boot: true, sbom: true })).length(KERNEL_FORMATS.length);
@@ -36,6 +37,9 @@ const FACTS = "facts.json";
 export const kernelDirectory = ({ cache }: Pick<Workshop, "cache">, cell: KernelCell) =>
   join(cache, "kernels", `${cell.id}-${cell.inputs.slice(0, 12)}`);
 
+const isBuilt = async (workshop: Workshop, cell: KernelCell): Promise<boolean> =>
+  (await readRecord(join(kernelDirectory(workshop, cell), FACTS), BuiltFacts)) !== undefined;
+
 /** The kernel of an earlier build stage. @throws PipelineError if there is none */
 export async function builtKernel(workshop: Workshop, cell: KernelCell): Promise<BuiltKernel> {
   const directory = kernelDirectory(workshop, cell);
@@ -51,7 +55,7 @@ export async function ensureKernel(
   noCache = false,
 ): Promise<BuiltKernel> {
   const directory = kernelDirectory(workshop, cell);
-  if (noCache || !(await readRecord(join(directory, FACTS), BuiltFacts))) {
+  if (noCache || !(await isBuilt(workshop, cell))) {
     // Renamed when complete, so that the cache never has an incomplete kernel.
     const partial = `${directory}.${process.pid}.partial`;
     try {
@@ -66,6 +70,22 @@ export async function ensureKernel(
   return await builtKernel(workshop, cell);
 }
 
+/** The kernel of a cell to boot with: from the cache, from a release, or else compiled. */
+async function kernelToBoot(workshop: Workshop, cell: KernelCell) {
+  const released = (await isBuilt(workshop, cell))
+    ? undefined
+    : await releasedKernel(kernelDirectory(workshop, cell));
+  if (released) {
+    const { directory, sha256 } = released;
+    return { directory, sha256Of: (format: KernelFormat) => sha256[format] };
+  }
+  const { directory, facts } = await ensureKernel(workshop, cell);
+  return {
+    directory,
+    sha256Of: (format: KernelFormat) => facts.find((each) => each.format === format)!.sha256,
+  };
+}
+
 /**
  * The kernels that images are booted with: this cell's, each in the format that its machine starts, or else the user's,
  * which is one file for every machine.
@@ -77,10 +97,10 @@ export async function bootKernels(workshop: Workshop, cell: KernelCell): Promise
     const kernel = { ...given, format, sha256: await sha256File(given.kernel, workshop.run.signal) };
     return { pci: kernel, mmio: kernel };
   }
-  const { directory, facts } = await ensureKernel(workshop, cell);
+  const { directory, sha256Of } = await kernelToBoot(workshop, cell);
   const kernelOn = (bus: Bus): BootKernel => {
     const format = formatOn(bus, cell.arch);
-    const { sha256 } = facts.find((each) => each.format === format)!;
+    const sha256 = sha256Of(format);
     return { kernel: join(directory, format), format, sha256 };
   };
   return { pci: kernelOn("pci"), mmio: kernelOn("mmio") };

@@ -33,14 +33,14 @@ describe("plan, of a new tag with the inputs of the last release", () => {
     expect(stderr).toContain(
       `${published.length} cells for test-v1, 0 to build, ${published.length} to carry over\n`,
     );
-    for (const matrix of ["kernels", "bases", "presets", "attestations"]) {
+    for (const matrix of ["kernels", "bases", "presets", "containers", "fetched", "attestations"]) {
       expect(output).toMatch(new RegExp(`^${matrix}<<(\\S+)\\n\\[\\]\\n\\1$`, "m"));
     }
   });
 
-  it("builds every cell with --no-carry, as the workflow asks for", async () => {
-    const { cells, output } = await planned(JSON.stringify(EARLIER), "--no-carry");
-    const why = "the same inputs as at test-v0, and not carried over";
+  it("builds every cell with --all, and gives full matrices", async () => {
+    const { cells, output } = await planned(JSON.stringify(EARLIER), "--all");
+    const why = "all cells are built (--all)";
     expect(cells).toEqual(published.map(({ id }) => ({ id, action: "build", why })));
     for (const { id } of published) expect(output).toContain(`"cell":"${id}"`);
   });
