@@ -2,17 +2,18 @@ import type { Arch, KernelSource, Tarball } from "./constructs/index.ts";
 
 /**
  * The inputs that are fixed by a digest, commit or version here, and not by a lockfile. A change here changes what is
- * published; `npm run diff` shows how.
+ * published; `npm run diff` shows how. `npm run drift` lists what is newest, and `npm run bump -- --pins` writes it: it finds
+ * each value as one literal, so no value is put together from parts, or repeated in a comment.
  */
 
-/** Docker Hub's ubuntu:24.04 as of noble-20260911: the digest of the multi-arch index. */
+/** Docker Hub's ubuntu:24.04: the digest of the multi-arch index. */
 export const UBUNTU_IMAGE =
   "ubuntu:24.04@sha256:008173c23f95b170204355c12626cb5a965d779a7e1283b09e9cffbb1bf33ca3";
 
 const ubuntuBase = (arch: Arch) =>
   `https://cdimage.ubuntu.com/ubuntu-base/releases/24.04/release/ubuntu-base-24.04.5-base-${arch}.tar.gz`;
 
-/** Canonical's ubuntu-base 24.04.5. Each point release replaces the files of this directory. */
+/** Canonical's ubuntu-base. Each point release replaces the files of this directory. */
 export const UBUNTU_TARBALLS: Record<Arch, Tarball> = {
   amd64: {
     url: ubuntuBase("amd64"),
@@ -24,14 +25,14 @@ export const UBUNTU_TARBALLS: Record<Arch, Tarball> = {
   },
 };
 
-/** Docker Hub's alpine:3.24 as of 3.24.2: the digest of the multi-arch index. */
+/** Docker Hub's alpine:3.24: the digest of the multi-arch index. */
 export const ALPINE_IMAGE =
   "alpine:3.24@sha256:294b683cb724975bec92580e1e685676bd4b50bda910ddb8c51d4cabeaec77e6";
 
 const alpineMinirootfs = (arch: string) =>
   `https://dl-cdn.alpinelinux.org/alpine/v3.24/releases/${arch}/alpine-minirootfs-3.24.2-${arch}.tar.gz`;
 
-/** Alpine's minirootfs 3.24.2. */
+/** Alpine's minirootfs. */
 export const ALPINE_TARBALLS: Record<Arch, Tarball> = {
   amd64: {
     url: alpineMinirootfs("x86_64"),
@@ -43,14 +44,14 @@ export const ALPINE_TARBALLS: Record<Arch, Tarball> = {
   },
 };
 
-/** Docker Hub's debian:trixie-slim as of 13.7 (20261005): the digest of the multi-arch index. */
+/** Docker Hub's debian:trixie-slim: the digest of the multi-arch index. */
 export const DEBIAN_IMAGE =
   "debian:trixie-slim@sha256:a29215f6a35e51e22adffa17f89e9d2ef06214e64a2bad10d765c46aea49f11f";
 
-/** Linux 6.12, the LTS kernel of Debian 13, in the newest version of the archive as of 2026-11-21. */
+/** Linux 6.12, the LTS kernel of Debian 13. */
 export const LINUX_SOURCE: KernelSource = { package: "linux-source-6.12", version: "6.12.115-1" };
 
-/** uv 0.12.16 as its official image, which contains the binary for each arch as `/uv`. */
+/** uv as its official image, which contains the binary for each arch as `/uv`. */
 export const UV_IMAGE =
   "ghcr.io/astral-sh/uv:0.12.16@sha256:adc68cd785ca65ea25c0611043b0a00b4ea3a22e1b54102fc084406d888082ee";
 
@@ -60,5 +61,5 @@ export const NODE_GLIBC = "24.21.0";
 /** The version of the nodejs package of Alpine 3.24. apk always installs the newest of the branch. */
 export const NODE_ALPINE = "24.18.1";
 
-/** NousResearch/hermes-agent v2026.9.24 (0.21.5). */
+/** NousResearch/hermes-agent at the tag v2026.9.24 of its repository. */
 export const HERMES_COMMIT = "f97608f178d1ffeca59860195ab7da295f7c8e5f";

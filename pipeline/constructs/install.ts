@@ -1,3 +1,4 @@
+import { validRange } from "semver";
 import { z } from "zod";
 import { PackageType } from "../schema/facts.ts";
 import { listOf, text } from "./props.ts";
@@ -35,6 +36,15 @@ export interface NpmInstall {
   /** A shell pattern for the program to link, relative to `node_modules`; undefined for the package's `bin`. */
   readonly binary?: string | undefined;
   readonly embeds?: readonly Embedded[] | undefined;
+  readonly hold?: Hold | undefined;
+}
+
+/** Keeps a package back: it is not brought to a version outside of a range. */
+interface Hold {
+  /** A range of versions, as npm writes them: `<0.74`. */
+  readonly range: string;
+  /** Why, for the people who ask what is behind. */
+  readonly reason: string;
 }
 
 /** Installs a Python project with `uv sync --frozen`. The commit fixes the project's `uv.lock`, which has hashes. */
@@ -60,6 +70,8 @@ export interface NpmOptions {
   readonly binary?: string | undefined;
   /** What the package, or one that it needs, carries inside. @default nothing */
   readonly embeds?: readonly Embedded[] | undefined;
+  /** The range in which its version must be, and why. @default any version */
+  readonly hold?: Hold | undefined;
 }
 
 /** An npm package by its name; its lockfile holds the version. */
@@ -122,6 +134,12 @@ const NpmProps = z.strictObject({
     .regex(/^[A-Za-z0-9@._*/-]+$/, "is not a plain path pattern")
     .optional(),
   embeds: listOf(EmbeddedProps).optional(),
+  hold: z
+    .strictObject({
+      range: z.string().refine((range) => validRange(range) !== null, "is not a range of versions like <1.2"),
+      reason: text(),
+    })
+    .optional(),
 });
 const UvProps = z.strictObject({
   method: z.literal("uv"),

@@ -158,7 +158,11 @@ export class PresetLayer extends Construct {
 
     const startsAlone = this.install.binary !== undefined;
     const range = nodeRange(files, path, name);
-    const version = lockedVersion(files, path, name);
+    const version = lockedVersion(files, path, name)!;
+    const { hold } = this.install;
+    if (hold && !satisfies(version, hold.range)) {
+      return [`${path} has ${name} ${version}, but images.ts holds it to ${hold.range}: ${hold.reason}`];
+    }
     return this.bases
       .filter((base) => (base.nodeVersion ? !satisfies(base.nodeVersion, range) : !startsAlone))
       .map(

@@ -18,10 +18,9 @@ export interface InitOptions {
 /** The npm scripts of a new project: `npm run <verb>` runs `smolvm-images <verb>`. */
 const SCRIPTS: Readonly<Record<string, string>> = {
   ...Object.fromEntries(
-    ["synth", "diff", "list", "plan", "cell", "release", "repro", "preset", "doctor"].map((verb) => [
-      verb,
-      `smolvm-images ${verb}`,
-    ]),
+    ["synth", "diff", "list", "plan", "cell", "release", "repro", "preset", "bump", "drift", "doctor"].map(
+      (verb) => [verb, `smolvm-images ${verb}`],
+    ),
   ),
   test: "smolvm-images synth --check",
 };

@@ -10,10 +10,11 @@ import { ARCHS, type Arch, nameError } from "../schema/names.ts";
 import type { Project } from "../synth/find-project.ts";
 import { type Change, changes, filesIn } from "../synth/project.ts";
 import { synth } from "../synth/synth.ts";
+import { findVersion, lockPackage } from "../upstream/ask/locked-package.ts";
+import { TABLE as ACTIONS, withActions } from "../upstream/pins/action.ts";
 import { errorCode, PipelineError, unknownName } from "../util/error.ts";
 import type { Run } from "../util/progress.ts";
 import { type DeclaredImages, declareImagesOf } from "./declared-images.ts";
-import { findVersion, lockPackage } from "./locked-package.ts";
 import type { Spec } from "./spec.ts";
 import { type NewPreset, presetStatement, withoutStatement, withStatement } from "./statement.ts";
 
@@ -96,7 +97,7 @@ export async function addPreset(
     { path: declaration, before: text, after: added },
   ];
   const after = await declareImagesOf(project, over(files, own));
-  const pending = withDerived(project, own, after, name);
+  const pending = withDerived(project, own, after, [name]);
   expectPresets(declaration, after, [...namesOf(before), name], presetStatement(preset));
   const cell = {
     kind: "preset",
@@ -118,30 +119,46 @@ export async function addPreset(
  *
  * @throws PipelineError for an unknown preset, one without a lockfile, or a version that the registry does not have
  */
-export async function bumpPreset(project: Project, { name, version: wanted }: Spec, run: Run): Promise<Edit> {
-  const { root, declaration } = project;
-  const files = filesIn(root);
-  const tree = await declareImagesOf(project, files);
-  const preset = presetNamed(tree, name);
+export async function bumpPreset(project: Project, spec: Spec, run: Run): Promise<Edit> {
+  const files = filesIn(project.root);
+  const { texts, note } = await bumpedLock(project, spec, files, run);
+  if (texts.size === 0) return { pending: [], notes: [note] };
+  run.progress.step("check the tree");
+  const own = [...texts].map(([path, after]) => ({ path, before: files(path), after }));
+  const after = await declareImagesOf(project, over(files, own));
+  return { pending: withDerived(project, own, after, [spec.name]), notes: [note] };
+}
+
+/**
+ * The two files that lock another version of a preset's package; none if it has that version.
+ *
+ * @param files reads the project's files
+ * @throws PipelineError as `bumpPreset`
+ */
+export async function bumpedLock(
+  project: Project,
+  { name, version: wanted }: Spec,
+  files: ReadFile,
+  run: Run,
+): Promise<{ readonly texts: ReadonlyMap<string, string>; readonly note: string }> {
+  const preset = presetNamed(await declareImagesOf(project, files), name);
   if (preset.install.method !== "npm") {
     throw new PipelineError(
-      `preset "${name}" is not an npm package: its version is the commit in its statement in ${declaration}`,
-      { fix: "change it there, then run `npx smolvm-images synth`" },
+      `preset "${name}" is not an npm package: its version is the commit in its statement in ${project.declaration}`,
+      { fix: `run \`npx smolvm-images bump --preset ${name}\`, which brings it to the newest tag` },
     );
   }
-  const { package: pkg } = preset.install;
+  const { package: pkg, hold } = preset.install;
   const old = preset.lockedVersion;
-  const version = await findVersion(pkg, wanted, run);
-  if (version === old) return { pending: [], notes: [`${name}: nothing to change, ${pkg} is at ${version}`] };
-
+  const version = await findVersion(pkg, wanted ?? hold?.range, run);
+  if (version === old)
+    return { texts: new Map(), note: `${name}: nothing to change, ${pkg} is at ${version}` };
   const { manifest, lockfile } = await lockPackage(name, pkg, version, files(lockfileOf(name)), run);
-  run.progress.step("check the tree");
-  const own = [
-    { path: manifestOf(name), before: files(manifestOf(name)), after: manifest },
-    { path: lockfileOf(name), before: files(lockfileOf(name)), after: lockfile },
-  ];
-  const pending = withDerived(project, own, await declareImagesOf(project, over(files, own)), name);
-  return { pending, notes: [`${name}: ${pkg} ${old} -> ${version}`] };
+  const texts = new Map([
+    [manifestOf(name), manifest],
+    [lockfileOf(name), lockfile],
+  ]);
+  return { texts, note: `${name}: ${pkg} ${old} -> ${version}` };
 }
 
 /**
@@ -176,7 +193,7 @@ export async function removePreset(project: Project, name: string): Promise<Edit
     { path: declaration, before: text, after: without.text },
   ];
   const after = await declareImagesOf(project, over(files, own));
-  const pending = withDerived(project, own, after, name);
+  const pending = withDerived(project, own, after, [name]);
   expectPresets(
     declaration,
     after,
@@ -203,19 +220,26 @@ export async function removePreset(project: Project, name: string): Promise<Edit
 }
 
 /** The given changes, and those of the generated files that follow from them. @throws PipelineError when synth refuses the tree */
-function withDerived(
+export function withDerived(
   project: Project,
   own: readonly Change[],
   after: DeclaredImages,
-  preset: string,
+  presets: readonly string[],
 ): Change[] {
   try {
-    return [...own, ...changes(project.root, synth(after.app))];
+    const output = synth(after.app);
+    const table = own.find(({ path }) => path === ACTIONS);
+    const rendered = [...output].map(([path, text]): [string, string] =>
+      table && path.startsWith(".github/")
+        ? [path, withActions(text, table.before!, table.after!)]
+        : [path, text],
+    );
+    return [...own, ...changes(project.root, new Map(rendered))];
   } catch (error) {
     if (!(error instanceof PipelineError)) throw error;
     throw new PipelineError(`${error.message}; nothing was changed`, {
       code: error.code,
-      details: [...error.details, ...refusalHints(project, after, preset)],
+      details: [...error.details, ...presets.flatMap((preset) => refusalHints(project, after, preset))],
       cause: error,
     });
   }

@@ -28,6 +28,14 @@ export const ERROR_CODES = {
   "digest-mismatch": "The bytes have another sha256 than was declared. They are not used.",
   "not-attested":
     "A file has no attestation, or one that does not say that the expected workflow made it. It is not used.",
+  // Pins.
+  "upstream-unknown":
+    "The source of a pin gives no answer that can be used, so what is newest there is not known.",
+  "pin-not-found":
+    "A pinned value is not in the declaration in the form in which it is looked for. Nothing was changed.",
+  "pin-changed": "A source has other bytes than were pinned, under the same version.",
+  "dirty-tree":
+    "The checkout has changes that are not committed, stale generated files, or another commit than the branch.",
   // Cells.
   "stale-cells": "`out/cells.json` is missing, or was written by another version of this project.",
   "wrong-arch":

@@ -2,9 +2,11 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Command } from "commander";
 import { describe, expect, it } from "vitest";
+import { bumpCommand } from "../../pipeline/cli/pipeline/bump.ts";
 import { cellCommand } from "../../pipeline/cli/pipeline/cell.ts";
 import { diffCommand } from "../../pipeline/cli/pipeline/diff.ts";
 import { doctorCommand } from "../../pipeline/cli/pipeline/doctor.ts";
+import { driftCommand } from "../../pipeline/cli/pipeline/drift.ts";
 import { listCommand } from "../../pipeline/cli/pipeline/list.ts";
 import { manifestCommand } from "../../pipeline/cli/pipeline/manifest.ts";
 import { planCommand } from "../../pipeline/cli/pipeline/plan.ts";
@@ -20,7 +22,7 @@ import { REPOSITORY } from "../support/project.ts";
 
 const PIPELINE = [
   ...[synthCommand, diffCommand, listCommand, manifestCommand, planCommand, presetCommand],
-  ...[cellCommand, releaseCommand, reproCommand, doctorCommand],
+  ...[cellCommand, releaseCommand, reproCommand, doctorCommand, bumpCommand, driftCommand],
 ];
 const SMOLVM = [
   ...[createCommand, startCommand, psCommand, sshCommand, stopCommand],

@@ -15,7 +15,8 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   attestation: ["schema", "util"],
   images: ["constructs"],
   synth: ["constructs", "schema", "util"],
-  edit: ["synth", "constructs", "schema", "util"],
+  upstream: ["constructs", "schema", "util"],
+  edit: ["upstream", "synth", "constructs", "schema", "util"],
   client: ["attestation", "vm", "schema", "util"],
   builder: ["image", "client", "vm", "schema", "util"],
   release: ["plan", "stores", "attestation", "schema", "util"],
@@ -26,6 +27,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     ...[
       "cli/shared",
       "edit",
+      "upstream",
       "synth",
       "constructs",
       "images",

@@ -22,7 +22,10 @@ it.each<[string, RegExp, readonly string[]]>([
   [
     "who asks a server for bytes",
     /\bproxiedFetch\(/,
-    [...["client/load-manifest.ts", "stores/github/client.ts", "util/download/http.ts", "util/http.ts"]],
+    [
+      ...["client/load-manifest.ts", "stores/github/client.ts", "upstream/upstream.ts"],
+      ...["util/download/http.ts", "util/http.ts"],
+    ],
   ],
 ])("%s is said in one place", (_, pattern, places) => {
   expect(

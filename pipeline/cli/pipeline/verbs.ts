@@ -43,6 +43,14 @@ export const VERBS: Readonly<Record<string, Verb>> = {
     description: "add a preset, change its version, or remove it",
     load: async () => (await import("./preset.ts")).presetCommand,
   },
+  bump: {
+    description: "change the tag of the release, refresh pins, or bring presets to their newest versions",
+    load: async () => (await import("./bump.ts")).bumpCommand,
+  },
+  drift: {
+    description: "list what is pinned, what is newest, and how long it is supported",
+    load: async () => (await import("./drift.ts")).driftCommand,
+  },
   setup: {
     description:
       "install the programs that building and booting need: QEMU, zstd, mmdebstrap, … (Debian, Ubuntu)",

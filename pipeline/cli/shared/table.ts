@@ -12,3 +12,15 @@ export function table(headings: readonly string[], rows: readonly (readonly stri
     .map((line) => `${line}\n`)
     .join("");
 }
+
+/** A text in lines of at most `width` characters. A longer word has a line of its own. */
+export function wrapped(text: string, width: number): string[] {
+  const lines: string[] = [];
+  for (const word of text.split(/\s+/)) {
+    const last = lines.at(-1);
+    if (last !== undefined && last.length + 1 + word.length <= width)
+      lines[lines.length - 1] = `${last} ${word}`;
+    else lines.push(word);
+  }
+  return lines;
+}

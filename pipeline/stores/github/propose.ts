@@ -7,6 +7,8 @@ export interface Proposal {
   readonly branch: string;
   /** The branch to merge into. @default the repository's default branch */
   readonly base?: string | undefined;
+  /** The commit that the files were made from. If the base is at another one, nothing is proposed. @default any */
+  readonly from?: string | undefined;
   readonly title: string;
   readonly body: string;
   /** The new content of files, by path. */
@@ -16,7 +18,7 @@ export interface Proposal {
 /**
  * Commits files to a branch and opens a pull request. Returns its address; undefined if the base branch has the same files
  * already. A second call updates the branch and keeps the pull request.
- * @throws PipelineError when the token lacks a permission
+ * @throws PipelineError when the token lacks a permission, or the base branch is at another commit than `from`
  */
 export async function propose(github: GitHubClient, proposal: Proposal): Promise<string | undefined> {
   const { octokit, repo } = github;
@@ -24,6 +26,12 @@ export async function propose(github: GitHubClient, proposal: Proposal): Promise
   const base = proposal.base ?? (await octokit.rest.repos.get(repo)).data.default_branch;
 
   const { data: ref } = await octokit.rest.git.getRef({ ...repo, ref: `heads/${base}` });
+  if (proposal.from !== undefined && ref.object.sha !== proposal.from) {
+    throw new PipelineError(
+      `${base} of ${github.repository} is at ${ref.object.sha}, but this checkout is at ${proposal.from}`,
+      { code: "dirty-tree", fix: `check out the newest commit of ${base}, then run it again` },
+    );
+  }
   const { data: head } = await octokit.rest.git.getCommit({ ...repo, commit_sha: ref.object.sha });
   const tree = Object.entries(files).map(([path, content]) => ({
     ...{ path, content },

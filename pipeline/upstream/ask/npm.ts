@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { PipelineError } from "../util/error.ts";
+import { PipelineError } from "../../util/error.ts";
 
 /**
  * The npm settings that affect the written files. Flags override every configuration file and variable, so that the result

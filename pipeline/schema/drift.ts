@@ -1,0 +1,34 @@
+import { z } from "zod";
+
+/**
+ * - `current`: it is the newest, within the range that holds it
+ * - `behind`: there is a newer one
+ * - `unknown`: its source could not be asked, or gave no answer that can be used
+ */
+const DriftState = z.enum(["current", "behind", "unknown"]);
+
+/** One row of `drift --json`: a pin, and what its source has. */
+export const DriftRow = z.strictObject({
+  name: z.string(),
+  kind: z.string(),
+  pinned: z.string(),
+  /** Null where it is not known. */
+  newest: z.string().nullable(),
+  state: DriftState,
+  /** How many versions and days it is behind; null where that is not known. */
+  versions_behind: z.int().nullable(),
+  days_behind: z.int().nullable(),
+  /** The last day of support, `YYYY-MM-DD`; null for what has none, and where it is not known. */
+  supported_until: z.string().nullable(),
+  /** Who says so. */
+  support_source: z.string().nullable(),
+  /** Null for what has no end of support, and where it is not known. */
+  supported: z.boolean().nullable(),
+  /** The range that the declaration holds it in, and why. */
+  hold: z.strictObject({ range: z.string(), reason: z.string() }).nullable(),
+  /** What the source has now for the pinned version, where that differs from what was pinned. */
+  changed: z.string().nullable(),
+  /** Why it is unknown, or what else a reader should know. */
+  note: z.string().nullable(),
+});
+export type DriftRow = z.infer<typeof DriftRow>;

@@ -1,0 +1,75 @@
+import { posix } from "node:path";
+import { TOOLS_LOCK } from "../constructs/base-rootfs.ts";
+import { PipelineError } from "../util/error.ts";
+import type { Declared, Texts } from "./pin.ts";
+
+/** A text and the one that takes its place. */
+export interface Replacement {
+  /** The text with everything that makes it unmistakable: `"24.21.0"` with its quotes, `name@sha256:…` whole. */
+  readonly find: string;
+  readonly by: string;
+  /**
+   * - `once`: it must be there exactly once
+   * - `all`: it cannot stand for anything else, so each one is replaced; there must be at least one
+   * - `mention`: a comment may repeat it
+   * @default once
+   */
+  readonly times?: "once" | "all" | "mention";
+}
+
+export const TOOLS_DOCKERFILE = posix.join(posix.dirname(TOOLS_LOCK), "Dockerfile");
+
+/** `from "./pins.ts"`. */
+const IMPORTED = /\bfrom "(\.\.?\/[^"]+\.ts)"/g;
+
+/** The files of the project in which a maintainer writes pins: the declaration, what it imports, the tool container. */
+export function placesOf({ declaration, own }: Declared): string[] {
+  const places: string[] = [];
+  const add = (path: string) => {
+    const text = own(path);
+    if (text === undefined || places.includes(path)) return;
+    places.push(path);
+    for (const [, from] of text.matchAll(IMPORTED)) {
+      const other = posix.join(posix.dirname(path), from!);
+      // The constructs of this package's own checkout are code.
+      if (!other.startsWith("..") && !/(^|\/)constructs\//.test(other)) add(other);
+    }
+  };
+  add(declaration);
+  if (own(TOOLS_DOCKERFILE) !== undefined) places.push(TOOLS_DOCKERFILE);
+  return places;
+}
+
+/**
+ * Replaces texts in the files where pins are written.
+ * @param places paths of files. @default `placesOf`
+ * @returns the files that change
+ * @throws PipelineError when a text is not found as often as it must be
+ */
+export function replaced(
+  declared: Declared,
+  replacements: readonly Replacement[],
+  places: readonly string[] = placesOf(declared),
+): Texts {
+  const before = new Map(places.map((path) => [path, declared.own(path) ?? ""]));
+  const texts = new Map(before);
+  for (const { find, by, times = "once" } of replacements) {
+    const found = [...texts.values()].reduce((sum, text) => sum + text.split(find).length - 1, 0);
+    const isRight = times === "once" ? found === 1 : times === "all" ? found > 0 : true;
+    if (!isRight) {
+      const where = found === 0 ? "is not there" : `is there ${found} times, not once`;
+      throw new PipelineError(`${places.join(", ")}: ${quoted(find)} ${where}`, {
+        code: "pin-not-found",
+        fix: `write the pin as one literal, or change it by hand to ${quoted(by)}`,
+      });
+    }
+    for (const [path, text] of texts)
+      texts.set(
+        path,
+        text.replaceAll(find, () => by),
+      );
+  }
+  return new Map([...texts].filter(([path, text]) => text !== before.get(path)));
+}
+
+const quoted = (text: string) => `\`${text}\``;
