@@ -16,6 +16,7 @@ import { CELLS_PATH } from "../../pipeline/schema/cells.ts";
 import { MANIFEST_PATH, MANIFEST_SCHEMA_PATH } from "../../pipeline/schema/manifest.ts";
 import { DIGESTS_PATH } from "../../pipeline/schema/recorded-digests.ts";
 import { changes, write } from "../../pipeline/synth/project.ts";
+import { PUBLISHED_IMAGES_PATH } from "../../pipeline/synth/published-images.ts";
 import { synth } from "../../pipeline/synth/synth.ts";
 import { type Ended, PROGRAM, REPOSITORY } from "./project.ts";
 import { SAMPLE_FILES } from "./sample/files.ts";
@@ -39,7 +40,7 @@ const PROJECT = [
     "tsconfig.json",
     DIGESTS_PATH,
   ],
-  ...[CELLS_PATH, MANIFEST_PATH, MANIFEST_SCHEMA_PATH],
+  ...[CELLS_PATH, MANIFEST_PATH, MANIFEST_SCHEMA_PATH, PUBLISHED_IMAGES_PATH],
 ];
 
 const CONSTRUCTS = "../../../pipeline/constructs/index.ts";

@@ -78,6 +78,6 @@ function summary(rows: readonly DriftRow[]): string {
     `${count(({ state }) => state === "unknown")} unknown`,
     `${count(({ supported }) => supported === false)} without support`,
   ];
-  const warning = count(({ state, supported }) => state === "behind" || supported === false) > 0;
+  const warning = count(({ state, supported }) => state !== "current" || supported === false) > 0;
   return `${warning ? "warning: " : ""}${rows.length} pins: ${parts.join(", ")}`;
 }

@@ -32,7 +32,13 @@ export async function archiveOf(suite: string, mirror: string | undefined, run: 
   const command = [
     ...(process.getuid?.() === 0 ? [] : ["sudo", "-n"]),
     ...["env", "LC_ALL=C.UTF-8", "mmdebstrap", "--variant=custom", "--format=null"],
-    ...[`--customize-hook=${HOOK}`, suite, "/dev/null", ...(mirror ? [mirror] : [])],
+    ...[
+      '--aptopt=Acquire::Retries "1"',
+      `--customize-hook=${HOOK}`,
+      suite,
+      "/dev/null",
+      ...(mirror ? [mirror] : []),
+    ],
   ];
   const said = await output(command, source, run);
   const dates = [...said.matchAll(/^Date: (.+)$/gm)].map(([, date]) => Date.parse(date!));
@@ -58,8 +64,8 @@ function output([program = "", ...args]: readonly string[], source: string, run:
         const fix = "install it with `sudo apt-get install mmdebstrap debian-archive-keyring`";
         return reject(new PipelineError("mmdebstrap is not on PATH", { code: "program-missing", fix }));
       }
-      const lines = stderr.split("\n").filter((line) => /^(E|Err|error):/i.test(line));
-      reject(new Unknown(source, lines[0] ?? stderr.trim().split("\n").at(-1) ?? "", error));
+      const first = stderr.split("\n").find((line) => line.startsWith("E: "));
+      reject(new Unknown(source, first?.slice("E: ".length) ?? error.message.split("\n")[0]!, error));
     });
   });
 }

@@ -28,7 +28,7 @@ export interface NpmPackage {
 export async function npmPackage({ run }: Upstream, name: string): Promise<NpmPackage> {
   return await inTemporary("view", async (directory) => {
     const fields = ["dist-tags", "versions", "time", "deprecated"];
-    const text = await npm(directory, ["view", name, ...fields], name, run.signal);
+    const text = await npm(directory, ["view", name, ...fields], name, run.signal, "");
     const { versions, time, deprecated, ...rest } = parsed(`npm view ${name}`, Viewed, text);
     return { latest: rest["dist-tags"].latest, versions, times: time ?? {}, deprecated };
   });

@@ -52,6 +52,7 @@ interface Failure {
  * Runs npm in `directory`, which must have a package.json, with the same result for every user.
  *
  * @param what the requested package, for error messages
+ * @param ending what error messages say after the problem
  * @returns npm's output, JSON
  * @throws PipelineError when npm is missing, does not find the package or cannot reach the registry
  */
@@ -60,13 +61,14 @@ export function npm(
   args: readonly string[],
   what: string,
   signal: AbortSignal,
+  ending = "; nothing was changed",
 ): Promise<string> {
   return new Promise((resolve, reject) => {
     const options = { cwd: directory, env: environment(process.env), signal, maxBuffer: 64 * 1024 * 1024 };
     execFile("npm", [...args, ...FLAGS], options, (error, stdout, stderr) => {
       if (error === null) resolve(stdout);
       else if (signal.aborted) reject(signal.reason);
-      else reject(failure(what, error, stdout, stderr));
+      else reject(failure(what, error, stdout, stderr, ending));
     });
   });
 }
@@ -83,6 +85,7 @@ function failure(
   cause: NodeJS.ErrnoException | Error,
   stdout: string,
   stderr: string,
+  ending: string,
 ): PipelineError {
   if ("code" in cause && cause.code === "ENOENT") {
     return new PipelineError("npm is not on PATH", {
@@ -91,15 +94,12 @@ function failure(
   }
   const { code, summary } = said(stdout);
   if (code === "E404" || code === "ENOVERSIONS") {
-    return new PipelineError(
-      `${what}: the npm registry has no such package or version; nothing was changed`,
-      {
-        cause,
-      },
-    );
+    return new PipelineError(`${what}: the npm registry has no such package or version${ending}`, {
+      cause,
+    });
   }
   const reason = summary || code || stderr.trim().split("\n").at(-1) || cause.message;
-  return new PipelineError(`${what}: npm failed (${reason.split("\n")[0]!.trim()}); nothing was changed`, {
+  return new PipelineError(`${what}: npm failed (${reason.split("\n")[0]!.trim()})${ending}`, {
     fix: "check the connection to the registry with `npm ping`",
     cause,
   });

@@ -78,6 +78,8 @@ export class GitHub {
   readonly pulls: HeldPull[] = [];
   /** branch -> path -> text. */
   readonly branches = new Map<string, Record<string, string>>([["main", {}]]);
+  /** branch -> its commit, where that is not the one of its files. */
+  readonly heads = new Map<string, string>();
   readonly commits = new Map<string, Record<string, string>>();
   /** tag -> commit. A release that is published makes its tag, unless it exists. */
   readonly tags = new Map<string, string>();

@@ -252,10 +252,10 @@ function remember<T>(kept: Map<string, T>, value: T): string {
 function getRef({ github }: Request, branch: string): Answer {
   const files = github.branches.get(decodeURIComponent(branch));
   if (!files) return NOT_FOUND;
-  return {
-    status: 200,
-    body: { ref: `refs/heads/${branch}`, object: { type: "commit", sha: remember(github.commits, files) } },
-  };
+  const head = github.heads.get(decodeURIComponent(branch));
+  if (head !== undefined) github.commits.set(head, files);
+  const id = head ?? remember(github.commits, files);
+  return { status: 200, body: { ref: `refs/heads/${branch}`, object: { type: "commit", sha: id } } };
 }
 
 function getTag({ github }: Request, tag: string): Answer {
