@@ -28,8 +28,16 @@ export class NpmRegistry {
     this.#server.troubles.push({ kind: "silence" });
   }
 
-  /** Publishes versions of a package; the last is the newest, unless `latest` says another. */
-  publish(name: string, versions: Readonly<Record<string, Published>>, latest?: string): void {
+  /**
+   * Publishes versions of a package; the last is the newest, unless `latest` says another.
+   * @param time when each version was published. @default nobody says it
+   */
+  publish(
+    name: string,
+    versions: Readonly<Record<string, Published>>,
+    latest?: string,
+    time?: Readonly<Record<string, string>>,
+  ): void {
     const all = Object.entries(versions).map(([version, manifest]) => [
       version,
       {
@@ -41,7 +49,7 @@ export class NpmRegistry {
       },
     ]);
     const newest = latest ?? Object.keys(versions).at(-1)!;
-    const packument = { name, "dist-tags": { latest: newest }, versions: Object.fromEntries(all) };
+    const packument = { name, "dist-tags": { latest: newest }, versions: Object.fromEntries(all), time };
     this.#server.files.set(`/${name.replace("/", "%2f")}`, Buffer.from(JSON.stringify(packument)));
   }
 }

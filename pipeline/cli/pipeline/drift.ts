@@ -1,4 +1,5 @@
 import { Command } from "commander";
+import { TOOLS_LOCK } from "../../constructs/base-rootfs.ts";
 import { declareImagesOf } from "../../edit/declared-images.ts";
 import { declaredOf, resolvePins } from "../../edit/pins.ts";
 import { driftRow, isAcceptable } from "../../plan/drift.ts";
@@ -19,17 +20,25 @@ export const driftCommand = new Command("drift")
       "versions, and the days between them. `unknown` is what cannot be asked: it may be behind.",
   )
   .action(async ({ strict = false, json = false }: { strict?: boolean; json?: boolean }) => {
+    let isPackage = true;
     const rows = await inRun(async (run) => {
       const { release } = await declareImagesOf(project(), filesIn(project().root));
       const upstream = upstreamOf(run);
-      const resolved = await resolvePins(declaredOf(project(), release), upstream);
+      const declared = declaredOf(project(), release);
+      const resolved = await resolvePins(declared, upstream);
+      isPackage = declared.own(TOOLS_LOCK) !== undefined;
       const today = upstream.today.toISOString().slice(0, 10);
       return resolved.map(({ pin, answer, support }) => driftRow(pin, answer, support, today));
     });
     process.stdout.write(json ? `${JSON.stringify(rows, null, 2)}\n` : driftTable(rows));
+    if (!isPackage) process.stderr.write(`${NOT_HERE}\n`);
     process.stderr.write(`${summary(rows)}\n`);
     if (!isAcceptable(rows, strict)) process.exitCode = 1;
   });
+
+/** What a project of another team does not pin itself. */
+const NOT_HERE =
+  "Node's binary, the tool container and the actions of the workflows come with the package smolvm-images; update that";
 
 /** The rows as a table, with what else there is to say below each. At most 80 columns, if versions have usual lengths. */
 export function driftTable(rows: readonly DriftRow[]): string {
