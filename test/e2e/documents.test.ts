@@ -18,6 +18,8 @@ const home = join(work, "home");
 const checkout = join(work, "checkout");
 /** After these, the tests of the checkout are run as well: a maintainer's change breaks none. */
 const TESTED = ["Adding a preset", "Bring a preset to a newer version, or remove it"];
+/** These begin in a checkout without changes. */
+const CLEAN = ["Bring pins to their newest versions", "Publish a release"];
 
 let registry: Server;
 let asked = 0;
@@ -82,7 +84,11 @@ function environment(): NodeJS.ProcessEnv {
   const own = Object.entries(process.env).filter(
     ([name]) => !/^(npm_|VITEST|NODE_ENV$|TEST$|GITHUB_|SMOLVM_)/i.test(name),
   );
-  return { ...Object.fromEntries(own), HOME: home };
+  const who = { GIT_AUTHOR_NAME: "test", GIT_AUTHOR_EMAIL: "test@example.com" };
+  return {
+    ...{ ...Object.fromEntries(own), HOME: home, ...who },
+    ...{ GIT_COMMITTER_NAME: "test", GIT_COMMITTER_EMAIL: "test@example.com" },
+  };
 }
 
 /** Runs a line as typed into a shell in the checkout. */
@@ -166,12 +172,14 @@ describe("README.md, followed to the letter", { timeout: HOUR }, () => {
 
 describe("CONTRIBUTING.md, followed to the letter", { timeout: HOUR }, () => {
   // What was installed and built stays, as it is not committed.
-  beforeAll(() => {
+  const clean = () => {
     git(checkout, "reset", "-q", "--hard");
     git(checkout, "clean", "-qfd");
-  });
+  };
+  beforeAll(clean);
 
   it.each(sections("CONTRIBUTING.md"))("%s", async (heading, lines) => {
+    if (CLEAN.includes(heading)) clean();
     await follow(lines);
     if (TESTED.includes(heading)) await follow(["npm test", "npm run lint"]);
     const changed = git(checkout, "status", "--porcelain");

@@ -64,8 +64,9 @@ function output([program = "", ...args]: readonly string[], source: string, run:
         const fix = "install it with `sudo apt-get install mmdebstrap debian-archive-keyring`";
         return reject(new PipelineError("mmdebstrap is not on PATH", { code: "program-missing", fix }));
       }
-      const first = stderr.split("\n").find((line) => line.startsWith("E: "));
-      reject(new Unknown(source, first?.slice("E: ".length) ?? error.message.split("\n")[0]!, error));
+      const lines = stderr.trim().split("\n");
+      const said = lines.find((line) => line.startsWith("E: "))?.slice("E: ".length);
+      reject(new Unknown(source, said ?? lines.at(-1)!, error));
     });
   });
 }

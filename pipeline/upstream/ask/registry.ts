@@ -90,6 +90,7 @@ export class Repository {
       )?.[1];
       path = query === undefined ? undefined : `/tags/list?${query}`;
     }
+    if (path !== undefined) throw new Unknown(this.#base, `it has more than ${PAGES} pages of tags`);
     return tags.filter((tag) => semver.valid(tag) !== null && semver.prerelease(tag) === null);
   }
 

@@ -30,7 +30,8 @@ const toolsImage = ({ own }: Declared): string | undefined =>
 function pinOf({ release }: Declared, name: string, reference: string): Pin {
   const image = imageName(reference);
   // A tag with three numbers stands for one version; `24.04` and `trixie-slim` are made again for each fix.
-  const isVersion = image !== undefined && semver.valid(image.tag) !== null;
+  const isVersion =
+    image !== undefined && semver.valid(image.tag) !== null && semver.prerelease(image.tag) === null;
   const pinned = image === undefined ? reference : isVersion ? image.tag : short(image.digest);
   const newest = async (upstream: Upstream): Promise<Newest> => {
     if (image === undefined) throw new Unknown(reference, "it has no tag that could be looked up");

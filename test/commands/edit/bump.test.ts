@@ -183,6 +183,16 @@ describe("a copy of the sample", { timeout: 180_000 }, () => {
     );
   });
 
+  it("whose pin is written, but not where the tree has it from, is left as it is", async () => {
+    const images = await Registry.start();
+    images.push("ubuntu", "24.04", { created: "2026-10-01T00:00:00Z" });
+    const comment = `// now ubuntu:24.04@sha256:${"1".repeat(64)}\n`;
+    copy.write("pipeline/images.ts", comment + copy.read("pipeline/images.ts"));
+    expect(await failure({ pins: true }, offline({ dockerHub: images.url }))).toMatch(
+      /^pipeline\/images\.ts would not declare ubuntu image [0-9a-f]{12}; nothing was changed: change it by hand/,
+    );
+  });
+
   it("refuses an unknown preset, and generated files that are stale", async () => {
     expect(await failure({ presets: [parseSpec("nobody", "preset")] })).toMatch(
       /^unknown preset "nobody"; one of:/,

@@ -23,6 +23,10 @@ export class Registry {
   readonly requests: string[] = [];
   /** The digest that it tells for a tag, where it is another than that of the bytes. */
   told: string | undefined;
+  /** What it adds to the bytes that it sends. */
+  added = "";
+  /** Whether each page of tags names a next one. */
+  endless = false;
   /** Whether it hands out tokens. */
   open = true;
   readonly #tags = new Map<string, string>();
@@ -86,7 +90,7 @@ export class Registry {
     return {
       status: 200,
       headers: { "content-type": blob.type, "docker-content-digest": told },
-      text: blob.text,
+      text: blob.text + this.added,
     };
   }
 
@@ -94,7 +98,10 @@ export class Registry {
     const all = [...this.#tags.keys()].sort();
     const rest = all.filter((tag) => tag > last);
     const page = rest.slice(0, 2);
-    const next = rest.length > 2 ? { link: `<${path}?last=${page.at(-1)}&n=2>; rel="next"` } : {};
+    const next =
+      rest.length > 2 || this.endless
+        ? { link: `<${path}?last=${page.at(-1) ?? last}&n=2>; rel="next"` }
+        : {};
     return { ...json({ name: "library/image", tags: page }), headers: next };
   }
 }

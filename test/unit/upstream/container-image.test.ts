@@ -48,6 +48,27 @@ it("a tag that is a version is behind by versions, which it reads from every pag
   expect(Object.values(await written(project, newest))[0]).toMatch(/:0\.13\.0@sha256:/);
 });
 
+it("a list of tags without an end leaves a version unknown", async () => {
+  const registry = await Registry.start();
+  const name = `${registry.host}/library/image`;
+  const image = registry.push(name, "0.12.16", { created: "2026-09-18T00:00:00Z" });
+  registry.endless = true;
+  const project = declared({ flavor: flavor("x:1@sha256:".padEnd(75, "0")), uv: image });
+  await expect(pinNamed(project, "uv image").newest(upstream())).rejects.toThrow(
+    /library\/image: it has more than 50 pages of tags$/,
+  );
+});
+
+it("a tag of a version with a variant is compared by its digest", async () => {
+  const registry = await Registry.start();
+  const image = registry.push(`${registry.host}/library/image`, "24.1.0-slim", {
+    created: "2026-10-01T00:00:00Z",
+  });
+  registry.push("x", "24.2.0", { created: "2026-10-02T00:00:00Z" });
+  const pin = pinNamed(declared({ flavor: flavor(image) }), "alpine image");
+  expect(await pin.newest(upstream())).toEqual({ version: image.slice(-64, -52) });
+});
+
 it("Docker Hub is asked for images without a host", async () => {
   const registry = await Registry.start();
   const image = registry.push("alpine", "3.24", { created: "2026-10-01T00:00:00Z" });
@@ -87,6 +108,14 @@ it.each<[string, (registry: Registry) => void, RegExp]>([
       registry.told = `sha256:${"f".repeat(64)}`;
     },
     /HTTP 404 Not Found$/,
+  ],
+  [
+    "bytes that are not those of the digest",
+    (registry) => {
+      registry.push("x", "3.24", { created: "2026-10-13T00:00:00Z" });
+      registry.added = " ";
+    },
+    /manifests\/sha256:[0-9a-f]{64}: its digest is sha256:[0-9a-f]{64}$/,
   ],
   [
     "an image that is not for arm64",
