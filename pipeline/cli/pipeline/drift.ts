@@ -16,8 +16,9 @@ export const driftCommand = new Command("drift")
   .option("--json", "print JSON")
   .addHelpText(
     "after",
-    "\nThe exit code is 1 if a release is used whose support has ended. The column `behind` has the number of\n" +
-      "versions, and the days between them. `unknown` is what cannot be asked: it may be behind.",
+    "\nThe column `behind` has the number of versions, and the days between them.\n" +
+      "`unknown` is what cannot be asked: it may be behind. The exit code is 1 if a\n" +
+      "release is used whose support has ended.",
   )
   .action(async ({ strict = false, json = false }: { strict?: boolean; json?: boolean }) => {
     let isPackage = true;
