@@ -1,9 +1,10 @@
 /**
- * Prints what a plan saves, as a Markdown table: `npm run bench:plan`. Each row is a change to this project's tree, made in
+ * Prints what a plan saves, as a Markdown table: `npm run bench:plan`. With `--write`, README gets it; with `--check`, the
+ * exit code is 1 if README has another. Each row is a change to this project's tree, made in
  * memory, and planned against a release of the tree as it is. Times and sizes are those that README says were measured;
  * a root file system counts as the one that was measured there, codex on Debian.
  */
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 import { App } from "../pipeline/constructs/app.ts";
 import { Release } from "../pipeline/constructs/release.ts";
@@ -149,6 +150,20 @@ export async function savings(readme: string): Promise<string> {
 
 const gigabytes = (mb: number) => (mb === 0 ? "0" : `${(mb / 1000).toFixed(2)} GB`);
 
+/** README's text with this table in the place of its own. */
+export const withSavings = (readme: string, table: string): string =>
+  readme.replace(/^\| change \| root file systems built .*\n(?:\|.*\n)+/m, table);
+
 if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
-  process.stdout.write(await savings(readFileSync(new URL("../README.md", import.meta.url), "utf8")));
+  const path = new URL("../README.md", import.meta.url);
+  const readme = readFileSync(path, "utf8");
+  const table = await savings(readme);
+  if (process.argv.includes("--write")) writeFileSync(path, withSavings(readme, table));
+  else if (!process.argv.includes("--check")) process.stdout.write(table);
+  else if (withSavings(readme, table) !== readme) {
+    process.stderr.write(
+      "error: README.md does not have the table of this tree: run `npm run bench:plan -- --write`\n",
+    );
+    process.exitCode = 1;
+  }
 }
