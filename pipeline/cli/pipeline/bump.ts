@@ -17,6 +17,7 @@ import { type CliRun, inRun } from "../shared/run.ts";
 import { table } from "../shared/table.ts";
 import { githubToken } from "../shared/token.ts";
 import { loadGitHub } from "./load-github.ts";
+import { lastRelease } from "./plan.ts";
 import { stagingDirectory } from "./store.ts";
 import { project, root } from "./tree.ts";
 import { upstreamOf } from "./upstream.ts";
@@ -75,9 +76,9 @@ export const bumpCommand = new Command("bump")
     });
   });
 
-/** What the change makes the workflow build, and why: with nothing staged, as on its runners. */
-const willBeBuilt = (cells: Cells): Promise<PlannedCell[]> =>
-  plan(cells, new StagingDirectory(stagingDirectory(cells)));
+/** What the change makes the workflow build, carry over from the last release or skip, and why. */
+const willBeBuilt = async (cells: Cells): Promise<PlannedCell[]> =>
+  await plan(cells, new StagingDirectory(stagingDirectory(cells)), { last: await lastRelease(cells) });
 
 const planTable = (planned: readonly PlannedCell[]): string =>
   table(

@@ -62,7 +62,10 @@ export const planCommand = new Command("plan")
   });
 
 /** What was recorded when a tag was published last; what cannot be read is a reason to build everything. */
-async function lastRelease(cells: Cells, { all, checkRelease }: Flags): Promise<LastRelease> {
+export async function lastRelease(
+  cells: Cells,
+  { all, checkRelease }: Pick<Flags, "all" | "checkRelease"> = {},
+): Promise<LastRelease> {
   if (all) return { state: "none" };
   let digests: Awaited<ReturnType<typeof lastDigests>>;
   try {
