@@ -47,7 +47,6 @@ export function rememberKvmFailure(why: string): void {
 
 /** Removes the record, because KVM has run a guest. (The user required KVM in spite of the recorded failure.) */
 export function forgetKvmFailure(): void {
-  if (!knownKvmFailure()) return;
   try {
     rmSync(path(), { force: true });
   } catch {

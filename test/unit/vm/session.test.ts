@@ -1,6 +1,6 @@
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { directoryOf, keyOf, machines } from "../../../pipeline/client/machines/registry.ts";
 import { type StartOptions, start } from "../../../pipeline/client/machines/start.ts";
 import { stopMachine } from "../../../pipeline/client/machines/stop.ts";
@@ -126,15 +126,13 @@ describe("KVM is believed when a guest has run", () => {
     expect(await verify()).toMatchObject({ accel: "kvm" });
   });
 
-  it.skipIf(process.getuid?.() === 0)("has worked also where that failure cannot be forgotten", async () => {
-    fake({ kvm: "internal-error" });
-    await verify();
+  it("has worked also where that failure cannot be forgotten", async () => {
     fake({ kvm: "run" });
-    const records = join(qemu.env.HOME!, ".smolvm");
-    chmodSync(records, 0o555);
-    onTestFinished(() => chmodSync(records, 0o755));
+    // Neither root nor anybody else can remove a directory as if it were a file.
+    const record = join(qemu.env.HOME!, ".smolvm/kvm.json");
+    mkdirSync(record, { recursive: true });
     expect(await verify(recordedRun(), { accel: "kvm" })).toMatchObject({ accel: "kvm" });
-    expect(readdirSync(records)).toEqual(["kvm.json"]);
+    expect(existsSync(record)).toBe(true);
   });
 
   it("cannot be asked for a guest of another arch", async () => {
