@@ -4,6 +4,8 @@ import { z } from "zod";
 export interface Subject {
   readonly name: string;
   readonly sha256: string;
+  /** Whether the attestation must have no other subject. @default false */
+  readonly alone?: boolean;
 }
 
 /** The payload type of a statement in its envelope. */
@@ -23,8 +25,9 @@ export type Statement = z.infer<typeof Statement>;
 /** Why a statement is not about a file; undefined if it is. */
 export function otherSubjectIn(
   { subject: subjects }: Statement,
-  { name, sha256 }: Subject,
+  { name, sha256, alone }: Subject,
 ): string | undefined {
+  if (alone && subjects.length > 1) return `it is of ${subjects.length} files, expected ${name} alone`;
   const named = subjects.filter((each) => each.name === name);
   if (named.some(({ digest }) => digest.sha256 === sha256)) return undefined;
   if (named.length > 0) {

@@ -8,7 +8,7 @@ import { reasonOf } from "../util/reason.ts";
  * @param artifacts which artifacts of the run must be there: `cell-*`
  * @throws PipelineError when the directory cannot be read
  */
-export async function namesIn(directory: string, artifacts: string): Promise<string[]> {
+async function namesIn(directory: string, artifacts: string): Promise<string[]> {
   try {
     return (await readdir(directory)).sort();
   } catch (cause) {
@@ -16,6 +16,30 @@ export async function namesIn(directory: string, artifacts: string): Promise<str
       ...{ code: "not-readable", fix: `download the artifacts \`${artifacts}\` of the run there`, cause },
     });
   }
+}
+
+/** An artifact of a run, as it was downloaded. */
+interface Downloaded {
+  readonly name: string;
+  readonly path: string;
+}
+
+/**
+ * The artifacts in a directory whose names begin with `prefix`, and whatever else is there; sorted. For a pattern,
+ * actions/download-artifact makes a directory for each artifact, but puts the files of a single match into `directory`
+ * itself (since its v5). Then the files must say which artifact it is.
+ * @param single the name after the prefix of the one artifact that has these files; undefined if no artifact has them
+ * @throws PipelineError when the directory cannot be read
+ */
+export async function artifactsIn(
+  directory: string,
+  prefix: string,
+  single: (files: readonly string[]) => string | undefined,
+): Promise<Downloaded[]> {
+  const names = await namesIn(directory, `${prefix}*`);
+  const only = names.some((name) => name.startsWith(prefix)) ? undefined : single(names);
+  if (only !== undefined) return [{ name: `${prefix}${only}`, path: directory }];
+  return names.map((name) => ({ name, path: join(directory, name) }));
 }
 
 /** The files that an artifact may hold. */

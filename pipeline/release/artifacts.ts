@@ -8,7 +8,7 @@ import { StagingDirectory } from "../stores/directory/staging.ts";
 import { MOST_BYTES } from "../stores/outgoing.ts";
 import { sha256File } from "../util/hash.ts";
 import type { Run } from "../util/progress.ts";
-import { namesIn, strangersIn } from "./artifact.ts";
+import { artifactsIn, strangersIn } from "./artifact.ts";
 
 /** The largest inventory that `actions/attest` takes (`sbom-path` in its action.yml), bytes. */
 const MOST_SBOM_BYTES = 16 << 20;
@@ -31,19 +31,22 @@ export async function takeArtifacts(
   run: Run,
 ): Promise<string[]> {
   const problems: string[] = [];
-  const taken: Cell[] = [];
-  for (const name of await namesIn(directory, ALL)) {
-    const cell = cells.cells.find(({ id, published }) => published && name === `${PREFIX}${id}`);
+  const taken: { cell: Cell; path: string }[] = [];
+  const published = cells.cells.filter((cell) => cell.published);
+  const single = (files: readonly string[]) =>
+    published.find((cell) => stagedFilesOf(cell).some((file) => files.includes(file)))?.id;
+  for (const { name, path } of await artifactsIn(directory, PREFIX, single)) {
+    const cell = published.find(({ id }) => name === `${PREFIX}${id}`);
     if (!cell) problems.push(`${name}: it is not the artifact of a published cell`);
     else {
       run.progress.step(`check ${name}`);
-      const found = await problemsOf(cell, join(directory, name), run);
+      const found = await problemsOf(cell, path, run);
       problems.push(...found.map((problem) => `${name}: ${problem}`));
-      taken.push(cell);
+      taken.push({ cell, path });
     }
   }
   if (problems.length > 0) return problems;
-  for (const cell of taken) await take(cell, join(directory, `${PREFIX}${cell.id}`), staged);
+  for (const { cell, path } of taken) await take(cell, path, staged);
   return [];
 }
 

@@ -7,7 +7,7 @@ import type { Cells } from "../schema/cells.ts";
 import { MANIFEST_ASSET } from "../schema/names.ts";
 import { PipelineError } from "../util/error.ts";
 import { readText } from "../util/read-text.ts";
-import { namesIn, strangersIn } from "./artifact.ts";
+import { artifactsIn, strangersIn } from "./artifact.ts";
 import { type Assets, releaseManifest, sha256Of } from "./digests.ts";
 
 /** The directory of an artifact with an attestation is named so: of a cell by its id, of the manifest by its own name. */
@@ -40,16 +40,18 @@ export async function readAttestations(cells: Cells, directory: string): Promise
   const published = new Set(cells.cells.flatMap((cell) => (cell.published ? [cell.id] : [])));
   const bundles = new Map<string, string>();
   const problems: string[] = [];
-  for (const name of await namesIn(directory, ALL)) {
+  // The manifest of a complete release is always attested. If its attestation is the only one, no cell was built.
+  const single = (files: readonly string[]) => (files.includes(BUNDLE) ? OF_MANIFEST : undefined);
+  for (const { name, path } of await artifactsIn(directory, PREFIX, single)) {
     const of = name.startsWith(PREFIX) ? name.slice(PREFIX.length) : "";
     if (!published.has(of) && of !== OF_MANIFEST) {
       problems.push(`${name}: it is not the attestation of a published cell`);
       continue;
     }
     const most = (file: string) => (file === BUNDLE ? LARGEST_BUNDLE : undefined);
-    const found = await strangersIn(join(directory, name), { artifacts: ALL, of: "an attestation", most });
+    const found = await strangersIn(path, { artifacts: ALL, of: "an attestation", most });
     problems.push(...found.map((problem) => `${name}: ${problem}`));
-    const text = found.length > 0 ? undefined : await bundleIn(join(directory, name, BUNDLE));
+    const text = found.length > 0 ? undefined : await bundleIn(join(path, BUNDLE));
     if (text !== undefined) bundles.set(of, text);
   }
   const manifest = bundles.get(OF_MANIFEST);
@@ -85,7 +87,7 @@ export function unattested(
   return [...files].flatMap(([name, { sha256, of, bundle }]) => {
     if (bundle === undefined) return [`${name}: not attested (${PREFIX}${of}/${BUNDLE} is missing)`];
     try {
-      verifyProvenance(bundle, { name, sha256 }, signer, root);
+      verifyProvenance(bundle, { name, sha256, alone: of === OF_MANIFEST }, signer, root);
       return [];
     } catch (error) {
       if (error instanceof PipelineError) return [`${name}: ${error.message}`];

@@ -1,8 +1,7 @@
-import { join } from "node:path";
-import type { Cells } from "../schema/cells.ts";
+import type { Cell, Cells } from "../schema/cells.ts";
 import type { RecordedDigests } from "../schema/recorded-digests.ts";
 import { MOST_FACTS_BYTES, StagingDirectory } from "../stores/directory/staging.ts";
-import { namesIn, strangersIn } from "./artifact.ts";
+import { artifactsIn, strangersIn } from "./artifact.ts";
 import { type Expected, expectedAssets, notAsDeclared } from "./expected.ts";
 
 /** The directory of a cell's artifact with its facts is named so, as the workflow uploads it. */
@@ -20,22 +19,28 @@ export async function handedFacts(
   last?: RecordedDigests,
 ): Promise<Expected> {
   const problems: string[] = [];
-  for (const name of await namesIn(directory, `${PREFIX}*`)) {
-    const cell = cells.cells.find(({ id, published }) => published && name === `${PREFIX}${id}`);
+  const published = cells.cells.filter((cell) => cell.published);
+  const factsOf = (cell: Cell) => cell.assets.map((asset) => `${asset}.json`);
+  const single = (files: readonly string[]) =>
+    published.find((cell) => factsOf(cell).some((file) => files.includes(file)))?.id;
+  const paths = new Map<Cell, string>();
+  for (const { name, path } of await artifactsIn(directory, PREFIX, single)) {
+    const cell = published.find(({ id }) => name === `${PREFIX}${id}`);
     if (!cell) {
       problems.push(`${name}: it is not the artifact of a published cell`);
       continue;
     }
-    const own = new Set(cell.assets.map((asset) => `${asset}.json`));
+    paths.set(cell, path);
+    const own = new Set(factsOf(cell));
     const most = (file: string) => (own.has(file) ? MOST_FACTS_BYTES : undefined);
     const allowed = { artifacts: `${PREFIX}*`, of: "the facts of this cell", most };
-    const found = await strangersIn(join(directory, name), allowed);
+    const found = await strangersIn(path, allowed);
     problems.push(...found.map((problem) => `${name}: ${problem}`));
   }
   if (problems.length > 0) return { facts: [], problems };
-  const of = (asset: string) => {
-    const { id } = cells.cells.find(({ assets }) => assets.includes(asset))!;
-    return new StagingDirectory(join(directory, `${PREFIX}${id}`)).facts(asset);
+  const of = async (asset: string) => {
+    const path = paths.get(cells.cells.find(({ assets }) => assets.includes(asset))!);
+    return path === undefined ? undefined : await new StagingDirectory(path).facts(asset);
   };
   const expected = await expectedAssets(cells, { directory, facts: of }, false, last);
   return { ...expected, problems: [...expected.problems, ...notAsDeclared(cells, expected.facts)] };

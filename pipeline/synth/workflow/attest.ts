@@ -17,6 +17,19 @@ const download = (name: string): Step => ({
   with: { name, path: "staged" },
 });
 
+/** Ends with an error unless `staged` has regular files alone. */
+export const ONLY_FILES =
+  'test -z "$(find staged -mindepth 1 ! -type f -print -quit)" || { echo "::error::the artifact has something that is not a regular file"; exit 1; }';
+
+/**
+ * Refuses an artifact with anything but regular files. actions/attest attests every file below a directory that has the
+ * name of an asset, by the name of that file: code in the job of a cell could have any file attested, such as a manifest.
+ */
+const onlyFiles: Step = {
+  name: "Check that there are only files",
+  run: ONLY_FILES,
+};
+
 /** Attests that this workflow made files from this commit (provenance), and keeps the attestation for `publish`. */
 const provenance = (subjects: string, of: string): Step[] => [
   {
@@ -38,6 +51,7 @@ export const attest: Job = {
   strategy: { "fail-fast": false, matrix: { include: "${{ fromJSON(needs.plan.outputs.attestations) }}" } },
   steps: [
     download("cell-${{ matrix.cell }}"),
+    onlyFiles,
     {
       name: "Attest what is in it",
       uses: uses("actions/attest"),
@@ -52,5 +66,5 @@ export const attestManifest: Job = {
   needs: ["manifest"],
   if: "${{ !cancelled() && needs.manifest.result == 'success' }}",
   ...signing,
-  steps: [download("manifest"), ...provenance(`staged/${MANIFEST_ASSET}`, "manifest")],
+  steps: [download("manifest"), onlyFiles, ...provenance(`staged/${MANIFEST_ASSET}`, "manifest")],
 };

@@ -46,10 +46,15 @@ export class Artifacts {
     cpSync(this.path(name), directory, { recursive: true });
   }
 
-  /** Puts the files of every artifact whose name matches below `directory`: into a directory of its name, unless merged. */
+  /**
+   * Puts the files of every artifact whose name matches below `directory`: into a directory of its name, unless they are
+   * merged or there is one match only (actions/download-artifact, since v5).
+   */
   downloadAll(pattern: string, directory: string, merge: boolean): void {
-    for (const name of this.names.filter((each) => glob(pattern).test(each)))
-      this.download(name, merge ? directory : join(directory, name));
+    const found = this.names.filter((each) => glob(pattern).test(each));
+    for (const name of found) {
+      this.download(name, merge || found.length === 1 ? directory : join(directory, name));
+    }
   }
 }
 

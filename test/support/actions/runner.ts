@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { x } from "tinyexec";
 import { parse } from "yaml";
@@ -205,11 +205,10 @@ export class WorkflowRun {
     if (job.permissions["id-token"] !== "write") throw new Error("id-token: write is needed to sign");
     const sbom = inputs["sbom-path"];
     if (sbom !== undefined) JSON.parse(readFileSync(join(workspace, sbom), "utf8"));
-    const subjects = inputs["subject-path"]!.split("\n").map((path) => ({
+    const paths = inputs["subject-path"]!.split("\n").flatMap((path) => filesBelow(join(workspace, path)));
+    const subjects = paths.map((path) => ({
       name: basename(path),
-      sha256: createHash("sha256")
-        .update(readFileSync(join(workspace, path)))
-        .digest("hex"),
+      sha256: createHash("sha256").update(readFileSync(path)).digest("hex"),
     }));
     const signer = { repository: this.#options.repository, workflow: RELEASE_WORKFLOW, ...RUN };
     const unusual = sbom === undefined ? {} : { predicateType: "https://cyclonedx.org/bom" };
@@ -256,6 +255,14 @@ export class WorkflowRun {
 
 /** A step begins with the machine's variables alone: what started the tests is none of them. */
 const NOT_INHERITED = Object.fromEntries(Object.keys(process.env).map((name) => [name, undefined]));
+
+/** A file, or all files below a directory: actions/attest searches with the defaults of @actions/glob. */
+const filesBelow = (path: string): string[] =>
+  statSync(path).isDirectory()
+    ? readdirSync(path, { recursive: true, encoding: "utf8" })
+        .map((name) => join(path, name))
+        .filter((each) => statSync(each).isFile())
+    : [path];
 
 interface Running {
   readonly name: string;

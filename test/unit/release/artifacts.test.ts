@@ -60,6 +60,12 @@ it("takes what every cell has staged, and the gate finds all of it", async () =>
   expect([expected.problems, expected.facts.length]).toEqual([[], assets.length]);
 });
 
+it("takes what the only cell has staged where it was downloaded without a directory of its name", async () => {
+  artifacts = of("pi-amd64-ubuntu");
+  expect(await takes()).toEqual([]);
+  expect(taken()).toEqual([PI, `${PI}.json`, "SHA256SUMS", sbomAsset(PI)].sort());
+});
+
 it("takes a kernel with its configuration beside it, which is not published", async () => {
   write(of("kernel-amd64", "vmlinux-amd64.config"), "CONFIG_VIRTIO=y\n");
   expect(stagedFilesOf(cellOf("kernel-amd64"))).toContain("vmlinux-amd64.config");

@@ -52,6 +52,22 @@ it("hold for every asset, every inventory and the manifest, also if another atte
   expect(await problems()).toEqual([]);
 });
 
+it("is found where the only one, which is the manifest's, was downloaded without a directory of its name", async () => {
+  const bundle = readFileSync(of("manifest"));
+  rmSync(directory, { recursive: true });
+  mkdirSync(directory);
+  writeFileSync(join(directory, "attestation.json"), bundle);
+  expect(await readAttestations(cells, directory)).toMatchObject({ problems: [], manifest: String(bundle) });
+});
+
+it("of the manifest is of nothing else", async () => {
+  const subjects = [manifestSubject(cells), { name: "more", sha256: "a".repeat(64) }];
+  putBundle(directory, "manifest", await sigstore.attest(subjects, signer));
+  expect(await problems()).toEqual([
+    "manifest.json: the attestation of manifest.json is not valid: it is of 2 files, expected manifest.json alone",
+  ]);
+});
+
 it("are kept as they are for the release", async () => {
   const { manifest } = await readAttestations(cells, directory);
   expect(manifest).toBe(readFileSync(of("manifest"), "utf8"));

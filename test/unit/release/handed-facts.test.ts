@@ -1,4 +1,4 @@
-import { mkdirSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
 import { inputsWith } from "../../../pipeline/plan/freshness.ts";
@@ -39,6 +39,20 @@ it("make the same manifest as what is staged", async () => {
   const manifest = releaseManifest(cells, { facts });
   expect(manifest).toBe(releaseManifest(cells, expected));
   expect(JSON.parse(manifest)).toMatchObject({ tag: cells.tag, images: { length: 6 } });
+});
+
+it("are found where those of the only cell were downloaded without a directory of its name", async () => {
+  const [only] = cells.cells.filter(({ id }) => id === "pi-amd64-ubuntu");
+  const facts = readFileSync(of("pi-amd64-ubuntu", `${PI}.json`));
+  rmSync(directory, { recursive: true });
+  mkdirSync(directory);
+  writeFileSync(join(directory, `${PI}.json`), facts);
+  const found = await handedFacts({ ...cells, cells: [only!] }, directory);
+  expect([found.problems, found.facts.map(({ asset }) => asset)]).toEqual([[], [PI]]);
+  writeFileSync(join(directory, "evil"), "");
+  expect((await handedFacts({ ...cells, cells: [only!] }, directory)).problems).toEqual([
+    "facts-pi-amd64-ubuntu: evil is not a file of the facts of this cell",
+  ]);
 });
 
 describe("are refused by name with", () => {

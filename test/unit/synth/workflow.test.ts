@@ -1,3 +1,6 @@
+import { spawnSync } from "node:child_process";
+import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { registerLogger } from "@actions/languageservice/log";
 import { validate } from "@actions/languageservice/validate";
 import { describe, expect, it } from "vitest";
@@ -5,7 +8,9 @@ import { TextDocument } from "vscode-languageserver-textdocument";
 import { parse } from "yaml";
 import { VERBS } from "../../../pipeline/cli/pipeline/verbs.ts";
 import { synth } from "../../../pipeline/synth/synth.ts";
+import { ONLY_FILES } from "../../../pipeline/synth/workflow/attest.ts";
 import type { Job, Step, Workflow } from "../../../pipeline/synth/workflow/model.ts";
+import { tempDirectory } from "../../support/run.ts";
 import { projectApp } from "../../support/tree.ts";
 
 const output = synth(projectApp());
@@ -72,7 +77,16 @@ const RULES: Record<string, (text: string) => string[]> = {
         : steps.flatMap((step) => (hasToken(step) ? [name] : [])),
     ),
   "what may sign runs none of our code": (text) =>
-    namesOf(text, ({ permissions, steps }) => "id-token" in permissions && steps.some(({ run }) => run)),
+    namesOf(
+      text,
+      ({ permissions, steps }) =>
+        "id-token" in permissions && steps.some(({ run }) => run && run !== ONLY_FILES),
+    ),
+  "what is signed is looked at first": (text) =>
+    namesOf(text, ({ permissions, steps }) => {
+      const signs = steps.findIndex(({ uses }) => uses?.startsWith("actions/attest@"));
+      return "id-token" in permissions && !steps.slice(0, signs).some(({ run }) => run === ONLY_FILES);
+    }),
   "what may write or is signed comes from no script of a package, no container and no machine": (text) =>
     jobsOf(text).flatMap(([name, { permissions, steps }]) =>
       permissions.contents === "write" || CAREFUL.has(name)
@@ -123,7 +137,7 @@ describe.each(workflows)("%s", (_, text) => {
     expect(verbs.filter((verb) => !Object.hasOwn(VERBS, verb))).toEqual([]);
     const rest = runs.filter((run) => !run.startsWith("npx --no -- smolvm-images "));
     const known = /^npm (ci( --omit=dev --ignore-scripts)?|run --if-present \w+|test --if-present)$/;
-    expect(rest.filter((run) => !known.test(run))).toEqual([]);
+    expect(rest.filter((run) => !known.test(run) && run !== ONLY_FILES)).toEqual([]);
   });
 });
 
@@ -260,6 +274,17 @@ describe("build-published-images", () => {
     );
   });
 
+  it.each<[string, (directory: string) => void, number]>([
+    ["regular files", (directory) => writeFileSync(join(directory, "asset"), ""), 0],
+    ["a directory", (directory) => mkdirSync(join(directory, "asset")), 1],
+    ["a link", (directory) => symlinkSync("/etc/passwd", join(directory, "asset")), 1],
+  ])("lets files be signed, and nothing else: %s", (_, put, code) => {
+    const directory = tempDirectory();
+    mkdirSync(join(directory, "staged"));
+    put(join(directory, "staged"));
+    expect(spawnSync("bash", ["-eo", "pipefail", "-c", ONLY_FILES], { cwd: directory }).status).toBe(code);
+  });
+
   it("attests the origin and the inventory of what every cell staged, in a job that alone may sign", () => {
     const signing = Object.entries(jobs).filter(([, { permissions }]) => permissions["id-token"] === "write");
     expect(signing.map(([name]) => name)).toEqual(["attest", "attest-manifest"]);
@@ -363,6 +388,7 @@ it.each([
   ["nothing of a release comes from a cache", "node-version: 24", "node-version: 24\n          cache: npm"],
   ["what no job asks for is granted to none", "permissions: {}", "permissions: write-all"],
   ["no checkout leaves a token behind", "persist-credentials: false", "fetch-depth: 0"],
+  ["what is signed is looked at first", "! -type f", "-type l"],
   [
     "what may sign runs none of our code",
     "name: cell-${{ matrix.cell }}\n          path: staged",
