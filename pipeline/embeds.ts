@@ -21,8 +21,8 @@ export const CODEX_EMBEDS: readonly Embedded[] = [
     name: "ripgrep",
     ...{ type: "cargo", license: "MIT OR Unlicense" },
     files: [`${CODEX}/codex-path/rg`],
-    // The version and the revision, as `rg --version` prints them, follow each other in the program.
-    version: { match: "(\\d+\\.\\d+\\.\\d+)[0-9a-f]{10}" },
+    // The version and the ten digits of the revision, as `rg --version` prints them, follow each other in the program.
+    version: { match: "(\\d{1,3}\\.\\d{1,3}\\.\\d{1,3}?)[0-9a-f]{10}(?![0-9a-f])" },
   },
   // It says `bubblewrap built for Codex`, and no version.
   { name: "bubblewrap", license: "LGPL-2.0-or-later", files: [`${CODEX}/codex-resources/bwrap`] },

@@ -51,10 +51,10 @@ function parseParagraphs(text: string): Paragraph[] {
       const fields = new Map<string, string>();
       let last: string | undefined;
       for (const line of paragraph.split("\n")) {
-        const [, name, value] = /^([^\s:#][^\s:]*):[ \t]*(.*?)[ \t]*$/.exec(line) ?? [];
+        const [, name, value] = /^([^\s:#][^\s:]*):(.*)$/.exec(line) ?? [];
         if (name !== undefined) {
           last = name.toLowerCase();
-          if (!fields.has(last)) fields.set(last, value!);
+          if (!fields.has(last)) fields.set(last, value!.trim());
         } else if (last && /^[ \t]/.test(line)) fields.set(last, `${fields.get(last)}\n${line}`);
         else if (!line.startsWith("#")) last = undefined;
       }

@@ -30,7 +30,9 @@ export interface Component extends LicensedPackage {
 /** This project's own program, which is in every image. */
 const INIT = { type: "generic", name: "smolvm-init", version: UNKNOWN_VERSION } as const;
 
-const keyOf = ({ type, name, version }: Package) => `${type} ${name} ${version}`;
+/** Package URLs of npm and GitHub have no capital letters: what differs by these alone is one component. */
+const keyOf = ({ type, name, version }: Package) =>
+  `${type} ${type === "npm" || type === "github" ? name.toLowerCase() : name} ${version}`;
 
 /**
  * All components of a root file system, sorted: the packages of every package manager, what the recipe copies in, and what

@@ -4,6 +4,7 @@ import { declaredLicenses, pythonLicenses } from "../licenses/declared.ts";
 import type { License } from "../licenses/license.ts";
 import type { Rootfs } from "./normalise.ts";
 import type { NpmPackage } from "./npm-packages.ts";
+import type { Entry } from "./tar-index.ts";
 
 /** A package and its licences; none if they are not known. */
 export interface LicensedPackage extends Package {
@@ -17,8 +18,8 @@ export async function listPackages(rootfs: Rootfs, npm: readonly NpmPackage[]): 
     ...apk(await apkDatabase(rootfs)),
     ...npm.map(({ name, version, license }) => ({ type: "npm" as const, name, version, license })),
   ];
-  for (const { path } of rootfs.entries) {
-    if (/\.dist-info\/METADATA$/.test(path)) all.push(...python((await rootfs.read(path))!));
+  for (const entry of rootfs.entries) {
+    if (isMetadata(entry, rootfs)) all.push(...python((await rootfs.read(entry.path))!));
   }
   const key = ({ type, name, version }: Package) => `${type} ${name} ${version}`;
   const unique = new Map(all.map((entry) => [key(entry), entry]));
@@ -30,6 +31,15 @@ export async function listPackages(rootfs: Rootfs, npm: readonly NpmPackage[]): 
     ),
   );
 }
+
+/** A larger METADATA is not read, bytes. It holds a package's readme too. */
+const LARGEST_METADATA = 4 << 20;
+
+/** Whether an entry is the core metadata of an installed Python package. */
+export const isMetadata = (entry: Entry, rootfs: Pick<Rootfs, "sizeOf">): boolean =>
+  entry.type === "file" &&
+  entry.path.endsWith(".dist-info/METADATA") &&
+  rootfs.sizeOf(entry) <= LARGEST_METADATA;
 
 /** A function that returns a field of a paragraph by its name. Each line is `Name<separator>value`. */
 const fieldOf = (paragraph: string, separator: string) => (name: string) =>

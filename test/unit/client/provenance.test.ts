@@ -137,6 +137,11 @@ describe.each(Object.entries(SOURCES))("a manifest %s", (_, { repository, load, 
     ],
     ["another file", () => attest({}, {}, [{ ...subject, name: "SHA256SUMS" }]), "it is of SHA256SUMS"],
     [
+      "more than the manifest",
+      () => attest({}, {}, [subject, { name: "other", sha256: "b".repeat(64) }]),
+      "it is of 2 files, expected manifest.json alone",
+    ],
+    [
       "what is in it",
       () => attest({}, { predicateType: "https://cyclonedx.org/bom" }),
       "it is https://cyclonedx.org/bom, expected https://slsa.dev/provenance/v1",

@@ -15,11 +15,11 @@ export async function dpkgOwners(rootfs: Rootfs, tree: FileTree): Promise<OwnerO
   const diversions = diverted((await rootfs.read("var/lib/dpkg/diversions")) ?? "");
   const onDisk = realPaths(tree);
   const names = new Map<string, string>();
-  for (const { path } of rootfs.entries) {
+  for (const { path, type } of rootfs.entries) {
     const [, name, extension] = INFO.exec(path) ?? [];
     if (name === undefined || !installed.has(name)) continue;
     claim(names, path, name);
-    if (extension !== "list") continue;
+    if (extension !== "list" || type !== "file") continue;
     for (const line of (await rootfs.read(path))!.split("\n")) {
       if (!line.startsWith("/") || line === "/.") continue;
       const diversion = diversions.get(line);

@@ -21,6 +21,13 @@ it.each([
   expect(declaredLicenses(license)).toEqual(licenses);
 });
 
+it("long runs of spaces in the metadata of a Python package are read as quickly as other text", () => {
+  const spaces = " ".repeat(500_000);
+  expect(pythonLicenses(`License: a${spaces}b\nClassifier: License :: OSI${spaces}\n`)).toEqual([
+    name("OSI"),
+  ]);
+});
+
 it.each([
   [{ license: "MIT" }, [spdx("MIT")]],
   [{ license: "(MIT OR Apache-2.0)" }, [spdx("Apache-2.0 OR MIT")]],

@@ -81,6 +81,30 @@ describe("the packages of an image", () => {
     ]);
   });
 
+  it("have the names and versions that npm installed, whatever they say of themselves", async () => {
+    const lock = {
+      packages: {
+        "node_modules/evil": { version: "6.6.6" },
+        "node_modules/alias": { name: "@scope/real", version: "2.0.0" },
+        "node_modules/linked": { link: true },
+      },
+    };
+    const lodash = JSON.stringify({ name: "lodash", version: "4.17.21" });
+    expect(
+      await packagesOf({
+        "opt/x/node_modules/.package-lock.json": JSON.stringify(lock),
+        "opt/x/node_modules/evil/package.json": lodash,
+        "opt/x/node_modules/evil/node_modules/.package-lock.json": JSON.stringify({
+          packages: { "../../alias": { version: "9.9.9" } },
+        }),
+        "opt/x/node_modules/alias/package.json": lodash,
+      }),
+    ).toEqual([
+      { type: "npm", name: "@scope/real", version: "2.0.0" },
+      { type: "npm", name: "evil", version: "6.6.6" },
+    ]);
+  });
+
   it.each([
     ["is not JSON", "a", "{ half"],
     ["is not an object", "a", "null"],

@@ -178,10 +178,12 @@ describe("Python's files", () => {
   it("are those of each package's record, in an environment of its own also its programs", async () => {
     const record = [
       ...["rich/__init__.py,sha256=x,1", '"rich/a ""b"", c.py",,', "rich-14.1.0.dist-info/RECORD,,"],
+      "rich-14.1.0.dist-info/METADATA,,",
       ...["../../../bin/rich,sha256=x,1", "../../../../outside,,", "/usr/bin/absolute,,", "missing.py,,", ""],
     ];
     const files = {
       [`${site}/rich-14.1.0.dist-info/RECORD`]: record.join("\r\n"),
+      [`${site}/rich-14.1.0.dist-info/METADATA`]: "Name: rich\nVersion: 14.1.0\n",
       [`${site}/rich/__init__.py`]: "x",
       [`${site}/rich/a "b", c.py`]: "x",
       [`${site}/rich/not-recorded.py`]: "x",
@@ -191,6 +193,7 @@ describe("Python's files", () => {
     };
     expect(await ownersOf(files)).toEqual({
       [`${site}/rich-14.1.0.dist-info/RECORD`]: "pypi rich-14.1.0",
+      [`${site}/rich-14.1.0.dist-info/METADATA`]: "pypi rich-14.1.0",
       [`${site}/rich/__init__.py`]: "pypi rich-14.1.0",
       [`${site}/rich/a "b", c.py`]: "pypi rich-14.1.0",
       [`${site}/rich/not-recorded.py`]: "-",
@@ -200,9 +203,20 @@ describe("Python's files", () => {
     });
   });
 
+  it("are none of a record without metadata, which the inventory cannot name, or of what is no file", async () => {
+    const files = {
+      [`${site}/bad-1.0.dist-info/RECORD`]: "bad.py,,\n",
+      [`${site}/bad.py`]: "x",
+      [`${site}/worse-1.0.dist-info/METADATA/x`]: "x",
+      [`${site}/worse-1.0.dist-info/RECORD/x`]: "x",
+    };
+    expect(Object.values(await ownersOf(files))).toEqual(["-", "-", "-", "-"]);
+  });
+
   it("are in no directory of the distribution's programs", async () => {
     const system = "usr/lib/python3/dist-packages";
     const files = {
+      [`${system}/bad-1.0.dist-info/METADATA`]: "Name: bad\nVersion: 1.0\n",
       [`${system}/bad-1.0.dist-info/RECORD`]: "bad.py,,\n../../../bin/sh,,\n",
       [`${system}/bad.py`]: "x",
       "usr/bin/sh": "x",
