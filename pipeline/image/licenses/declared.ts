@@ -31,7 +31,7 @@ export function npmLicenses({ license, licenses }: { license?: unknown; licenses
 export function pythonLicenses(metadata: string): License[] {
   const header = metadata.replace(/\r\n/g, "\n").split("\n\n")[0]!;
   // Without white space in the patterns, long runs of it take no longer than other text.
-  const field = (name: string) => new RegExp(`^${name}:(.*)$`, "mi").exec(header)?.[1]!.trim() || undefined;
+  const field = (name: string) => new RegExp(`^${name}:(.*)$`, "mi").exec(header)?.[1]?.trim() || undefined;
   const expression = field("License-Expression");
   if (expression) return declaredLicenses(expression);
   const license = field("License");

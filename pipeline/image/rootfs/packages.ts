@@ -9,6 +9,13 @@ import type { Entry } from "./tar-index.ts";
 /** A package and its licences; none if they are not known. */
 export interface LicensedPackage extends Package {
   readonly license: readonly License[];
+  /**
+   * The source package that the distribution makes it from, by which its security advisories name it: `openssl`, and with
+   * another version `openssl@3.5.1-1`. @default the package itself
+   */
+  readonly upstream?: string | undefined;
+  /** As the distribution writes it, such as `all` for a package of any arch. @default the image's */
+  readonly architecture?: string | undefined;
 }
 
 /** The packages of a root file system, sorted. They are those of the databases of dpkg, apk and Python, and of `npm`. */
@@ -55,7 +62,11 @@ export function dpkg(status: string): LicensedPackage[] {
     const field = fieldOf(paragraph, ": ");
     const [name, version] = [field("Package"), field("Version")];
     if (!name || !version || !field("Status")?.endsWith(" ok installed")) return [];
-    return [{ type: "deb" as const, name, version, license: [] }];
+    // `Source: openssl`, or `Source: openssl (3.5.1-1)` if the version is another one.
+    const [, source, sourceVersion] = /^(\S+)(?: \((\S+)\))?$/.exec(field("Source") ?? "") ?? [];
+    const upstream = source && (sourceVersion ? `${source}@${sourceVersion}` : source);
+    const architecture = field("Architecture");
+    return [{ type: "deb" as const, name, version, license: [], upstream, architecture }];
   });
 }
 
@@ -63,9 +74,11 @@ function apk(installed: string): LicensedPackage[] {
   return installed.split("\n\n").flatMap((paragraph) => {
     const field = fieldOf(paragraph, ":");
     const [name, version] = [field("P"), field("V")];
-    return name && version
-      ? [{ type: "apk" as const, name, version, license: declaredLicenses(field("L")) }]
-      : [];
+    if (!name || !version) return [];
+    const origin = field("o");
+    const upstream = origin === name ? undefined : origin;
+    const license = declaredLicenses(field("L"));
+    return [{ type: "apk" as const, name, version, license, upstream, architecture: field("A") }];
   });
 }
 

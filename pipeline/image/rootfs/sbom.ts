@@ -92,11 +92,12 @@ function cpeOf(product: string | undefined, version: string | undefined) {
 /** The package URL, by which vulnerability databases identify a package: https://github.com/package-url/purl-spec */
 function purlOf(
   { arch, distribution: { id, version: release } }: Subject,
-  each: Omit<Package, "version"> & { version: string | undefined },
+  each: Omit<Component, "version" | "license"> & { readonly version: string | undefined },
 ): string {
-  const { type, name, version } = each;
+  const { type, name, version, upstream, architecture } = each;
   const qualifiers = {
-    arch: type === "apk" ? { amd64: "x86_64", arm64: "aarch64" }[arch] : arch,
+    arch: architecture ?? (type === "apk" ? { amd64: "x86_64", arm64: "aarch64" }[arch] : arch),
+    ...(upstream ? { upstream } : {}),
     ...(release ? { distro: `${id}-${release}` } : {}),
   };
   switch (type) {

@@ -14,6 +14,7 @@ const packagesOf = async (files: Readonly<Record<string, string>>) =>
 
 const DPKG = `Package: zlib1g
 Status: install ok installed
+Source: zlib (1:1.3.dfsg+really1.3.1-1)
 Architecture: amd64
 Version: 1:1.3.dfsg+really1.3.1-1+b1
 Description: compression library
@@ -42,6 +43,19 @@ describe("the packages of an image", () => {
     expect(await packagesOf({ "var/lib/dpkg/status": DPKG })).toEqual([
       { type: "deb", name: "bash", version: "5.2.37-2" },
       { type: "deb", name: "zlib1g", version: "1:1.3.dfsg+really1.3.1-1+b1" },
+    ]);
+  });
+
+  it("have the source packages by which advisories name them", async () => {
+    const all = await licensedOf({
+      "var/lib/dpkg/status": DPKG,
+      "lib/apk/db/installed": "P:libssl3\nV:3.5.1-r0\nA:noarch\no:openssl\n\nP:musl\nV:1\no:musl\n",
+    });
+    expect(all.map(({ name, upstream, architecture }) => [name, upstream, architecture])).toEqual([
+      ["libssl3", "openssl", "noarch"],
+      ["musl", undefined, undefined],
+      ["bash", undefined, undefined],
+      ["zlib1g", "zlib@1:1.3.dfsg+really1.3.1-1", "amd64"],
     ]);
   });
 

@@ -49,6 +49,15 @@ it("names every package by the purl that a vulnerability database knows it by", 
   );
 });
 
+it("names the source package of a distribution's package, and the arch of one for all archs", () => {
+  const ssl = { ...pkg("deb", "libssl3t64", "3.5.1-1"), upstream: "openssl", architecture: "amd64" };
+  expect(only(ssl).purl).toBe(
+    "pkg:deb/debian/libssl3t64@3.5.1-1?arch=amd64&distro=debian-13&upstream=openssl",
+  );
+  const rebuilt = { ...pkg("deb", "a", "1"), upstream: "b@1", architecture: "all" };
+  expect(only(rebuilt).purl).toBe("pkg:deb/debian/a@1?arch=all&distro=debian-13&upstream=b%401");
+});
+
 it("states a licence by its SPDX id or expression, and else as the package does", () => {
   const { components } = read(DEBIAN, PACKAGES);
   expect(
