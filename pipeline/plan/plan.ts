@@ -73,7 +73,7 @@ function againstRelease(
   const other = whyNotRecorded(cells, cell, last);
   if (tag === cells.tag) {
     if (other === undefined) return { id, action: "skip", why: `published at ${tag} with these inputs` };
-    return { id, action: "build", why: `${other} (${tag} is published: choose a new tag)` };
+    return { id, action: "build", why: `${other} (${tag} is recorded as published: choose a new tag)` };
   }
   if (other !== undefined) return { id, action: "build", why: other };
   return { id, action: "carry", from: tag, why: `the same inputs as at ${tag}` };

@@ -56,7 +56,9 @@ function addAssets(
       share(each.size, each.image_size),
       String(loginMsOf(each) ?? "-"),
       each.sha256,
-      before?.assets[each.asset]?.sha256 === each.sha256 ? `carried from ${before.tag}` : "built",
+      before?.assets[each.asset]?.sha256 === each.sha256
+        ? `built (the same bytes as at ${before.tag})`
+        : "built",
     ].map(asHtml),
   );
   const copied = Object.entries(carried?.assets ?? {}).map(

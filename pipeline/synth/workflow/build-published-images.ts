@@ -11,9 +11,6 @@ import { installTools, keep, prepare, prepareWithoutScripts, program, token } fr
 const CONTAINERS = "containers";
 const FETCHED = "fetched";
 
-/** To read releases and their attestations. A token of this kind can change nothing. */
-const readReleases = { contents: "read", attestations: "read" } as const;
-
 /** The time limit of a cell's job. The longest part is an emulated boot on arm64. */
 const CELL_MINUTES = 90;
 
@@ -43,7 +40,8 @@ export function buildPublishedImages(tag: string): Workflow {
       plan: {
         "runs-on": "ubuntu-24.04",
         "timeout-minutes": 15,
-        permissions: readReleases,
+        // The attestations of an earlier release are read, to know what can be carried over.
+        permissions: { contents: "read", attestations: "read" },
         outputs: {
           complete: "${{ steps.plan.outputs.complete }}",
           attestations: "${{ steps.plan.outputs.attestations }}",
@@ -171,7 +169,7 @@ const fetchKernels: Job = {
   needs: ["plan"],
   ...jobOf(FETCHED),
   "timeout-minutes": 15,
-  permissions: readReleases,
+  permissions: { contents: "read" },
   steps: [
     ...prepareWithoutScripts,
     {

@@ -70,7 +70,7 @@ describe("a plan after a release", () => {
     expect(all.filter(({ action }) => action !== "skip")).toEqual([
       {
         ...{ id: ALPINE, action: "build" },
-        why: `the inputs changed since ${cells.tag} (${cells.tag} is published: choose a new tag)`,
+        why: `the inputs changed since ${cells.tag} (${cells.tag} is recorded as published: choose a new tag)`,
       },
     ]);
   });

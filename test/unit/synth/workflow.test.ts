@@ -41,7 +41,6 @@ const PERMISSIONS: Readonly<Record<string, string>> = {
   attest: "id-token: write,attestations: write",
   "attest-manifest": "id-token: write,attestations: write",
   plan: "contents: read,attestations: read",
-  fetch: "contents: read,attestations: read",
   publish: "contents: write,attestations: read",
   propose: "contents: write,pull-requests: write",
 };
@@ -148,7 +147,7 @@ describe.each(workflows)("%s", (_, text) => {
 const TABLE = `
 job             | permissions                           | installs                    | runs                            | token for                       | environment | cache
 plan            | contents: read, attestations: read    | for production, scripts off | synth, plan                     | plan                            |             |
-fetch           | contents: read, attestations: read    | for production, scripts off | release fetch                   | release fetch                   |             |
+fetch           | contents: read                         | for production, scripts off | release fetch                   | release fetch                   |             |
 kernel          | contents: read                        | all, scripts run            | setup, cell                     |                                 |             |
 container       | contents: read                        | all, scripts run            | setup, cell                     |                                 |             |
 base            | contents: read                        | all, scripts run            | setup, cell                     |                                 |             |

@@ -33,7 +33,7 @@ export type BootKernels = Readonly<Record<Bus, BootKernel>>;
 
 const FACTS = "facts.json";
 
-/** The cache directory of a kernel, by its inputs, so that it is compiled only once. The workflow's cache has it too. */
+/** The cache directory of a kernel, by its inputs, so that it is compiled only once. The workflow of pull requests keeps it between runs. */
 export const kernelDirectory = ({ cache }: Pick<Workshop, "cache">, cell: KernelCell) =>
   join(cache, "kernels", `${cell.id}-${cell.inputs.slice(0, 12)}`);
 
