@@ -73,7 +73,7 @@ describe.runIf(hasAlpine)("smolvm, with images that `cell` and `release publish`
     expect(created.exitCode).toBe(7);
     expect(created.stderr).toContain("bye\n");
     const parts = [...created.stderr.matchAll(/^([a-z+]+) +(\d+\.\d\d) s$/gm)].map(([, name]) => name);
-    expect(parts).toEqual(["lookup", "download", "verify+decompress", "boot", "ready", "total"]);
+    expect(parts).toEqual(["lookup", "download", "verify+decompress", "boot", "ready", "other", "total"]);
     expect(await machines()).toEqual([]);
     expect(readdirSync(env.SMOLVM_MACHINES)).toEqual([]);
   });
