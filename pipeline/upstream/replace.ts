@@ -19,6 +19,9 @@ export interface Replacement {
 
 export const TOOLS_DOCKERFILE = posix.join(posix.dirname(TOOLS_LOCK), "Dockerfile");
 
+/** What could end a literal or a comment, or begin code within one. Every line break and control character is among them. */
+const CODE = /["'`\\$\p{Cc}\u2028\u2029]|\*\//gu;
+
 /** `from "./pins.ts"`. */
 const IMPORTED = /\bfrom "(\.\.?\/[^"]+\.ts)"/g;
 
@@ -44,7 +47,8 @@ export function placesOf({ declaration, own }: Declared): string[] {
  * Replaces texts in the files where pins are written.
  * @param places paths of files. @default `placesOf`
  * @returns the files that change
- * @throws PipelineError when a text is not found as often as it must be
+ * @throws PipelineError when a text is not found as often as it must be, or when a new one could become code: the declaration
+ * is a program, and servers say what is newest
  */
 export function replaced(
   declared: Declared,
@@ -54,6 +58,16 @@ export function replaced(
   const before = new Map(places.map((path) => [path, declared.own(path) ?? ""]));
   const texts = new Map(before);
   for (const { find, by, times = "once" } of replacements) {
+    // A text may have the quotes that it replaces, and no other ones.
+    if (codeIn(by) !== codeIn(find)) {
+      throw new PipelineError(
+        `${quoted(by)} instead of ${quoted(find)} could become code; nothing was changed`,
+        {
+          code: "upstream-unknown",
+          fix: "find out why its source answers this before anybody uses it",
+        },
+      );
+    }
     const found = [...texts.values()].reduce((sum, text) => sum + text.split(find).length - 1, 0);
     const isRight = times === "once" ? found === 1 : times === "all" ? found > 0 : true;
     if (!isRight) {
@@ -72,4 +86,5 @@ export function replaced(
   return new Map([...texts].filter(([path, text]) => text !== before.get(path)));
 }
 
+const codeIn = (text: string): string => (text.match(CODE) ?? []).join("");
 const quoted = (text: string) => `\`${text}\``;

@@ -1,4 +1,5 @@
 import { posix } from "node:path";
+import semver from "semver";
 import type { Program } from "../../constructs/program.ts";
 import { SHA256 } from "../../util/hash.ts";
 import { unique } from "../../util/unique.ts";
@@ -10,6 +11,9 @@ import type { Upstream } from "../upstream.ts";
 
 /** `https://github.com/OWNER/NAME/releases/download/TAG/FILE`. */
 const ASSET = /^(https?:\/\/[^/]+\/([\w.-]+\/[\w.-]+)\/releases\/download)\/([^/]+)\/([^/]+)$/;
+
+/** Tags and names of files that are written into the declaration. Addresses with a tag that has a slash are not known. */
+const SAFE = /^[\w.+-]+$/;
 
 interface File {
   readonly url: string;
@@ -40,38 +44,43 @@ function pinOf({ path, files: byArch }: Program): Pin {
     const all = (await publishedReleases(upstream, repository)).filter(
       ({ tag_name }) => familyOf(tag_name) === familyOf(pinned),
     );
-    const at = all.findIndex(({ tag_name }) => tag_name === pinned);
-    if (at < 0) throw new Unknown(repository, `the release ${pinned} is not among the newest 100`);
-    const [first] = all;
+    const own = all.find(({ tag_name }) => tag_name === pinned);
+    if (own === undefined) throw new Unknown(repository, `the release ${pinned} is not among the newest 100`);
+    // GitHub's order is that of days, and a fix of an older version may be the last one published.
+    const later = all
+      .filter(({ tag_name }) => isFinal(tag_name) && compare(tag_name, pinned) > 0)
+      .sort((a, b) => compare(b.tag_name, a.tag_name));
+    const [first = own] = later;
+    if (!SAFE.test(first.tag_name)) throw new Unknown(repository, `${first.tag_name} is no tag of a version`);
     const digestOf = (release: (typeof all)[number], name: string): string | undefined =>
       release.assets.find((asset) => asset.name === name)?.digest?.replace(/^sha256:/, "");
     const others = files.filter(({ name, sha256 }) => {
-      const now = digestOf(all[at]!, name);
+      const now = digestOf(own, name);
       return now !== undefined && now !== sha256;
     });
     const outcome = {
-      version: first!.tag_name,
+      version: first.tag_name,
       ...(others.length > 0
         ? { changed: `${others.map(({ name }) => name).join(", ")} of ${pinned} has another sha256 now` }
         : {}),
     };
-    if (at === 0) return outcome;
+    if (first === own) return outcome;
     const replacements = files.flatMap((file): Replacement[] => {
-      const name = file.name.replaceAll(numberOf(pinned), numberOf(first!.tag_name));
-      const sha256 = digestOf(first!, name) ?? "";
+      const name = file.name.replaceAll(numberOf(pinned), numberOf(first.tag_name));
+      if (!SAFE.test(name)) throw new Unknown(repository, `${name} is no name of a file`);
+      const sha256 = digestOf(first, name) ?? "";
       if (!SHA256.test(sha256)) {
-        throw new Unknown(repository, `GitHub has no sha256 of ${name} in ${first!.tag_name}`);
+        throw new Unknown(repository, `GitHub has no sha256 of ${name} in ${first.tag_name}`);
       }
       return [
-        { find: file.url, by: `${file.base}/${first!.tag_name}/${name}`, times: "all" },
+        { find: file.url, by: `${file.base}/${first.tag_name}/${name}`, times: "all" },
         { find: file.sha256, by: sha256, times: "all" },
       ];
     });
-    const days =
-      (Date.parse(first!.published_at ?? "") - Date.parse(all[at]!.published_at ?? "")) / 86_400_000;
+    const days = (Date.parse(first.published_at ?? "") - Date.parse(own.published_at ?? "")) / 86_400_000;
     return {
       ...outcome,
-      behind: { versions: at, days: Number.isNaN(days) ? undefined : Math.round(days) },
+      behind: { versions: later.length, days: Number.isNaN(days) ? undefined : Math.round(days) },
       write: (to) => replaced(to, replacements),
     };
   };
@@ -87,3 +96,18 @@ function fileOf({ url, sha256 }: { url: string; sha256: string }): File[] {
 /** The part of a tag before its version: other products of the repository have other ones. */
 const familyOf = (tag: string) => tag.replace(/\d.*$/, "");
 const numberOf = (tag: string) => tag.slice(familyOf(tag).length);
+
+/** Whether a tag is no prerelease of a version. Its release may not be marked as one. */
+const isFinal = (tag: string) => (semver.parse(numberOf(tag))?.prerelease.length ?? 0) === 0;
+
+/** Orders tags of one family: by version, or else by their numbers (`2026-10-18`, `1.2.3.4`). */
+function compare(a: string, b: string): number {
+  const [one, other] = [a, b].map((tag) => semver.parse(numberOf(tag)));
+  if (one && other) return semver.compare(one, other);
+  const [left, right] = [a, b].map((tag) => (numberOf(tag).match(/\d+/g) ?? []).map(Number));
+  for (let at = 0; at < Math.max(left!.length, right!.length); at++) {
+    const order = (left![at] ?? 0) - (right![at] ?? 0);
+    if (order !== 0) return order;
+  }
+  return 0;
+}

@@ -76,3 +76,32 @@ it("from elsewhere than a release on GitHub is unknown", async () => {
     "/usr/local/bin/agent: its files are not of one release on GitHub",
   );
 });
+
+it.each([
+  ["code", 'v1.2.0/"+stop()+"', /is no tag of a version$/],
+  ["another path", "v1.2.0/../../../../other/agent/releases/download/v1", /is no tag of a version$/],
+])("a tag with %s is never written", async (_, tag, reason) => {
+  const { newest } = await asked([
+    release(tag, 18, [sha("c"), sha("d")]),
+    release("v1.0.0", 10, [sha("a"), sha("b")]),
+  ]);
+  await expect(newest()).rejects.toThrow(reason);
+});
+
+it("is not brought to a lower version that was published later, nor to a prerelease that is not marked", async () => {
+  const { newest } = await asked([
+    release("v0.9.7", 20, [sha("e"), sha("f")]),
+    release("v1.1.0-rc.1", 19, [sha("e"), sha("f")]),
+    release("v1.0.0", 10, [sha("a"), sha("b")]),
+  ]);
+  expect(await newest()).toEqual({ version: "v1.0.0" });
+});
+
+it("is brought to the highest version, wherever GitHub lists it", async () => {
+  const { newest } = await asked([
+    release("v1.9.1", 20, [sha("e"), sha("f")]),
+    release("v1.10.0", 19, [sha("c"), sha("d")]),
+    release("v1.0.0", 10, [sha("a"), sha("b")]),
+  ]);
+  expect(await newest()).toMatchObject({ version: "v1.10.0", behind: { versions: 2, days: 9 } });
+});

@@ -35,11 +35,34 @@ it("says where it has looked for a value that is put together from parts", () =>
   );
 });
 
-it("a replacement is taken as it is, and a mention may be missing", () => {
+it("a mention may be missing", () => {
   const own = project({ "images.ts": '"a" "b"' });
   const texts = replaced(own, [
-    { find: '"a"', by: '"$&$1"' },
+    { find: '"a"', by: '"c"' },
     { find: "nowhere", by: "x", times: "mention" },
   ]);
-  expect([...texts]).toEqual([["images.ts", '"$&$1" "b"']]);
+  expect([...texts]).toEqual([["images.ts", '"c" "b"']]);
+});
+
+it.each([
+  ["a quote", '"v1"; stop(); ""'],
+  ["a single quote", '"v1\'"'],
+  ["a backslash", String.raw`"v1\x41"`],
+  ["a dollar", '"v1${stop()}"'],
+  ["a backtick", '"v1`"'],
+  ["a line break", '"v1\n"'],
+  ["a carriage return", '"v1\r"'],
+  ["a line separator", '"v1\u2028"'],
+  ["the end of a comment", '"v1*/stop()"'],
+  ["a quote less", '"v1'],
+])("a new value with %s is refused", (_, by) => {
+  const own = project({ "images.ts": 'const A = "v0"; // "v0"' });
+  for (const times of ["once", "all", "mention"] as const) {
+    expect(() => replaced(own, [{ find: '"v0"', by, times }])).toThrow(
+      expect.objectContaining({
+        code: "upstream-unknown",
+        message: expect.stringContaining("could become code; nothing was changed"),
+      }),
+    );
+  }
 });
