@@ -1,4 +1,5 @@
 import type { Kernel } from "../../constructs/kernel.ts";
+import { isNewer } from "../ask/debian-version.ts";
 import type { Newest, Pin, Resolver } from "../pin.ts";
 import { replaced } from "../replace.ts";
 import { Unknown } from "../unknown.ts";
@@ -18,6 +19,9 @@ function pinOf({ source, buildOn }: Kernel): Pin {
     const [version] = versions;
     if (version === undefined) throw new Unknown(`Debian's archive (${suite})`, `it has no package ${name}`);
     if (version === pinned) return { version };
+    if (await isNewer(pinned, version, upstream.run)) {
+      throw new Unknown(`Debian's archive (${suite})`, `it has ${name} ${version}, which is older`);
+    }
     const at = versions.indexOf(pinned);
     const write: Newest["write"] = (to) => replaced(to, [{ find: `"${pinned}"`, by: `"${version}"` }]);
     return { version, behind: at < 0 ? {} : { versions: at }, write };
