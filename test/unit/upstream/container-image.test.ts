@@ -79,6 +79,35 @@ it("Docker Hub is asked for images without a host", async () => {
   expect(registry.requests).toContain("HEAD /v2/library/alpine/manifests/3.24");
 });
 
+it("a tag that has an older image than the pinned one is unknown", async () => {
+  const registry = await Registry.start();
+  const name = `${registry.host}/library/image`;
+  const pinned = registry.push(name, "3.24", { created: "2026-10-31T00:00:00Z" });
+  registry.push(name, "3.24", { created: "2026-10-01T00:00:00Z" });
+  await expect(
+    pinNamed(declared({ flavor: flavor(pinned) }), "alpine image").newest(upstream()),
+  ).rejects.toThrow(/library\/image:3\.24: the tag has an older image now than the pinned one$/);
+});
+
+it("a flavor's image stays within the flavor's release", async () => {
+  const registry = await Registry.start();
+  const name = `${registry.host}/library/image`;
+  const [pinned, next] = ["3.24.2", "3.24.3", "3.240.0", "3.25.0", "4.0.0"].map((tag) =>
+    registry.push(name, tag, { created: "2026-10-18T00:00:00Z" }),
+  );
+  const project = declared({ flavor: flavor(pinned!) }, { "images.ts": `"${pinned}"` });
+  const newest = await pinNamed(project, "alpine image").newest(upstream());
+  expect(newest).toMatchObject({ version: "3.24.3", behind: { versions: 1 } });
+  expect(await written(project, newest)).toEqual({ "images.ts": `"${next}"` });
+});
+
+it("a flavor's image of another release than the flavor's is unknown", async () => {
+  const image = `alpine:3.23.4@sha256:${"0".repeat(64)}`;
+  await expect(
+    pinNamed(declared({ flavor: flavor(image) }), "alpine image").newest(upstream()),
+  ).rejects.toThrow(/: its tag is no version of 3\.24$/);
+});
+
 it("another digest for the same version is no newer version, but said", async () => {
   const registry = await Registry.start();
   const name = `${registry.host}/library/image`;
