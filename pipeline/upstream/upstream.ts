@@ -83,7 +83,8 @@ export class Upstream {
 
   /** A suite of Debian's archive as it is today. @throws PipelineError when it cannot be read */
   archive(suite: string): Promise<Archive> {
-    const known = this.#archives.get(suite) ?? archiveOf(suite, this.aptMirror, this.run);
+    const known =
+      this.#archives.get(suite) ?? archiveOf(suite, this.aptMirror, this.patience.totalMs, this.run);
     this.#archives.set(suite, known);
     return known;
   }

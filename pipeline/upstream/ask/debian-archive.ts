@@ -23,14 +23,22 @@ apt-cache madison $(apt-cache pkgnames linux-source-)`;
  * Reads a suite of Debian's archive as builds do: mmdebstrap knows its address and checks the signatures, and fetches the lists
  * alone. Nothing is installed.
  * @param mirror the address that replaces Debian's archive. @default Debian's archive
- * @throws Unknown when the archive cannot be reached
+ * @param limitMs how long it may take
+ * @throws Unknown when the archive cannot be reached, or not read in time
  * @throws PipelineError when mmdebstrap is missing
  */
-export async function archiveOf(suite: string, mirror: string | undefined, run: Run): Promise<Archive> {
+export async function archiveOf(
+  suite: string,
+  mirror: string | undefined,
+  limitMs: number,
+  run: Run,
+): Promise<Archive> {
   const source = mirror ?? `Debian's archive (${suite})`;
   // mmdebstrap makes a root file system, so it needs root. sudo clears the environment, so `env` sets it.
   const command = [
     ...(process.getuid?.() === 0 ? [] : ["sudo", "-n"]),
+    // A user may not end what sudo has started, so that is done behind sudo. It ends the programs that mmdebstrap starts too.
+    ...["timeout", "--kill-after=5", String(limitMs / 1000)],
     ...["env", "LC_ALL=C.UTF-8", "mmdebstrap", "--variant=custom", "--format=null"],
     ...[
       '--aptopt=Acquire::Retries "1"',
@@ -40,7 +48,7 @@ export async function archiveOf(suite: string, mirror: string | undefined, run: 
       ...(mirror ? [mirror] : []),
     ],
   ];
-  const said = await output(command, source, run);
+  const said = await output(command, source, limitMs, run);
   const dates = [...said.matchAll(/^Date: (.+)$/gm)].map(([, date]) => Date.parse(date!));
   const date = Math.max(...dates.filter((each) => !Number.isNaN(each)));
   if (!Number.isFinite(date)) throw new Unknown(source, "no Release file has a date");
@@ -53,13 +61,24 @@ export async function archiveOf(suite: string, mirror: string | undefined, run: 
   return { date: new Date(date), kernelSources };
 }
 
-function output([program = "", ...args]: readonly string[], source: string, run: Run): Promise<string> {
+/** What `timeout` exits with after SIGTERM. With SIGKILL it ends itself too, and sudo tells that by the second number. */
+const TIMED_OUT: readonly unknown[] = [124, 128 + 9];
+
+function output(
+  [program = "", ...args]: readonly string[],
+  source: string,
+  limitMs: number,
+  run: Run,
+): Promise<string> {
   return new Promise((resolve, reject) => {
     execFile(program, args, { signal: run.signal, maxBuffer: 16 << 20 }, (error, stdout, stderr) => {
       // What a hook prints comes on stderr, and with --quiet not at all.
       if (error === null) return resolve(`${stdout}\n${stderr}`);
       if (run.signal.aborted) return reject(run.signal.reason);
-      const isMissing = errorCode(error) === "ENOENT" || (error as { code?: unknown }).code === 127;
+      if (TIMED_OUT.includes(error.code) || error.signal === "SIGKILL") {
+        return reject(new Unknown(source, `no whole answer within ${limitMs / 1000} s`, error));
+      }
+      const isMissing = errorCode(error) === "ENOENT" || error.code === 127;
       if (isMissing) {
         const fix = "install it with `sudo apt-get install mmdebstrap debian-archive-keyring`";
         return reject(new PipelineError("mmdebstrap is not on PATH", { code: "program-missing", fix }));

@@ -1,5 +1,6 @@
 import { execFile } from "node:child_process";
 import { PipelineError } from "../../util/error.ts";
+import { Unknown } from "../unknown.ts";
 
 /**
  * The npm settings that affect the written files. Flags override every configuration file and variable, so that the result
@@ -53,8 +54,10 @@ interface Failure {
  *
  * @param what the requested package, for error messages
  * @param ending what error messages say after the problem
+ * @param timeout how long npm may take, ms. @default npm's own time limits
  * @returns npm's output, JSON
  * @throws PipelineError when npm is missing, does not find the package or cannot reach the registry
+ * @throws Unknown when npm takes longer than `timeout`
  */
 export function npm(
   directory: string,
@@ -62,12 +65,15 @@ export function npm(
   what: string,
   signal: AbortSignal,
   ending = "; nothing was changed",
+  timeout = 0,
 ): Promise<string> {
   return new Promise((resolve, reject) => {
-    const options = { cwd: directory, env: environment(process.env), signal, maxBuffer: 64 * 1024 * 1024 };
+    const env = environment(process.env);
+    const options = { cwd: directory, env, signal, timeout, maxBuffer: 64 * 1024 * 1024 };
     execFile("npm", [...args, ...FLAGS], options, (error, stdout, stderr) => {
       if (error === null) resolve(stdout);
       else if (signal.aborted) reject(signal.reason);
+      else if (error.killed) reject(new Unknown(what, `no whole answer within ${timeout / 1000} s`, error));
       else reject(failure(what, error, stdout, stderr, ending));
     });
   });

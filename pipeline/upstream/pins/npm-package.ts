@@ -18,7 +18,10 @@ function pinOf(layer: PresetLayer): Pin[] {
     const found = await npmPackage(upstream, name);
     const version = newestOf(found, hold?.range);
     if (version === undefined)
-      throw new Unknown(name, `the registry has no version${hold ? ` ${hold.range}` : ""}`);
+      throw new Unknown(
+        name,
+        hold ? `the registry has no version ${hold.range}` : "its tag latest is no version",
+      );
     const note = [
       ...(found.latest !== undefined && found.latest !== version && hold
         ? [`newest of all: ${found.latest}`]
@@ -46,10 +49,13 @@ function pinOf(layer: PresetLayer): Pin[] {
   return [{ kind: "npm", name: preset, pinned, hold, newest }];
 }
 
-/** The version with the tag `latest`, or the highest one within a range. */
+/**
+ * The version with the tag `latest`. If that is not in the range, the highest one that is: a prerelease only if no other is.
+ */
 function newestOf({ latest, versions }: NpmPackage, range: string | undefined): string | undefined {
-  if (range === undefined) return latest;
-  return semver.maxSatisfying([...versions], range) ?? undefined;
+  if (range === undefined || (latest !== undefined && semver.satisfies(latest, range))) return latest;
+  const final = versions.filter((each) => semver.prerelease(each) === null);
+  return semver.maxSatisfying(final, range) ?? semver.maxSatisfying([...versions], range) ?? undefined;
 }
 
 /** How far a version is behind another one of its package. */

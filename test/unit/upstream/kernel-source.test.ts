@@ -54,3 +54,18 @@ it.each(["6.12.117-2", "6.12.200-1", "1:6.12.1-1"])(
     );
   },
 );
+
+it("an archive that gives no answer in time is unknown", async () => {
+  mmdebstrap("sleep 60");
+  const asked = upstream({ patience: { totalMs: 200 } });
+  await expect(pinNamed(project("6.12.1-1"), "linux-source-6.12").newest(asked)).rejects.toThrow(
+    "Debian's archive (trixie): no whole answer within 0.2 s",
+  );
+});
+
+it("an archive without its reader says how to install it", async () => {
+  mmdebstrap("exit 127");
+  await expect(pinNamed(project("6.12.1-1"), "linux-source-6.12").newest(upstream())).rejects.toMatchObject({
+    ...{ name: "PipelineError", code: "program-missing", problem: "mmdebstrap is not on PATH" },
+  });
+});
