@@ -124,7 +124,7 @@ export async function bump(
 }
 
 /** @throws PipelineError when synth would change something already, which is no part of this bump */
-function checkFresh(root: string, { app }: DeclaredImages): void {
+export function checkFresh(root: string, { app }: DeclaredImages): void {
   const stale = changes(root, synth(app)).map(({ path }) => path);
   if (stale.length === 0) return;
   throw new PipelineError(`${stale[0]}${stale.length > 1 ? ` and ${stale.length - 1} more` : ""}: stale`, {

@@ -36,7 +36,7 @@ export interface AddOptions {
 /** The commands of `smolvm`. A preset cannot have such a name. */
 const COMMANDS = ["create", "start", "ps", "ssh", "stop", "pull", "images", "prune", "help"];
 
-const manifestOf = (preset: string) => lockfileOf(preset).replace("package-lock.json", "package.json");
+export const manifestOf = (preset: string) => lockfileOf(preset).replace("package-lock.json", "package.json");
 
 /**
  * The changes that add an npm package as a preset: its lockfile, its statement in images.ts, and the generated files.
@@ -278,7 +278,7 @@ const quickest = ({ bases }: PresetLayer): string =>
 
 const namesOf = ({ release }: DeclaredImages) => release.presets.map(({ preset }) => preset);
 
-function presetNamed(tree: DeclaredImages, name: string): PresetLayer {
+export function presetNamed(tree: DeclaredImages, name: string): PresetLayer {
   const preset = tree.release.presets.find((each) => each.preset === name);
   if (preset === undefined) throw unknownName("preset", name, namesOf(tree));
   return preset;

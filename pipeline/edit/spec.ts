@@ -11,6 +11,9 @@ const NAME = /^(@[a-z0-9][a-z0-9._~-]*\/)?[a-z0-9][a-z0-9._~-]*$/;
 /** No address, file or range, because npm would not lock those by name and version. */
 const VERSION = /^(v?\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?|[a-z][a-z0-9-]*)$/;
 
+/** Whether this is the name of an npm package; it can have a scope. Old ones have capital letters. */
+export const isPackageName = (text: string): boolean => NAME.test(text.toLowerCase());
+
 /** Parses `NAME` or `NAME@VERSION`; NAME can have a scope. @throws PipelineError when the text has another form */
 export function parseSpec(text: string, kind: "package" | "preset"): Spec {
   const at = text.indexOf("@", 1);

@@ -32,3 +32,28 @@ export const DriftRow = z.strictObject({
   note: z.string().nullable(),
 });
 export type DriftRow = z.infer<typeof DriftRow>;
+
+/** The sizes above which a report is refused, bytes. The largest lockfile of this project has 140 kB. */
+export const MAX_REPORT_BYTES = 16 << 20;
+const MAX_LOCKFILE = 2 << 20;
+const MAX_ROW = 8000;
+/** The longest note of a row in a report, characters. */
+export const MAX_NOTE = 2000;
+
+/** A newer version of a preset's package, locked. */
+export const NewLock = z.strictObject({
+  preset: z.string().max(100),
+  /** The text of the new package-lock.json. */
+  lockfile: z.string().max(MAX_LOCKFILE),
+});
+export type NewLock = z.infer<typeof NewLock>;
+
+/** What `drift --save` leaves for `drift --propose`, which runs elsewhere and does not trust it. */
+export const DriftReport = z.strictObject({
+  rows: z
+    .array(DriftRow.refine((row) => JSON.stringify(row).length <= MAX_ROW, { error: "a row is too long" }))
+    .max(500),
+  /** Of the presets that are behind, and that the tree accepts at the newest version. */
+  locks: z.array(NewLock).max(100),
+});
+export type DriftReport = z.infer<typeof DriftReport>;

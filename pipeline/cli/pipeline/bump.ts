@@ -4,21 +4,18 @@ import { checkClean, headOf } from "../../edit/clean-tree.ts";
 import { declareImagesOf } from "../../edit/declared-images.ts";
 import { parseSpec, type Spec } from "../../edit/spec.ts";
 import { apply } from "../../edit/transaction.ts";
-import { type PlannedCell, plan } from "../../plan/plan.ts";
+import type { PlannedCell } from "../../plan/plan.ts";
 import { checkNewTag, checkUnused } from "../../release/new-tag.ts";
 import { readCells } from "../../runtime/read-cells.ts";
-import { CELLS_PATH, Cells } from "../../schema/cells.ts";
-import { StagingDirectory } from "../../stores/directory/staging.ts";
+import type { Cells } from "../../schema/cells.ts";
 import { type Change, filesIn } from "../../synth/project.ts";
 import { typecheck } from "../../synth/typecheck.ts";
 import { PipelineError } from "../../util/error.ts";
 import type { ErrorCode } from "../../util/error-codes.ts";
 import { type CliRun, inRun } from "../shared/run.ts";
-import { table } from "../shared/table.ts";
 import { githubToken } from "../shared/token.ts";
+import { cellsAfter, planTable, pullRequestBody, textsOf, willBeBuilt } from "./change.ts";
 import { loadGitHub } from "./load-github.ts";
-import { lastRelease } from "./plan.ts";
-import { stagingDirectory } from "./store.ts";
 import { project, root } from "./tree.ts";
 import { upstreamOf } from "./upstream.ts";
 
@@ -62,7 +59,7 @@ export const bumpCommand = new Command("bump")
         process.stderr.write("nothing to change\n");
         return;
       }
-      const cells = cellsAfter(made);
+      const cells = cellsAfter(made.pending);
       const planned = await willBeBuilt(cells);
       if (flags.pr) {
         await openPullRequest(nameOf(tag, flags), made, cells, planned, run);
@@ -76,24 +73,8 @@ export const bumpCommand = new Command("bump")
     });
   });
 
-/** What the change makes the workflow build, carry over from the last release or skip, and why. */
-const willBeBuilt = async (cells: Cells): Promise<PlannedCell[]> =>
-  await plan(cells, new StagingDirectory(stagingDirectory(cells)), { last: await lastRelease(cells) });
-
-const planTable = (planned: readonly PlannedCell[]): string =>
-  table(
-    ["cell", "action", "why"],
-    planned.map(({ id, action, why }) => [id, action, why]),
-  );
-
 const verb = ({ before, after }: Change) =>
   before === undefined ? "wrote  " : after === undefined ? "removed" : "changed";
-
-/** The cells of the changed tree. */
-function cellsAfter({ pending }: Bump): Cells {
-  const text = pending.find(({ path }) => path === CELLS_PATH)?.after ?? filesIn(root())(CELLS_PATH);
-  return Cells.parse(JSON.parse(text!));
-}
 
 /**
  * Asks GitHub whether there is a release of the tag. Where GitHub cannot be asked, that is said, and the bump goes on: nothing
@@ -153,21 +134,14 @@ async function openPullRequest(
       fix: "run it in a clone of the repository",
     });
   }
-  const files: Record<string, string> = {};
-  for (const { path, after } of pending) {
-    if (after === undefined) {
-      throw new PipelineError(`the change removes ${path}, which a pull request of ours cannot`, {
-        fix: "run it without --pr, and commit it",
-      });
-    }
-    files[path] = after;
-  }
   const { actionsRun, openGitHub, propose } = await loadGitHub();
   run.progress.step("open a pull request");
-  const body = [...notes, ...unknown].map((line) => `- ${line}`);
   const url = await propose(openGitHub(cells, run), {
-    ...{ branch, base: actionsRun().branch, from, title, files },
-    body: [...body, "", "What will be built:", "", "```", planTable(planned).trimEnd(), "```", ""].join("\n"),
+    ...{ branch, base: actionsRun().branch, from, title, files: textsOf(pending) },
+    body: pullRequestBody(
+      [...notes, ...unknown].map((line) => `- ${line}`),
+      planned,
+    ),
   });
   run.progress.end();
   for (const note of notes) process.stderr.write(`${note}\n`);

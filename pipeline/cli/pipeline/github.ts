@@ -8,6 +8,7 @@ import { githubToken } from "../shared/token.ts";
 import { actionsRun } from "./actions-run.ts";
 
 export { provenanceOf } from "../../stores/github/attestations.ts";
+export { keepIssue } from "../../stores/github/issue.ts";
 export { propose } from "../../stores/github/propose.ts";
 export { actionsRun };
 

@@ -67,7 +67,7 @@ export async function lockPackage(
   { progress, signal }: Run,
 ): Promise<LockedPackage> {
   progress.step(`lock ${name} ${version} and its dependencies`);
-  const manifest = `${JSON.stringify({ private: true, dependencies: { [name]: version } }, null, 2)}\n`;
+  const manifest = manifestLocking(name, version);
   const lockfile = await lockManifest(preset, manifest, before, `${name}@${version}`, { progress, signal });
   const files = new Map([
     ["package.json", manifest],
@@ -83,6 +83,10 @@ export async function lockPackage(
   const { packages } = Locked.parse(JSON.parse(lockfile));
   return { manifest, lockfile, programs: Object.keys(packages[`node_modules/${name}`]?.bin ?? {}) };
 }
+
+/** The text of the package.json that a preset's lockfile belongs to. */
+export const manifestLocking = (name: string, version: string): string =>
+  `${JSON.stringify({ private: true, dependencies: { [name]: version } }, null, 2)}\n`;
 
 /**
  * The lockfile of a package.json.

@@ -16,7 +16,11 @@ export type Operation =
   | "git"
   | "list-attestations"
   | "list-pulls"
-  | "create-pull";
+  | "create-pull"
+  | "update-pull"
+  | "list-issues"
+  | "create-issue"
+  | "update-issue";
 
 export type Failure =
   /** Answered with a status: before anything was done, or after all of it was. */

@@ -39,8 +39,16 @@ export interface HeldPull {
   readonly number: number;
   readonly head: string;
   readonly base: string;
-  readonly title: string;
-  readonly body: string;
+  title: string;
+  body: string;
+  open: boolean;
+}
+
+export interface HeldIssue {
+  readonly number: number;
+  title: string;
+  body: string;
+  labels: readonly string[];
   open: boolean;
 }
 
@@ -67,6 +75,8 @@ type Access = "none" | "read" | "write";
 export interface Permissions {
   readonly contents: Access;
   readonly pull_requests: Access;
+  /** @default "none" */
+  readonly issues?: Access;
 }
 
 /** GitHub's state: one repository, its releases, its branches and pull requests, and who may do what. */
@@ -76,6 +86,7 @@ export class GitHub {
   /** Assets that a request has removed. */
   readonly removed: HeldAsset[] = [];
   readonly pulls: HeldPull[] = [];
+  readonly issues: HeldIssue[] = [];
   /** branch -> path -> text. */
   readonly branches = new Map<string, Record<string, string>>([["main", {}]]);
   /** branch -> its commit, where that is not the one of its files. */
@@ -87,7 +98,9 @@ export class GitHub {
   /** What was committed, in order. */
   readonly log: HeldCommit[] = [];
   readonly trees = new Map<string, Record<string, string>>();
-  readonly tokens = new Map<string, Permissions>([["good", { contents: "write", pull_requests: "write" }]]);
+  readonly tokens = new Map<string, Permissions>([
+    ["good", { contents: "write", pull_requests: "write", issues: "write" }],
+  ]);
   /** A setting of the repository: a release that is published takes no more uploads, and says that it is immutable. */
   immutable = false;
   /** Whether Actions may open pull requests: a setting of the repository. */

@@ -1,6 +1,13 @@
 import { createHash } from "node:crypto";
 import type { Failure, Operation } from "./faults.ts";
-import { describeAsset, describeRelease, type GitHub, type HeldRelease, type Permissions } from "./github.ts";
+import {
+  describeAsset,
+  describeRelease,
+  type GitHub,
+  type HeldIssue,
+  type HeldRelease,
+  type Permissions,
+} from "./github.ts";
 
 /** What is sent back: JSON, bytes, or nothing. */
 export interface Answer {
@@ -75,6 +82,10 @@ const ROUTES: readonly (readonly [string, RegExp, Operation, Handler])[] = [
   ["PATCH", /^\/git\/refs\/heads\/(.+)$/, "git", writing(updateRef)],
   ["GET", /^\/pulls$/, "list-pulls", listPulls],
   ["POST", /^\/pulls$/, "create-pull", createPull],
+  ["PATCH", /^\/pulls\/(\d+)$/, "update-pull", updatePull],
+  ["GET", /^\/issues$/, "list-issues", listIssues],
+  ["POST", /^\/issues$/, "create-issue", createIssue],
+  ["PATCH", /^\/issues\/(\d+)$/, "update-issue", updateIssue],
 ];
 const UPLOADS: typeof ROUTES = [
   ["POST", /^\/releases\/(\d+)\/assets$/, "upload-asset", writing(uploadAsset)],
@@ -282,7 +293,13 @@ function listAttestations({ github, url, objects }: Request, digest: string): An
 
 function getCommit({ github }: Request, id: string): Answer {
   const files = github.commits.get(id);
-  return files ? { status: 200, body: { sha: id, tree: { sha: remember(github.trees, files) } } } : NOT_FOUND;
+  if (!files) return NOT_FOUND;
+  const { message = "", parents = [] } = github.log.findLast(({ sha }) => sha === id) ?? {};
+  const body = {
+    ...{ sha: id, message, parents: parents.map((sha) => ({ sha })) },
+    tree: { sha: remember(github.trees, files) },
+  };
+  return { status: 200, body };
 }
 
 function getTaggedCommit({ github }: Request, tag: string): Answer {
@@ -374,9 +391,61 @@ function createPull(request: Request): Answer {
   return { status: 201, body: describePull(request, number) };
 }
 
-const describePull = ({ github }: Request, number: number) => ({
-  number,
-  html_url: `https://github.com/${github.repository}/pull/${number}`,
+function updatePull(request: Request, number: string): Answer {
+  const { github, permissions } = request;
+  if (permissions.pull_requests !== "write") return FORBIDDEN("pull_requests=write");
+  const pull = github.pulls.find((each) => each.number === Number(number));
+  if (!pull) return NOT_FOUND;
+  const { title, body } = json(request);
+  if (typeof title === "string") pull.title = title;
+  if (typeof body === "string") pull.body = body;
+  return { status: 200, body: describePull(request, pull.number) };
+}
+
+const describePull = ({ github }: Request, number: number) => {
+  const pull = github.pulls.find((each) => each.number === number);
+  return {
+    ...{ number, title: pull?.title, body: pull?.body },
+    html_url: `https://github.com/${github.repository}/pull/${number}`,
+  };
+};
+
+// ── issues: https://docs.github.com/en/rest/issues/issues ─────────────────────────────────────────
+function listIssues(request: Request): Answer {
+  const { github, url } = request;
+  const state = url.searchParams.get("state") ?? "open";
+  const labels = url.searchParams.get("labels")?.split(",") ?? [];
+  const issues = github.issues
+    .filter(({ open }) => state === "all" || state === (open ? "open" : "closed"))
+    .filter((issue) => labels.every((label) => issue.labels.includes(label)))
+    .map((issue) => describeIssue(github, issue));
+  return paged(request, issues.toReversed());
+}
+
+function createIssue(request: Request): Answer {
+  const { github, permissions } = request;
+  if (permissions.issues !== "write") return FORBIDDEN("issues=write");
+  const { title, body, labels } = json(request) as { title: string; body: string; labels: string[] };
+  const issue = { number: github.issues.length + 1001, title, body, labels, open: true };
+  github.issues.push(issue);
+  return { status: 201, body: describeIssue(github, issue) };
+}
+
+function updateIssue(request: Request, number: string): Answer {
+  const { github, permissions } = request;
+  if (permissions.issues !== "write") return FORBIDDEN("issues=write");
+  const issue = github.issues.find((each) => each.number === Number(number));
+  if (!issue) return NOT_FOUND;
+  const { title, body, state } = json(request);
+  if (typeof title === "string") issue.title = title;
+  if (typeof body === "string") issue.body = body;
+  if (state === "open" || state === "closed") issue.open = state === "open";
+  return { status: 200, body: describeIssue(github, issue) };
+}
+
+const describeIssue = ({ repository }: GitHub, { number, title, body, labels, open }: HeldIssue) => ({
+  ...{ number, title, body, state: open ? "open" : "closed", labels: labels.map((name) => ({ name })) },
+  html_url: `https://github.com/${repository}/issues/${number}`,
 });
 
 function json({ body }: Request): Record<string, unknown> {

@@ -1,16 +1,12 @@
 import { execFileSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { DriftRow } from "../../../../pipeline/schema/drift.ts";
 import { GitHubServer } from "../../../support/github/server.ts";
 import { NpmRegistry } from "../../../support/npm-registry.ts";
-import { tempDirectory } from "../../../support/run.ts";
+import { NOWHERE, offlineEnv } from "../../../support/offline-env.ts";
 import { Copy } from "../../../support/synth-copy.ts";
 import { Registry } from "../../../support/upstream/registry.ts";
-
-/** Nobody listens there. */
-const NOWHERE = "http://127.0.0.1:9";
 
 let copy: Copy;
 let server: GitHubServer;
@@ -20,31 +16,7 @@ beforeEach(async () => {
   server = await GitHubServer.start();
   const registry = await NpmRegistry.start();
   registry.publish("@openai/codex", { "0.169.0": {}, "0.170.0": {}, "0.171.0": {} });
-  const userconfig = join(tempDirectory(), ".npmrc");
-  writeFileSync(userconfig, `registry=${registry.url}\nfetch-retries=0\n`);
-  env = {
-    ...Object.fromEntries(
-      Object.keys(process.env).flatMap((name) => (/^npm_config_/i.test(name) ? [[name, undefined]] : [])),
-    ),
-    ...{ npm_config_userconfig: userconfig, SMOLVM_APT_MIRROR: `${NOWHERE}/debian` },
-    // What is asked over TLS gets no answer.
-    ...{
-      HTTPS_PROXY: NOWHERE,
-      https_proxy: NOWHERE,
-      HTTP_PROXY: "",
-      http_proxy: "",
-      NO_PROXY: "127.0.0.1",
-      no_proxy: "127.0.0.1",
-      GITHUB_STEP_SUMMARY: "",
-    },
-    ...{
-      GITHUB_API_URL: server.url,
-      GITHUB_REPOSITORY: "",
-      GITHUB_TOKEN: "",
-      GITHUB_REF: "",
-      GITHUB_SHA: "",
-    },
-  };
+  env = offlineEnv(server, registry);
 });
 afterEach(async () => {
   await server.stop();

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { driftTable } from "../../../../pipeline/cli/pipeline/drift.ts";
+import { driftTable } from "../../../../pipeline/cli/pipeline/drift-table.ts";
 import { driftRow } from "../../../../pipeline/plan/drift.ts";
 
 const TODAY = "2026-11-22";
