@@ -11,6 +11,7 @@ import { markedJson } from "./marker.ts";
 import { PUBLISHED_IMAGES_PATH, publishedImages } from "./published-images.ts";
 import { validate } from "./validate.ts";
 import { buildPublishedImages } from "./workflow/build-published-images.ts";
+import { drift } from "./workflow/drift.ts";
 import { pullRequest } from "./workflow/pull-request.ts";
 import { renderWorkflow } from "./workflow/render.ts";
 
@@ -30,6 +31,7 @@ export function synth(app: App): Output {
   const output = new Map<string, string>();
 
   output.set(RELEASE_WORKFLOW, renderWorkflow(buildPublishedImages(release.tag)));
+  output.set(".github/workflows/drift.yml", renderWorkflow(drift()));
   output.set(".github/workflows/pull-request.yml", renderWorkflow(pullRequest()));
   for (const { path, text } of dockerfiles) output.set(path, text);
   output.set(CELLS_PATH, markedJson(cells));

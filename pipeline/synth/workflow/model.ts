@@ -3,7 +3,8 @@ export interface Workflow {
   readonly name: string;
   readonly on: {
     readonly pull_request?: null;
-    readonly workflow_dispatch?: { readonly inputs: Readonly<Record<string, Input>> };
+    readonly schedule?: readonly { readonly cron: string }[];
+    readonly workflow_dispatch?: { readonly inputs: Readonly<Record<string, Input>> } | null;
   };
   readonly permissions: Permissions;
   readonly concurrency?: { readonly group: string; readonly "cancel-in-progress": boolean };

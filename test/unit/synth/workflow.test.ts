@@ -43,12 +43,13 @@ const PERMISSIONS: Readonly<Record<string, string>> = {
   plan: "contents: read,attestations: read",
   publish: "contents: write,attestations: read",
   propose: "contents: write,pull-requests: write",
+  write: "contents: write,pull-requests: write,issues: write",
 };
 
 /** The jobs with a token, and the one whose result is signed: none of them runs what a package brings along. */
-const CAREFUL = new Set(["plan", "fetch", "manifest", "publish", "propose"]);
+const CAREFUL = new Set(["plan", "fetch", "manifest", "publish", "propose", "look", "write"]);
 /** The jobs that have a token to read releases with, and to do nothing else. */
-const READERS = new Set(["plan", "fetch"]);
+const READERS = new Set(["plan", "fetch", "look"]);
 
 const hasToken = ({ env }: Step) => env?.GITHUB_TOKEN === "${{ github.token }}";
 
@@ -91,7 +92,11 @@ const RULES: Record<string, (text: string) => string[]> = {
       permissions.contents === "write" || CAREFUL.has(name)
         ? steps.flatMap(({ run }) =>
             run === undefined ||
-            /^(npm ci --omit=dev --ignore-scripts$|npx --no -- smolvm-images (release|plan|synth) )/.test(run)
+            /^(npm ci --omit=dev --ignore-scripts$|npx --no -- smolvm-images (release|plan|synth|drift) )/.test(
+              run,
+            ) ||
+            // Debian's archive is read with mmdebstrap, of the runner's distribution.
+            (name === "look" && run === "npx --no -- smolvm-images setup")
               ? []
               : [`${name}: ${run}`],
           )
@@ -113,7 +118,7 @@ const RULES: Record<string, (text: string) => string[]> = {
       .flatMap((step) => (step.with?.["persist-credentials"] === false ? [] : [step.uses!])),
   "the token reaches the steps that talk to GitHub, and nothing else": (text) => {
     const given = stepsOf(text).filter(hasToken);
-    const talk = /^npx --no -- smolvm-images (release |plan --check-release )/;
+    const talk = /^npx --no -- smolvm-images (release |plan --check-release |drift --(save|propose) )/;
     const strangers = given.flatMap(({ run, name }) => (talk.test(run ?? "") ? [] : [name ?? "?"]));
     const elsewhere = (text.match(/secrets\.\w+|github\.token/g) ?? []).slice(given.length);
     return [...strangers, ...elsewhere];
@@ -184,13 +189,51 @@ function tableOf(text: string): string[][] {
   );
 }
 
+function rowsOf(text: string): string[][] {
+  const [, ...rows] = text.trim().split("\n");
+  return rows.map((row) => row.split("|").map((cell) => cell.trim()));
+}
+
+/** The same for `drift`, which runs nothing of the packages that it proposes. */
+const DRIFT_TABLE = `
+job   | permissions                                          | installs                    | runs                | token for | environment | cache
+look  | contents: read                                       | for production, scripts off | synth, setup, drift | drift     |             |
+write | contents: write, pull-requests: write, issues: write | for production, scripts off | drift               | drift     |             |
+`;
+
+describe("drift", () => {
+  const text = output.get(".github/workflows/drift.yml")!;
+  const { on, jobs } = parse(text) as Workflow;
+
+  it("gives each job what the table says, and nothing else", () => {
+    expect(tableOf(text)).toEqual(rowsOf(DRIFT_TABLE));
+  });
+
+  it("runs once a week, or when a maintainer starts it", () => {
+    expect(on).toEqual({
+      schedule: [{ cron: expect.stringMatching(/^\d+ \d+ \* \* [0-6]$/) }],
+      workflow_dispatch: null,
+    });
+  });
+
+  it("hands over the report as data, outside of the checkout's files", () => {
+    const withOf = (job: Job | undefined, action: string) =>
+      job?.steps.find(({ uses }) => uses?.startsWith(`actions/${action}@`))?.with;
+    const given = withOf(jobs.look, "upload-artifact");
+    expect(jobs.write?.needs).toEqual(["look"]);
+    expect(withOf(jobs.write, "download-artifact")).toEqual({ name: given?.name, path: "drift" });
+    expect(jobs.look?.steps.find(hasToken)?.run).toMatch(new RegExp(` drift --save ${given?.path}$`));
+    expect(jobs.write?.steps.find(hasToken)?.run).toMatch(
+      new RegExp(` drift --propose drift/${given?.path}$`),
+    );
+  });
+});
+
 describe("build-published-images", () => {
   const { jobs } = parse(published) as Workflow;
 
   it("gives each job what the table says, and nothing else", () => {
-    const [, ...rows] = TABLE.trim().split("\n");
-    const cellsOf = (row: string) => row.split("|").map((cell) => cell.trim());
-    expect(tableOf(published)).toEqual(rows.map(cellsOf));
+    expect(tableOf(published)).toEqual(rowsOf(TABLE));
   });
 
   it("plans first, then builds the kernels, the bases, and the presets on them; what is attested is published", () => {
