@@ -613,6 +613,30 @@ describe("a proposal", () => {
     expect(count(/^POST .*\/pulls$/)).toBe(1);
   });
 
+  it("that is made again has the pull request's new title and text, and is not committed twice", async () => {
+    const first = await propose(client, proposal);
+    expect(await propose(client, { ...proposal, body: "Because.\n" })).toBe(first);
+    expect([count(/^PATCH /), server.github.log.length]).toEqual([0, 1]);
+    expect(await propose(client, { ...proposal, body: "Therefore." })).toBe(first);
+    expect([count(/^PATCH .*\/pulls\/1$/), server.github.log.length]).toEqual([1, 1]);
+    expect(server.github.pulls).toMatchObject([{ title: "Record", body: "Therefore." }]);
+    await propose(client, { ...proposal, title: "Record it" });
+    expect(server.github.log.map(({ message }) => message)).toEqual(["Record", "Record it"]);
+    expect(server.github.pulls).toMatchObject([{ title: "Record it", body: "Because." }]);
+  });
+
+  it("with a mark replaces its own commit, and nobody else's", async () => {
+    const marked = { ...proposal, mark: "Made-by: us" };
+    await propose(client, marked);
+    expect(server.github.log).toMatchObject([{ message: "Record\n\nMade-by: us" }]);
+    const files = { "c.json": "[1]\n" };
+    await propose(client, { ...marked, files });
+    expect(server.github.branches.get("recorded/x")).toEqual(files);
+    server.github.branches.set("recorded/x", { "theirs.md": "x" });
+    await expect(propose(client, marked)).rejects.toMatchObject({ code: "not-ours" });
+    expect(server.github.branches.get("recorded/x")).toEqual({ "theirs.md": "x" });
+  });
+
   it("of which the first pull request is closed opens another one", async () => {
     await propose(client, proposal);
     server.github.pulls[0]!.open = false;
@@ -630,8 +654,8 @@ describe("a proposal", () => {
 
   it("whose branch GitHub refuses for another reason than that it is there changes nothing", async () => {
     server.github.branches.set("recorded/x", { "theirs.md": "x" });
-    // The sixth request of git's: repository, branch, commit, tree, commit, and then the new branch.
-    server.faults.add({ on: "git", failure: status(409), from: 6 });
+    // The eighth request of git's: repository, base, its commit, tree, branch, its commit, commit, and then the new branch.
+    server.faults.add({ on: "git", failure: status(409), from: 8 });
     await expect(propose(client, proposal)).rejects.toThrow(/^GitHub refuses: 409/);
     expect(server.github.branches.get("recorded/x")).toEqual({ "theirs.md": "x" });
     expect(server.github.pulls).toEqual([]);
