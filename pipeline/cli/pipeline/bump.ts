@@ -10,12 +10,13 @@ import { readCells } from "../../runtime/read-cells.ts";
 import type { Cells } from "../../schema/cells.ts";
 import { type Change, filesIn } from "../../synth/project.ts";
 import { typecheck } from "../../synth/typecheck.ts";
-import { PipelineError } from "../../util/error.ts";
+import { PipelineError, printable } from "../../util/error.ts";
 import type { ErrorCode } from "../../util/error-codes.ts";
 import { type CliRun, inRun } from "../shared/run.ts";
 import { githubToken } from "../shared/token.ts";
-import { cellsAfter, planTable, pullRequestBody, textsOf, willBeBuilt } from "./change.ts";
+import { cellsAfter, planTable, textsOf, willBeBuilt } from "./change.ts";
 import { loadGitHub } from "./load-github.ts";
+import { pullBody } from "./pull-body.ts";
 import { project, root } from "./tree.ts";
 import { upstreamOf } from "./upstream.ts";
 
@@ -52,10 +53,10 @@ export const bumpCommand = new Command("bump")
       }
       const made = await bump(project(), { tag, pins: flags.pins, presets: flags.preset }, upstreamOf(run));
       run.signal.throwIfAborted();
-      for (const line of [...made.suspicious, ...made.unknown]) run.progress.warn(line);
+      for (const line of [...made.suspicious, ...made.unknown]) run.progress.warn(printable(line));
       if (made.pending.length === 0) {
         run.progress.end();
-        for (const note of made.notes) process.stderr.write(`${note}\n`);
+        sayEach(made.notes);
         process.stderr.write("nothing to change\n");
         return;
       }
@@ -68,10 +69,15 @@ export const bumpCommand = new Command("bump")
       apply(root(), made.pending);
       run.progress.end();
       for (const change of made.pending) process.stderr.write(`${verb(change)} ${change.path}\n`);
-      for (const note of made.notes) process.stderr.write(`${note}\n`);
+      sayEach(made.notes);
       process.stdout.write(planTable(planned));
     });
   });
+
+/** Notes may have text from a registry. */
+function sayEach(notes: readonly string[]): void {
+  for (const note of notes) process.stderr.write(`${printable(note)}\n`);
+}
 
 const verb = ({ before, after }: Change) =>
   before === undefined ? "wrote  " : after === undefined ? "removed" : "changed";
@@ -138,13 +144,10 @@ async function openPullRequest(
   run.progress.step("open a pull request");
   const url = await propose(openGitHub(cells, run), {
     ...{ branch, base: actionsRun().branch, from, title, files: textsOf(pending) },
-    body: pullRequestBody(
-      [...notes, ...unknown].map((line) => `- ${line}`),
-      planned,
-    ),
+    body: pullBody([...notes, ...unknown], planTable(planned)),
   });
   run.progress.end();
-  for (const note of notes) process.stderr.write(`${note}\n`);
+  sayEach(notes);
   process.stdout.write(url ? `${url}\n` : "");
   if (!url) process.stderr.write("nothing to propose: the branch already has these changes\n");
 }

@@ -24,10 +24,6 @@ export const planTable = (planned: readonly PlannedCell[]): string =>
     planned.map(({ id, action, why }) => [id, action, why]),
   );
 
-/** The text of a pull request: lines about the change, and what will be built. */
-export const pullRequestBody = (lines: readonly string[], planned: readonly PlannedCell[]): string =>
-  [...lines, "", "What will be built:", "", fenced(planTable(planned)), ""].join("\n");
-
 /** The new texts of files, by path. @throws PipelineError when the change removes a file */
 export function textsOf(pending: readonly Change[]): Record<string, string> {
   const files: Record<string, string> = {};
@@ -40,11 +36,4 @@ export function textsOf(pending: readonly Change[]): Record<string, string> {
     files[path] = after;
   }
   return files;
-}
-
-/** A text as a code block of Markdown, in which nothing is Markdown, HTML or a mention. */
-export function fenced(text: string): string {
-  const runs = text.match(/`+/g) ?? [];
-  const fence = "`".repeat(Math.max(2, ...runs.map(({ length }) => length)) + 1);
-  return `${fence}\n${text.trimEnd()}\n${fence}`;
 }

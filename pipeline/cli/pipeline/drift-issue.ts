@@ -1,6 +1,6 @@
 import type { DriftRow } from "../../schema/drift.ts";
-import { fenced } from "./change.ts";
 import { driftTable } from "./drift-table.ts";
+import { fenced } from "./pull-body.ts";
 
 /** GitHub takes 65,536 characters. */
 const MAX_BODY = 60_000;

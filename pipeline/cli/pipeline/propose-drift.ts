@@ -7,14 +7,16 @@ import type { Proposal } from "../../stores/github/propose.ts";
 import { filesIn } from "../../synth/project.ts";
 import { PipelineError } from "../../util/error.ts";
 import { inRun } from "../shared/run.ts";
-import { cellsAfter, pullRequestBody, textsOf, willBeBuilt } from "./change.ts";
+import { cellsAfter, planTable, textsOf, willBeBuilt } from "./change.ts";
 import { issueBody, needsAttention } from "./drift-issue.ts";
 import { loadGitHub } from "./load-github.ts";
+import { pullBody } from "./pull-body.ts";
 import { readReport } from "./report-file.ts";
 import { project, root } from "./tree.ts";
 
 /** In the messages of our commits: a branch whose newest commit lacks it is not overwritten. */
 const COMMIT_MARK = "Proposed-by: smolvm-images drift";
+const REMARK = "A workflow opened it, so GitHub starts its checks only after a maintainer approves them.";
 /** How the issue is found again. */
 const ISSUE = {
   label: "drift",
@@ -72,15 +74,10 @@ export async function proposeDrift(path: string): Promise<void> {
 
 async function proposalOf({ preset, version, pending, notes }: NewVersion): Promise<Proposal> {
   const planned = await willBeBuilt(cellsAfter(pending));
-  const lines = [
-    ...notes.map((note) => `- \`${note}\``),
-    "",
-    "A workflow opened it, so GitHub starts its checks only after a maintainer approves them.",
-  ];
   return {
     branch: `bump/${preset}`,
     title: `Bump ${preset} to ${version}`,
-    body: pullRequestBody(lines, planned),
+    body: pullBody(notes, planTable(planned), REMARK),
     mark: COMMIT_MARK,
     files: textsOf(pending),
   };

@@ -113,7 +113,7 @@ describe("bump", () => {
     const [pull] = server.github.pulls;
     expect(pull).toMatchObject({ head: "bump/images-v7.0.1", base: "main", title: "Release images-v7.0.1" });
     expect(pull!.body).toMatch(
-      /^- tag: images-v7\.0\.0 -> images-v7\.0\.1\n[\s\S]*\nkernel-amd64 +build +not staged\n/,
+      /^- `tag: images-v7\.0\.0 -> images-v7\.0\.1`\n[\s\S]*\nkernel-amd64 +build +not staged\n/,
     );
     const files = server.github.branches.get("bump/images-v7.0.1")!;
     expect(files["pipeline/images.ts"]).toContain('IMAGES_RELEASE_TAG = "images-v7.0.1"');
