@@ -21,6 +21,8 @@ export interface Answered {
 /** The end of a release's support. */
 export interface SupportEnds {
   readonly until: string | undefined;
+  /** Set if it has ended on a day that nobody says. */
+  readonly ended?: true;
   readonly source: string;
 }
 
@@ -44,8 +46,8 @@ export function driftRow(
     versions_behind: answer?.behind?.versions ?? null,
     days_behind: answer?.behind?.days ?? null,
     supported_until: until,
-    support_source: until === null ? null : support!.source,
-    supported: until === null ? null : today <= until,
+    support_source: support?.source ?? null,
+    supported: until === null ? (support?.ended ? false : null) : today <= until,
     hold: hold ? { ...hold } : null,
     changed: answer?.changed ?? null,
     note: answered instanceof Error ? answered.message : (answered.note ?? null),

@@ -20,7 +20,7 @@ export const DriftRow = z.strictObject({
   days_behind: z.int().nullable(),
   /** The last day of support, `YYYY-MM-DD`; null for what has none, and where it is not known. */
   supported_until: z.string().nullable(),
-  /** Who says so. */
+  /** Who says so, or was asked without saying it; null for what has no end of support. */
   support_source: z.string().nullable(),
   /** Null for what has no end of support, and where it is not known. */
   supported: z.boolean().nullable(),

@@ -13,6 +13,8 @@ export interface SupportedProduct {
 export interface Support {
   /** The last day, `YYYY-MM-DD`; undefined where nobody says it. */
   readonly until: string | undefined;
+  /** Set if it has ended on a day that nobody says. */
+  readonly ended?: true;
   readonly source: string;
 }
 
@@ -58,7 +60,11 @@ export async function supportOf(
   const table: Readonly<Record<string, string>> = ENDS[product];
   try {
     const found = (await releasesOf(upstream, product)).find(({ name }) => name === release);
-    if (found) return { until: found.eolFrom ?? undefined, source: "endoflife.date" };
+    if (found) {
+      const until = found.eolFrom ?? undefined;
+      const ended = until === undefined && found.isEol ? { ended: true as const } : {};
+      return { until, ...ended, source: "endoflife.date" };
+    }
   } catch (error) {
     upstream.run.signal.throwIfAborted();
     if (!(error instanceof PipelineError)) throw error;

@@ -18,8 +18,15 @@ const columns = (row: DriftRow): string[] => [
   shown(row.pinned),
   row.newest === null ? "unknown" : shown(row.newest),
   row.state === "behind" ? behind(row) : "",
-  row.supported_until ?? "",
+  supportEnds(row),
 ];
+
+/** Nothing for what has no end of support. */
+function supportEnds({ supported, supported_until: until, support_source: source }: DriftRow): string {
+  if (until !== null) return until;
+  if (supported === false) return "ended";
+  return source === null ? "" : "unknown";
+}
 
 /** `3 (12 d)`: versions, and days. */
 function behind({ versions_behind: versions, days_behind: days }: DriftRow): string {
@@ -34,7 +41,9 @@ const shown = (version: string) => printable(version.replace(/^(\d{4})(\d\d)(\d\
 function notesOf(row: DriftRow): string[] {
   return [
     ...(row.supported === false
-      ? [`its support ended on ${row.supported_until} (${row.support_source})`]
+      ? [
+          `its support ended${row.supported_until ? ` on ${row.supported_until}` : ""} (${row.support_source})`,
+        ]
       : []),
     ...(row.changed === null ? [] : [`CHANGED: ${row.changed}`]),
     ...(row.hold === null ? [] : [`held to ${row.hold.range}: ${row.hold.reason}`]),

@@ -12,6 +12,8 @@ const Product = z.object({
         releaseDate: z.iso.date(),
         /** The last day of support; null where it is not known. */
         eolFrom: z.iso.date().nullable().optional(),
+        /** Whether support has ended. The day of that may not be known. */
+        isEol: z.boolean().optional(),
       }),
     ),
   }),

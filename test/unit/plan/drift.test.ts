@@ -31,6 +31,14 @@ it("a release is supported until the end of its last day; without a day, that is
   expect(ended).toMatchObject({ supported_until: "2026-11-21", support_source: "endoflife.date" });
 });
 
+it("support that has ended on an unknown day is none", () => {
+  const row = driftRow(PIN, { version: "1.0.0" }, { ...ends(undefined), ended: true }, TODAY);
+  expect(DriftRow.parse(row)).toMatchObject({
+    ...{ supported: false, supported_until: null, support_source: "endoflife.date" },
+  });
+  expect(isAcceptable([row], false)).toBe(false);
+});
+
 it.each([
   ["all current", [current], true, true],
   ["one behind", [current, behind], true, false],

@@ -30,6 +30,20 @@ describe("a release's end of support", () => {
     expect(server.requests).toHaveLength(1);
   });
 
+  it("has passed where endoflife.date says so without a day", async () => {
+    const server = await endoflife("debian", [
+      { name: "12", isLts: true, releaseDate: "2023-06-10", eolFrom: null, isEol: true },
+      { name: "13", isLts: true, releaseDate: "2025-08-09", eolFrom: null, isEol: false },
+    ]);
+    const asked = upstream({ addresses: { endoflife: server.url } });
+    expect(await supportOf(asked, { product: "debian", release: "12" })).toEqual({
+      ...{ until: undefined, ended: true, source: "endoflife.date" },
+    });
+    expect(await supportOf(asked, { product: "debian", release: "13" })).toEqual({
+      ...{ until: undefined, source: "endoflife.date" },
+    });
+  });
+
   it("is that of the table, with its day, if that cannot be asked", async () => {
     const server = await FileServer.start();
     const asked = upstream({ addresses: { endoflife: server.url } });

@@ -55,6 +55,20 @@ actions/download-artifact  v8.0.2      v8\\u001b[2J  1
 `);
 });
 
+it("says whether support has ended, is not known to end, or has no end", () => {
+  const debian = { kind: "distribution", name: "debian", pinned: "14" };
+  const asked = { until: undefined, source: "endoflife.date" };
+  const shown = (support: Parameters<typeof driftRow>[2]) =>
+    driftTable([driftRow(debian, { version: "14" }, support, TODAY)])
+      .split("\n")
+      .slice(1, -1);
+  expect(shown(asked)).toEqual(["debian  14      14              unknown"]);
+  expect(shown({ ...asked, ended: true })).toEqual([
+    ...["debian  14      14              ended", "  its support ended (endoflife.date)"],
+  ]);
+  expect(shown(undefined)).toEqual(["debian  14      14"]);
+});
+
 it("fits into 80 columns", () => {
   expect(table.split("\n").filter((line) => line.length > 80)).toEqual([]);
 });
