@@ -41,7 +41,7 @@ export async function initProject(
   const manifest = files("package.json");
   if (manifest === undefined) {
     throw new PipelineError(`${root} has no package.json`, {
-      fix: "run `npm install --save-dev smolvm-images` there first",
+      fix: "run `npm install --save-prod smolvm-images` there first",
     });
   }
   for (const path of [...DECLARATIONS, "pins.ts"]) {

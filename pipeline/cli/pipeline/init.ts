@@ -19,7 +19,7 @@ export const initCommand = new Command("init")
     "OWNER/NAME",
   )
   .option("--preset <name=package>", "the first preset and its npm package", `${FIRST.name}=${FIRST.package}`)
-  .addHelpText("after", "\nExample: npm install --save-dev smolvm-images && npx smolvm-images init")
+  .addHelpText("after", "\nExample: npm install --save-prod smolvm-images && npx smolvm-images init")
   .action(async ({ repository, preset }: Flags) => {
     const [name = "", spec = ""] = preset.split(/=(.*)/s);
     const first = { name, package: parseSpec(spec, "package") };
