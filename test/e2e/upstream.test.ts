@@ -24,6 +24,8 @@ it("says what npm and Debian's archive have of what this project pins", async ()
 
 /** An archive on loopback, which mmdebstrap takes without a signature. */
 describe("Debian's archive", () => {
+  /** mmdebstrap takes seconds, on a busy machine many. */
+  const patience = { totalMs: 120_000 };
   const entry = (name: string, version: string) =>
     `Package: ${name}\nVersion: ${version}\nArchitecture: all\nFilename: x\nSize: 1\nSHA256: ${"0".repeat(64)}\n\n`;
 
@@ -63,7 +65,7 @@ describe("Debian's archive", () => {
   ])("that changed on %s is taken as of %s", async (date, instant, days) => {
     const { aptMirror } = await archive(date, PACKAGES);
     const made = project();
-    const answer = await pinNamed(made, "apt snapshot").newest(upstream({ aptMirror }));
+    const answer = await pinNamed(made, "apt snapshot").newest(upstream({ aptMirror, patience }));
     expect([answer.version, answer.behind?.days]).toEqual([instant, days]);
     if (days !== undefined) {
       expect((await written(made, answer))["images.ts"]).toContain(`const SNAPSHOT = "${instant}";`);
@@ -73,7 +75,7 @@ describe("Debian's archive", () => {
   it("has the newest version of the kernel's source, by Debian's order of versions", async () => {
     const { aptMirror, server } = await archive("Sat, 21 Nov 2026 02:11:10 UTC", PACKAGES);
     const made = project();
-    const asked = upstream({ aptMirror });
+    const asked = upstream({ aptMirror, patience });
     const answer = await pinNamed(made, "linux-source-6.12").newest(asked);
     expect(answer).toMatchObject({ version: "6.12.117-1", behind: { versions: 2 } });
     expect((await written(made, answer))["images.ts"]).toContain('const LINUX = "6.12.117-1";');
@@ -88,10 +90,10 @@ describe("Debian's archive", () => {
       "Sat, 21 Nov 2026 02:11:10 UTC",
       entry("linux-source-7.0", "7.0.1-1"),
     );
-    await expect(pinNamed(project(), "linux-source-6.12").newest(upstream({ aptMirror }))).rejects.toThrow(
-      "Debian's archive (trixie): it has no package linux-source-6.12",
-    );
-    const nowhere = upstream({ aptMirror: "http://127.0.0.1:9/debian" });
+    await expect(
+      pinNamed(project(), "linux-source-6.12").newest(upstream({ aptMirror, patience })),
+    ).rejects.toThrow("Debian's archive (trixie): it has no package linux-source-6.12");
+    const nowhere = upstream({ aptMirror: "http://127.0.0.1:9/debian", patience });
     await expect(pinNamed(project(), "apt snapshot").newest(nowhere)).rejects.toMatchObject({
       code: "upstream-unknown",
       message: expect.stringMatching(
