@@ -55,6 +55,8 @@ export const NOT_RUN: Readonly<Record<string, string>> = {
   "npm run check": "it runs the test that would run it",
   "gh attestation verify codex-amd64-ubuntu-rootfs.ext4.zst --repo CelestoAI/SmolVM --source-ref refs/heads/main --signer-workflow CelestoAI/SmolVM/.github/workflows/build-published-images.yml":
     "it asks GitHub for a signature, which only a published release has",
+  "SMOLVM_IMAGES_RELEASE_TAG=TAG npx smolvm pull codex --verify-provenance":
+    "it reads a published release; test/commands/client/release-manifest.test.ts and test/unit/client/provenance.test.ts read one on loopback",
   "sha256sum -c SHA256SUMS --ignore-missing":
     "it reads the files of a published release; test/unit/release/verbs.test.ts reads those of a directory",
 };
