@@ -1,5 +1,6 @@
 import { lstat, readdir } from "node:fs/promises";
 import { join } from "node:path";
+import type { Cell, Cells } from "../schema/cells.ts";
 import { PipelineError } from "../util/error.ts";
 import { reasonOf } from "../util/reason.ts";
 
@@ -40,6 +41,35 @@ export async function artifactsIn(
   const only = names.some((name) => name.startsWith(prefix)) ? undefined : single(names);
   if (only !== undefined) return [{ name: `${prefix}${only}`, path: directory }];
   return names.map((name) => ({ name, path: join(directory, name) }));
+}
+
+/** The artifact of a published cell. */
+interface OfCell extends Downloaded {
+  readonly cell: Cell;
+}
+
+/**
+ * The artifacts of published cells in a directory (`<prefix><id>`), and a line for each other one.
+ * @param filesOf the files of a cell's artifact, of which some tell that a single artifact is that of the cell
+ * @throws PipelineError when the directory cannot be read
+ */
+export async function cellArtifactsIn(
+  { cells }: Pick<Cells, "cells">,
+  directory: string,
+  prefix: string,
+  filesOf: (cell: Cell) => readonly string[],
+): Promise<{ readonly artifacts: readonly OfCell[]; readonly problems: string[] }> {
+  const published = cells.filter((cell) => cell.published);
+  const single = (files: readonly string[]) =>
+    published.find((cell) => filesOf(cell).some((file) => files.includes(file)))?.id;
+  const artifacts: OfCell[] = [];
+  const problems: string[] = [];
+  for (const each of await artifactsIn(directory, prefix, single)) {
+    const cell = published.find(({ id }) => each.name === `${prefix}${id}`);
+    if (cell) artifacts.push({ ...each, cell });
+    else problems.push(`${each.name}: it is not the artifact of a published cell`);
+  }
+  return { artifacts, problems };
 }
 
 /** The files that an artifact may hold. */

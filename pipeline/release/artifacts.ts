@@ -8,7 +8,7 @@ import { StagingDirectory } from "../stores/directory/staging.ts";
 import { MOST_BYTES } from "../stores/outgoing.ts";
 import { sha256File } from "../util/hash.ts";
 import type { Run } from "../util/progress.ts";
-import { artifactsIn, strangersIn } from "./artifact.ts";
+import { cellArtifactsIn, strangersIn } from "./artifact.ts";
 
 /** The largest inventory that `actions/attest` takes (`sbom-path` in its action.yml), bytes. */
 const MOST_SBOM_BYTES = 16 << 20;
@@ -30,23 +30,14 @@ export async function takeArtifacts(
   staged: StagingDirectory,
   run: Run,
 ): Promise<string[]> {
-  const problems: string[] = [];
-  const taken: { cell: Cell; path: string }[] = [];
-  const published = cells.cells.filter((cell) => cell.published);
-  const single = (files: readonly string[]) =>
-    published.find((cell) => stagedFilesOf(cell).some((file) => files.includes(file)))?.id;
-  for (const { name, path } of await artifactsIn(directory, PREFIX, single)) {
-    const cell = published.find(({ id }) => name === `${PREFIX}${id}`);
-    if (!cell) problems.push(`${name}: it is not the artifact of a published cell`);
-    else {
-      run.progress.step(`check ${name}`);
-      const found = await problemsOf(cell, path, run);
-      problems.push(...found.map((problem) => `${name}: ${problem}`));
-      taken.push({ cell, path });
-    }
+  const { artifacts, problems } = await cellArtifactsIn(cells, directory, PREFIX, stagedFilesOf);
+  for (const { name, path, cell } of artifacts) {
+    run.progress.step(`check ${name}`);
+    const found = await problemsOf(cell, path, run);
+    problems.push(...found.map((problem) => `${name}: ${problem}`));
   }
   if (problems.length > 0) return problems;
-  for (const { cell, path } of taken) await take(cell, path, staged);
+  for (const { cell, path } of artifacts) await take(cell, path, staged);
   return [];
 }
 

@@ -1,7 +1,7 @@
 import type { Cell, Cells } from "../schema/cells.ts";
 import type { RecordedDigests } from "../schema/recorded-digests.ts";
 import { MOST_FACTS_BYTES, StagingDirectory } from "../stores/directory/staging.ts";
-import { artifactsIn, strangersIn } from "./artifact.ts";
+import { cellArtifactsIn, strangersIn } from "./artifact.ts";
 import { type Expected, expectedAssets, notAsDeclared } from "./expected.ts";
 
 /** The directory of a cell's artifact with its facts is named so, as the workflow uploads it. */
@@ -18,19 +18,9 @@ export async function handedFacts(
   directory: string,
   last?: RecordedDigests,
 ): Promise<Expected> {
-  const problems: string[] = [];
-  const published = cells.cells.filter((cell) => cell.published);
   const factsOf = (cell: Cell) => cell.assets.map((asset) => `${asset}.json`);
-  const single = (files: readonly string[]) =>
-    published.find((cell) => factsOf(cell).some((file) => files.includes(file)))?.id;
-  const paths = new Map<Cell, string>();
-  for (const { name, path } of await artifactsIn(directory, PREFIX, single)) {
-    const cell = published.find(({ id }) => name === `${PREFIX}${id}`);
-    if (!cell) {
-      problems.push(`${name}: it is not the artifact of a published cell`);
-      continue;
-    }
-    paths.set(cell, path);
+  const { artifacts, problems } = await cellArtifactsIn(cells, directory, PREFIX, factsOf);
+  for (const { name, path, cell } of artifacts) {
     const own = new Set(factsOf(cell));
     const most = (file: string) => (own.has(file) ? MOST_FACTS_BYTES : undefined);
     const allowed = { artifacts: `${PREFIX}*`, of: "the facts of this cell", most };
@@ -39,8 +29,8 @@ export async function handedFacts(
   }
   if (problems.length > 0) return { facts: [], problems };
   const of = async (asset: string) => {
-    const path = paths.get(cells.cells.find(({ assets }) => assets.includes(asset))!);
-    return path === undefined ? undefined : await new StagingDirectory(path).facts(asset);
+    const found = artifacts.find(({ cell }) => cell.assets.includes(asset));
+    return found && (await new StagingDirectory(found.path).facts(asset));
   };
   const expected = await expectedAssets(cells, { directory, facts: of }, false, last);
   return { ...expected, problems: [...expected.problems, ...notAsDeclared(cells, expected.facts)] };

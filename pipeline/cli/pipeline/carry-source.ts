@@ -1,6 +1,5 @@
 import { join } from "node:path";
 import { releaseSigner } from "../../attestation/signer.ts";
-import { trustedRoot } from "../../attestation/trusted-root.ts";
 import { type Carriage, checkCarried, type Source } from "../../release/carry.ts";
 import type { Cells } from "../../schema/cells.ts";
 import { DIGESTS_PATH, RecordedDigests } from "../../schema/recorded-digests.ts";
@@ -8,6 +7,7 @@ import type { ReleaseStore } from "../../stores/store.ts";
 import { makeDirectory } from "../../util/directory.ts";
 import type { Run } from "../../util/progress.ts";
 import { readCommitted } from "../../util/record.ts";
+import { declaredRoot } from "./authority.ts";
 import { loadGitHub } from "./load-github.ts";
 import { root } from "./tree.ts";
 
@@ -28,11 +28,7 @@ export async function carrySource(
 ): Promise<Source> {
   const { provenanceOf, openGitHub } = await loadGitHub();
   const github = openGitHub(cells, run, true);
-  const { trusted_root: path } = cells;
-  const authority = {
-    signer: releaseSigner(cells.repository),
-    root: await trustedRoot(path === undefined ? undefined : join(root(), path)),
-  };
+  const authority = { signer: releaseSigner(cells.repository), root: await declaredRoot(cells) };
   return { digests, store, authority, attestationsOf: (sha256) => provenanceOf(github, sha256) };
 }
 

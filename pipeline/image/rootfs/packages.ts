@@ -20,8 +20,9 @@ export interface LicensedPackage extends Package {
 
 /** The packages of a root file system, sorted. They are those of the databases of dpkg, apk and Python, and of `npm`. */
 export async function listPackages(rootfs: Rootfs, npm: readonly NpmPackage[]): Promise<LicensedPackage[]> {
+  const status = (await rootfs.read("var/lib/dpkg/status")) ?? "";
   const all = [
-    ...dpkg((await rootfs.read("var/lib/dpkg/status")) ?? ""),
+    ...dpkg(status),
     ...apk(await apkDatabase(rootfs)),
     ...npm.map(({ name, version, license }) => ({ type: "npm" as const, name, version, license })),
   ];
@@ -31,7 +32,7 @@ export async function listPackages(rootfs: Rootfs, npm: readonly NpmPackage[]): 
   const key = ({ type, name, version }: Package) => `${type} ${name} ${version}`;
   const unique = new Map(all.map((entry) => [key(entry), entry]));
   const sorted = [...unique].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, entry]) => entry);
-  const debian = new DebianLicenses((await rootfs.read("var/lib/dpkg/status")) ?? "", rootfs.read);
+  const debian = new DebianLicenses(status, rootfs.read);
   return await Promise.all(
     sorted.map(async (entry) =>
       entry.type === "deb" ? { ...entry, license: await debian.of(entry.name) } : entry,
