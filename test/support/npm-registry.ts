@@ -1,4 +1,8 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { vi } from "vitest";
 import { FileServer } from "./file-server.ts";
+import { tempDirectory } from "./run.ts";
 
 /** What a version's package.json says, beside name and version. */
 export type Published = Readonly<Record<string, unknown>>;
@@ -52,4 +56,14 @@ export class NpmRegistry {
     const packument = { name, "dist-tags": { latest: newest }, versions: Object.fromEntries(all), time };
     this.#server.files.set(`/${name.replace("/", "%2f")}`, Buffer.from(JSON.stringify(packument)));
   }
+}
+
+/** npm asks this registry, until `vi.unstubAllEnvs()`; nothing of the user's own configuration counts. */
+export function useRegistry({ url }: NpmRegistry): void {
+  const userconfig = join(tempDirectory(), ".npmrc");
+  writeFileSync(userconfig, `registry=${url}\nfetch-retries=0\n`);
+  for (const name of Object.keys(process.env).filter((each) => /^npm_config_/i.test(each))) {
+    vi.stubEnv(name, undefined);
+  }
+  vi.stubEnv("npm_config_userconfig", userconfig);
 }

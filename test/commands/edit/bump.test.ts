@@ -1,4 +1,3 @@
-import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { type BumpOptions, bump } from "../../../pipeline/edit/bump.ts";
@@ -9,7 +8,7 @@ import { IMAGES_RELEASE_TAG } from "../../../pipeline/images.ts";
 import { generatedPaths } from "../../../pipeline/synth/gitattributes.ts";
 import { TABLE } from "../../../pipeline/upstream/pins/action.ts";
 import { Upstream } from "../../../pipeline/upstream/upstream.ts";
-import { NpmRegistry } from "../../support/npm-registry.ts";
+import { NpmRegistry, useRegistry } from "../../support/npm-registry.ts";
 import { recordedRun, tempDirectory } from "../../support/run.ts";
 import { Copy } from "../../support/synth-copy.ts";
 import { repository } from "../../support/upstream/git-server.ts";
@@ -29,12 +28,7 @@ const project = () => ({ root: copy.root, declaration: "pipeline/images.ts" });
 
 beforeEach(async () => {
   registry = await NpmRegistry.start();
-  const userconfig = join(tempDirectory(), ".npmrc");
-  writeFileSync(userconfig, `registry=${registry.url}\nfetch-retries=0\n`);
-  for (const name of Object.keys(process.env).filter((each) => /^npm_config_/i.test(each))) {
-    vi.stubEnv(name, undefined);
-  }
-  vi.stubEnv("npm_config_userconfig", userconfig);
+  useRegistry(registry);
   // Whatever is asked over TLS: registries, GitHub, Alpine.
   vi.stubEnv("HTTPS_PROXY", NOWHERE).stubEnv("https_proxy", NOWHERE).stubEnv("NO_PROXY", "127.0.0.1");
 });

@@ -1,22 +1,14 @@
-import { writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { Flavor } from "../../../pipeline/constructs/flavor.ts";
 import { npm } from "../../../pipeline/constructs/install.ts";
-import { NpmRegistry } from "../../support/npm-registry.ts";
-import { tempDirectory } from "../../support/run.ts";
+import { NpmRegistry, useRegistry } from "../../support/npm-registry.ts";
 import { lockfile } from "../../support/tree.ts";
 import { declared, pinNamed, upstream, written } from "../../support/upstream/upstream.ts";
 
 let registry: NpmRegistry;
 beforeEach(async () => {
   registry = await NpmRegistry.start();
-  const userconfig = join(tempDirectory(), ".npmrc");
-  writeFileSync(userconfig, `registry=${registry.url}\nfetch-retries=0\n`);
-  for (const name of Object.keys(process.env).filter((each) => /^npm_config_/i.test(each))) {
-    vi.stubEnv(name, undefined);
-  }
-  vi.stubEnv("npm_config_userconfig", userconfig);
+  useRegistry(registry);
 });
 afterEach(() => void vi.unstubAllEnvs());
 

@@ -13,6 +13,7 @@ import { GitHubReleases } from "../../../pipeline/stores/github/releases.ts";
 import type { StoredRelease } from "../../../pipeline/stores/store.ts";
 import type { Run } from "../../../pipeline/util/progress.ts";
 import { ACCOUNTED, PROVEN } from "../proven.ts";
+import { tempDirectory } from "../run.ts";
 import { silentRun } from "../silent.ts";
 import type { GitHubServer } from "./server.ts";
 
@@ -81,6 +82,12 @@ export class Publisher {
     this.#server = server;
     this.cells = cells;
     this.staged = new StagingDirectory(directory);
+  }
+
+  /** A publisher of these cells, which are staged. */
+  static staged(server: GitHubServer, cells: Cells, directory = tempDirectory()): Publisher {
+    stage(cells, directory);
+    return new Publisher(server, cells, directory);
   }
 
   client(token = "good", run: Run = silentRun()): GitHubClient {

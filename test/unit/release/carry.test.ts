@@ -56,9 +56,7 @@ let publisher: Publisher;
 let draft: StoredRelease;
 beforeEach(async () => {
   server = await GitHubServer.start();
-  const directory = tempDirectory();
-  stage(cells, directory);
-  publisher = new Publisher(server, cells, directory);
+  publisher = Publisher.staged(server, cells);
   await publisher.all();
   for (const name of FILES) server.github.setProvenance(sha256(bytesOf(name)), [bundle]);
   draft = await publisher.store().prepare(NEXT.tag);

@@ -4,8 +4,7 @@ import { Manifest } from "../../../pipeline/schema/manifest.ts";
 import type { Failure, Fault, Operation } from "../../support/github/faults.ts";
 import type { GitHub, HeldRelease } from "../../support/github/github.ts";
 import { GitHubServer } from "../../support/github/server.ts";
-import { bytesOf, Publisher, stage } from "../../support/github/staging.ts";
-import { tempDirectory } from "../../support/run.ts";
+import { bytesOf, Publisher } from "../../support/github/staging.ts";
 import { sampleCells } from "../../support/tree.ts";
 
 const all = sampleCells();
@@ -18,9 +17,7 @@ let server: GitHubServer;
 let publisher: Publisher;
 beforeEach(async () => {
   server = await GitHubServer.start();
-  const directory = tempDirectory();
-  stage(cells, directory);
-  publisher = new Publisher(server, cells, directory);
+  publisher = Publisher.staged(server, cells);
 });
 afterEach(() => server.stop());
 

@@ -8,8 +8,7 @@ import {
   releaseSubjects,
 } from "../../support/github/release-attestation.ts";
 import { GitHubServer } from "../../support/github/server.ts";
-import { Publisher, stage } from "../../support/github/staging.ts";
-import { tempDirectory } from "../../support/run.ts";
+import { Publisher } from "../../support/github/staging.ts";
 import { OwnSigstore, type Unusual } from "../../support/sigstore.ts";
 import { silentRun } from "../../support/silent.ts";
 import { sampleCells } from "../../support/tree.ts";
@@ -31,9 +30,7 @@ beforeAll(async () => {
 });
 beforeEach(async () => {
   server = await GitHubServer.start();
-  const directory = tempDirectory();
-  stage(cells, directory);
-  publisher = new Publisher(server, cells, directory);
+  publisher = Publisher.staged(server, cells);
   server.github.immutable = true;
   server.github.tags.set(tag, COMMIT);
   await publisher.all();

@@ -8,8 +8,7 @@ import { sbomAsset } from "../../../pipeline/schema/names.ts";
 import { provenanceOf } from "../../../pipeline/stores/github/attestations.ts";
 import { subjectsOf } from "../../support/attested.ts";
 import { GitHubServer } from "../../support/github/server.ts";
-import { Publisher, stage } from "../../support/github/staging.ts";
-import { tempDirectory } from "../../support/run.ts";
+import { Publisher } from "../../support/github/staging.ts";
 import { OwnSigstore } from "../../support/sigstore.ts";
 import { silentRun } from "../../support/silent.ts";
 import { sampleCells } from "../../support/tree.ts";
@@ -29,9 +28,7 @@ beforeAll(async () => {
 });
 beforeEach(async () => {
   server = await GitHubServer.start();
-  const directory = tempDirectory();
-  stage(cells, directory);
-  publisher = new Publisher(server, cells, directory);
+  publisher = Publisher.staged(server, cells);
   await publisher.all();
   for (const cell of cells.cells) {
     const bundle = await sigstore.attest(subjectsOf(cell), SIGNER);

@@ -43,8 +43,7 @@ let directory: string;
 beforeEach(async () => {
   server = await GitHubServer.start();
   directory = tempDirectory();
-  stage(cells, directory);
-  publisher = new Publisher(server, cells, directory);
+  publisher = Publisher.staged(server, cells, directory);
 });
 afterEach(async () => {
   vi.unstubAllEnvs();

@@ -7,7 +7,7 @@ import { releasedKernel, saveReleased } from "../../../pipeline/runtime/kinds/ke
 import type { Workshop } from "../../../pipeline/runtime/workshop.ts";
 import type { KernelCell } from "../../../pipeline/schema/cells.ts";
 import { GitHubServer } from "../../support/github/server.ts";
-import { bytesOf, Publisher, stage } from "../../support/github/staging.ts";
+import { bytesOf, Publisher } from "../../support/github/staging.ts";
 import { tempDirectory } from "../../support/run.ts";
 import { silentRun } from "../../support/silent.ts";
 import { sampleCells } from "../../support/tree.ts";
@@ -23,9 +23,7 @@ let publisher: Publisher;
 let cache: string;
 beforeEach(async () => {
   server = await GitHubServer.start();
-  const directory = tempDirectory();
-  stage(cells, directory);
-  publisher = new Publisher(server, cells, directory);
+  publisher = Publisher.staged(server, cells);
   await publisher.all();
   cache = tempDirectory();
 });
