@@ -1,5 +1,5 @@
 /**
- * Prints what a plan saves, as a Markdown table: `npm run bench:plan`. With `--write`, README gets it; with `--check`, the
+ * Computes what a plan saves, as a Markdown table: `npm run bench -- plan`. With `--write`, README gets it; with `--check`, the
  * exit code is 1 if README has another. Each row is a change to this project's tree, made in
  * memory, and planned against a release of the tree as it is. Times and sizes are those that README says were measured;
  * a root file system counts as the one that was measured there, codex on Debian.
@@ -162,7 +162,7 @@ if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
   else if (!process.argv.includes("--check")) process.stdout.write(table);
   else if (withSavings(readme, table) !== readme) {
     process.stderr.write(
-      "error: README.md does not have the table of this tree: run `npm run bench:plan -- --write`\n",
+      "error: README.md does not have the table of this tree: run `npm run bench -- plan --write`\n",
     );
     process.exitCode = 1;
   }

@@ -1,5 +1,5 @@
 /**
- * Measures how long a pull takes in addition to its download: `npm run bench:pull [rounds]`. A loopback server sends an
+ * Measures how long a pull takes in addition to its download: `npm run bench -- pull [rounds]`. A loopback server sends an
  * image of 500 MB at 100 MB/s. The output shows the time between the last byte and the finished file.
  */
 import { spawnSync } from "node:child_process";

@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 bash scripts/setup.sh
 npm ci --include=dev --include=optional --package-lock=true --no-audit --no-fund --loglevel=error
 npm run -s synth -- --check
-npm run -s bench:plan -- --check
+npm run -s bench -- plan --check
 npm run -s lint
 npm run -s typecheck
 shellcheck -x init/init scripts/*.sh dockerfiles/kernel/{build,check-config,source} bench/cloud-kernel/{init,make-initrd} .ci/run
