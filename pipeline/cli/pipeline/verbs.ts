@@ -18,6 +18,11 @@ export const VERBS: Readonly<Record<string, Verb>> = {
     description: "list the cells that can be built",
     load: async () => (await import("./list.ts")).listCommand,
   },
+  graph: {
+    description:
+      "draw which image is made from which, or the jobs of the release workflow, as Mermaid or SVG",
+    load: async () => (await import("./graph.ts")).graphCommand,
+  },
   manifest: {
     description:
       "print the manifest as JSON or as a Python module, with the names that another reader expects",
