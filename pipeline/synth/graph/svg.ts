@@ -15,7 +15,8 @@ function drawing(graph: Graph): Drawing {
   const groups = [...groupsOf(graph)];
   return {
     graphAttributes: { rankdir: "LR", bgcolor: "transparent", tooltip: graph.title, nodesep: 0.2, ...LINES },
-    nodeAttributes: { shape: "box", ...LINES },
+    // Graphviz measures the text with a font of its own; a page may have a wider one.
+    nodeAttributes: { shape: "box", margin: "0.25,0.06", ...LINES },
     edgeAttributes: LINES,
     nodes: groups.flatMap(([group, nodes]) => (group === undefined ? nodes.map(shape) : [])),
     edges: graph.edges.map(({ from, to }) => ({ tail: from, head: to })),
