@@ -7,6 +7,7 @@ cd "$(dirname "$0")/.."
 . scripts/node.sh
 
 bash scripts/setup.sh
+bash scripts/test-tools.sh
 npm ci --include=dev --include=optional --package-lock=true --no-audit --no-fund --loglevel=error
 npm run -s synth -- --check
 npm run -s bench -- plan --check

@@ -25,7 +25,8 @@ export type Package = z.infer<typeof Package>;
 export const ProvenOn = z.enum(["qemu-pci", "qemu-mmio", "firecracker"]);
 export type ProvenOn = z.infer<typeof ProvenOn>;
 
-const Accel = z.enum(["kvm", "tcg"]);
+export const Accel = z.enum(["kvm", "tcg"]);
+export type Accel = z.infer<typeof Accel>;
 const DeviceBus = z.enum(["pci", "mmio"]);
 
 const boot = {

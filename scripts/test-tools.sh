@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# Installs the programs that only tests need, from the distribution's packages (Debian, Ubuntu). `setup.sh` installs what
+# building and booting need. Does not change programs that are installed. Runs as root, or with sudo.
+set -euo pipefail
+
+# need PROGRAM PACKAGE: selects the package for installation if the program is not on PATH.
+packages=()
+need() { command -v "$1" >/dev/null || packages+=("$2"); }
+# Opens release reports.
+need chromium chromium
+
+[ "${#packages[@]}" -gt 0 ] || exit 0
+printf 'installing %s, for tests\n' "${packages[*]}" >&2
+as=()
+[ "$(id -u)" -eq 0 ] || as=(sudo)
+"${as[@]}" apt-get update -qq
+"${as[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
