@@ -1,6 +1,6 @@
 /**
  * Measures boot times: boots the debian base alternately with our kernel and with Debian's, on the same host.
- * `npm run bench -- boot`, or `npm run bench -- boot 9` for nine rounds. Prints a table for the README.
+ * `npm run bench -- boot`, or `npm run bench -- boot 9` for nine rounds. Prints a table for docs/measurements.md.
  */
 import { mkdir } from "node:fs/promises";
 import { connect } from "node:net";

@@ -1,7 +1,7 @@
 /**
- * Computes what a plan saves, as a Markdown table: `npm run bench -- plan`. With `--write`, README gets it; with `--check`, the
- * exit code is 1 if README has another. Each row is a change to this project's tree, made in
- * memory, and planned against a release of the tree as it is. Times and sizes are those that README says were measured;
+ * Computes what a plan saves, as a Markdown table: `npm run bench -- plan`. With `--write`, docs/measurements.md gets it; with `--check`, the
+ * exit code is 1 if that page has another. Each row is a change to this project's tree, made in
+ * memory, and planned against a release of the tree as it is. Times and sizes are those that the page says were measured;
  * a root file system counts as the one that was measured there, codex on Debian.
  */
 import { readFileSync, writeFileSync } from "node:fs";
@@ -90,11 +90,11 @@ function released({ tag, cells }: Cells): RecordedDigests {
   return RecordedDigests.parse({ schema_version: 2, tag, assets: Object.fromEntries(assets) });
 }
 
-/** What was measured, from README: seconds and MB of a root file system, a base's container image, and kernels. */
-function measuredIn(readme: string) {
+/** What was measured, from the page: seconds and MB of a root file system, a base's container image, and kernels. */
+function measuredIn(page: string) {
   const numbers = (label: string): number[] => {
-    const row = readme.split("\n").find((line) => line.startsWith(`| ${label}`));
-    if (row === undefined) throw new Error(`README has no measurement "${label}"`);
+    const row = page.split("\n").find((line) => line.startsWith(`| ${label}`));
+    if (row === undefined) throw new Error(`docs/measurements.md has no measurement "${label}"`);
     return [...row.split("|")[2]!.matchAll(/[\d.]+(?= (?:s|MB)\b)/g)].map(([number]) => Number(number));
   };
   const [staged = Number.NaN] = numbers("from the base's container to a staged asset");
@@ -114,8 +114,8 @@ function measuredIn(readme: string) {
 }
 
 /** The table of what a plan saves. @param readme the text with the measurements */
-export async function savings(readme: string): Promise<string> {
-  const measured = measuredIn(readme);
+export async function savings(page: string): Promise<string> {
+  const measured = measuredIn(page);
   const last = { state: "recorded", digests: released(cellsAfter("images-v1")) } as const;
   const rows = [];
   for (const change of CHANGES) {
@@ -150,19 +150,19 @@ export async function savings(readme: string): Promise<string> {
 
 const gigabytes = (mb: number) => (mb === 0 ? "0" : `${(mb / 1000).toFixed(2)} GB`);
 
-/** README's text with this table in the place of its own. */
-export const withSavings = (readme: string, table: string): string =>
-  readme.replace(/^\| change \| root file systems built .*\n(?:\|.*\n)+/m, table);
+/** The page's text with this table in the place of its own. */
+export const withSavings = (page: string, table: string): string =>
+  page.replace(/^\| change \| root file systems built .*\n(?:\|.*\n)+/m, table);
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
-  const path = new URL("../README.md", import.meta.url);
-  const readme = readFileSync(path, "utf8");
-  const table = await savings(readme);
-  if (process.argv.includes("--write")) writeFileSync(path, withSavings(readme, table));
+  const path = new URL("../docs/measurements.md", import.meta.url);
+  const text = readFileSync(path, "utf8");
+  const table = await savings(text);
+  if (process.argv.includes("--write")) writeFileSync(path, withSavings(text, table));
   else if (!process.argv.includes("--check")) process.stdout.write(table);
-  else if (withSavings(readme, table) !== readme) {
+  else if (withSavings(text, table) !== text) {
     process.stderr.write(
-      "error: README.md does not have the table of this tree: run `npm run bench -- plan --write`\n",
+      "error: docs/measurements.md does not have the table of this tree: run `npm run bench -- plan --write`\n",
     );
     process.exitCode = 1;
   }

@@ -6,18 +6,27 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { EnvHttpProxyAgent, fetch } from "undici";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { commands, type DocumentedCommand, ELSEWHERE, NOT_RUN, textOf } from "../support/documents.ts";
+import {
+  commands,
+  DOCUMENTS,
+  type DocumentedCommand,
+  ELSEWHERE,
+  NOT_RUN,
+  textOf,
+  transcripts,
+  withoutNumbers,
+} from "../support/documents.ts";
 import { REPOSITORY } from "../support/project.ts";
 
 /**
- * Follows README and CONTRIBUTING to the letter, each in a fresh checkout, as a user whose npm is set up in another way
+ * Follows every document to the letter, each in a checkout without changes, as a user whose npm is set up in another way
  * than this project's. Every command of a block is run, in order, except for NOT_RUN.
  */
 const work = mkdtempSync(join(tmpdir(), "smolvm-documents-"));
 const home = join(work, "home");
 const checkout = join(work, "checkout");
 /** After these, the tests of the checkout are run as well: a maintainer's change breaks none. */
-const TESTED = ["Adding a preset", "Bring a preset to a newer version, or remove it"];
+const TESTED = ["Add a preset", "Bring a preset to a newer version, or remove it"];
 /** These begin in a checkout without changes. */
 const CLEAN = ["Bring pins to their newest versions", "Publish a release"];
 
@@ -157,33 +166,33 @@ const sections = (document: string) => {
 // Images are built and every unit test is run, twice; on a busy machine that is slow.
 const HOUR = 60 * 60_000;
 
-describe("README.md, followed to the letter", { timeout: HOUR }, () => {
-  it.each(sections("README.md"))("%s", async (heading, lines) => {
-    const output = await follow(lines);
-    if (heading === "Start here") {
-      expect(output).toMatch(
-        /^Built, booted and checked: out\/release\/\S+\/codex-\w+-debian-rootfs\.ext4\.zst$/m,
-      );
-      expect(asked, "requests to the user's own registry").toBeGreaterThan(0);
-    }
-    if (TESTED.includes(heading)) await follow(["npm test", "npm run lint"]);
-  });
-});
+describe.each(DOCUMENTS.filter((document) => sections(document).length > 0))(
+  "%s, followed to the letter",
+  { timeout: HOUR },
+  (document) => {
+    // What was installed and built stays, as it is not committed.
+    const clean = () => {
+      git(checkout, "reset", "-q", "--hard");
+      git(checkout, "clean", "-qfd");
+    };
+    beforeAll(clean);
 
-describe("CONTRIBUTING.md, followed to the letter", { timeout: HOUR }, () => {
-  // What was installed and built stays, as it is not committed.
-  const clean = () => {
-    git(checkout, "reset", "-q", "--hard");
-    git(checkout, "clean", "-qfd");
-  };
-  beforeAll(clean);
-
-  it.each(sections("CONTRIBUTING.md"))("%s", async (heading, lines) => {
-    if (CLEAN.includes(heading)) clean();
-    await follow(lines);
-    if (TESTED.includes(heading)) await follow(["npm test", "npm run lint"]);
-    const changed = git(checkout, "status", "--porcelain");
-    // After `remove`, nothing is left of what was added; `bump pi@…` has changed pi alone.
-    if (heading === TESTED[1]) expect(changed).not.toContain("gemini");
-  });
-});
+    it.each(sections(document))("%s", async (heading, lines) => {
+      if (CLEAN.includes(heading)) clean();
+      const output = await follow(lines);
+      if (heading === "Start here") {
+        expect(output).toMatch(
+          /^Built, booted and checked: out\/release\/\S+\/codex-\w+-debian-rootfs\.ext4\.zst$/m,
+        );
+        expect(asked, "requests to the user's own registry").toBeGreaterThan(0);
+      }
+      if (TESTED.includes(heading)) await follow(["npm test", "npm run lint"]);
+      // After `remove`, nothing is left of what was added; `bump pi@…` has changed pi alone.
+      if (heading === TESTED[1]) expect(git(checkout, "status", "--porcelain")).not.toContain("gemini");
+      for (const transcript of transcripts(textOf(document)).filter((each) => each.heading === heading)) {
+        const printed = withoutNumbers(await follow([transcript.line])).split("\n");
+        expect(printed).toEqual(expect.arrayContaining(transcript.output.map(withoutNumbers)));
+      }
+    });
+  },
+);

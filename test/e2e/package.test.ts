@@ -16,15 +16,16 @@ import { blocks, commands, ELSEWHERE, textOf } from "../support/documents.ts";
 import { REPOSITORY } from "../support/project.ts";
 
 /**
- * A stranger's project: the package's tarball in an empty directory, and README's section for teams to the letter.
+ * A stranger's project: the package's tarball in an empty directory, and docs/own-repository.md to the letter.
  */
+const PAGE = "docs/own-repository.md";
 const HEADING = "In your own repository";
 const work = mkdtempSync(join(tmpdir(), "smolvm-package-"));
 const checkout = join(work, "smolvm");
 const project = join(work, "images");
 const home = join(work, "home");
-const section = blocks(textOf("README.md")).filter(({ heading }) => heading === HEADING);
-const [pack = "", install = "", ...rest] = commands(textOf("README.md"))
+const section = blocks(textOf(PAGE)).filter(({ heading }) => heading === HEADING);
+const [pack = "", install = "", ...rest] = commands(textOf(PAGE))
   .filter(({ heading }) => heading === HEADING)
   .map(({ line }) => line);
 
@@ -68,7 +69,7 @@ beforeAll(async () => {
 });
 afterAll(() => rmSync(work, { recursive: true, force: true }));
 
-it("README says which test follows the section", () => {
+it("the documents say which test follows the page", () => {
   expect(ELSEWHERE[HEADING]).toBe("test/e2e/package.test.ts");
 });
 
@@ -148,7 +149,7 @@ describe("in an empty directory", () => {
   );
 
   it.each(section.filter(({ language }) => language === "ts").map(({ lines }) => [lines.join("\n")]))(
-    "README's declaration synthesises:\n%s",
+    "the page's declaration synthesises:\n%s",
     async (text) => {
       writeFileSync(join(project, "images.ts"), text);
       await type("npm run synth");

@@ -1,9 +1,16 @@
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { REPOSITORY } from "./project.ts";
 
-/** What a newcomer and a maintainer follow. */
-export const DOCUMENTS = ["README.md", "CONTRIBUTING.md"] as const;
+/** What people follow: README first, because it sets a machine up. */
+export const DOCUMENTS: readonly string[] = [
+  "README.md",
+  "CONTRIBUTING.md",
+  ...readdirSync(join(REPOSITORY, "docs"))
+    .filter((name) => name.endsWith(".md"))
+    .sort()
+    .map((name) => `docs/${name}`),
+];
 
 /** A line to type, as a document has it in a block of shell commands. */
 export interface DocumentedCommand {
@@ -45,6 +52,30 @@ export function commands(text: string): DocumentedCommand[] {
     .filter(({ line }) => line !== "");
 }
 
+/** A command with what it prints, as a block `console` has it: `$ command`, then its output. */
+export interface Transcript {
+  readonly heading: string;
+  readonly line: string;
+  readonly output: readonly string[];
+}
+
+/** The transcripts of a Markdown text. */
+export function transcripts(text: string): Transcript[] {
+  return blocks(text)
+    .filter(({ language }) => language === "console")
+    .flatMap(({ heading, lines }) => {
+      const starts = lines.flatMap((line, at) => (line.startsWith("$ ") ? [at] : []));
+      return starts.map((at, index) => ({
+        heading,
+        line: lines[at]!.slice(2),
+        output: lines.slice(at + 1, starts[index + 1]),
+      }));
+    });
+}
+
+/** A text with every number as `0`: versions and times differ. */
+export const withoutNumbers = (text: string): string => text.replaceAll(/\d+(\.\d+)*/g, "0");
+
 /** Sections that test/e2e/documents.test.ts does not follow, because another test does: in a directory of its own. */
 export const ELSEWHERE: Readonly<Record<string, string>> = {
   "In your own repository": "test/e2e/package.test.ts",
@@ -53,6 +84,8 @@ export const ELSEWHERE: Readonly<Record<string, string>> = {
 /** The commands that test/e2e/documents.test.ts does not run, and why. */
 export const NOT_RUN: Readonly<Record<string, string>> = {
   "npm run check": "it runs the test that would run it",
+  "firecracker --no-api --config-file vm.json":
+    "it needs KVM and a tap device; test/unit/vm/firecracker has its interface",
   "gh attestation verify codex-amd64-ubuntu-rootfs.ext4.zst --repo CelestoAI/SmolVM --source-ref refs/heads/main --signer-workflow CelestoAI/SmolVM/.github/workflows/build-published-images.yml":
     "it asks GitHub for a signature, which only a published release has",
   "SMOLVM_IMAGES_RELEASE_TAG=TAG npx smolvm pull codex --verify-provenance":
