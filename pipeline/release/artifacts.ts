@@ -2,6 +2,7 @@ import { lstat, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Cell, Cells } from "../schema/cells.ts";
 import type { Facts } from "../schema/facts.ts";
+import { MOST_SBOM_BYTES } from "../schema/inventory.ts";
 import { isFactsOf, stagedFilesOf } from "../schema/kinds/index.ts";
 import { SUMS_ASSET, sbomAsset } from "../schema/names.ts";
 import { StagingDirectory } from "../stores/directory/staging.ts";
@@ -9,9 +10,6 @@ import { MOST_BYTES } from "../stores/outgoing.ts";
 import { sha256File } from "../util/hash.ts";
 import type { Run } from "../util/progress.ts";
 import { cellArtifactsIn, strangersIn } from "./artifact.ts";
-
-/** The largest inventory that `actions/attest` takes (`sbom-path` in its action.yml), bytes. */
-const MOST_SBOM_BYTES = 16 << 20;
 
 /** The directory of a cell's artifact is named so, as the workflow uploads it. */
 const PREFIX = "cell-";

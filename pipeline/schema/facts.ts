@@ -26,7 +26,6 @@ export const ProvenOn = z.enum(["qemu-pci", "qemu-mmio", "firecracker"]);
 export type ProvenOn = z.infer<typeof ProvenOn>;
 
 export const Accel = z.enum(["kvm", "tcg"]);
-export type Accel = z.infer<typeof Accel>;
 const DeviceBus = z.enum(["pci", "mmio"]);
 
 const boot = {

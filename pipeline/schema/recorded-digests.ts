@@ -1,9 +1,16 @@
 import { z } from "zod";
 import { MadeFrom } from "./cells.ts";
 import { Sha256 } from "./digest.ts";
-import { type Facts, ProvenOn, provenOf } from "./facts.ts";
+import { Accel, type Facts, ProvenOn, provenOf } from "./facts.ts";
+import { loginMsOf } from "./kinds/index.ts";
 
 const Size = z.int().positive();
+
+/** How long the asset took to boot. */
+const RecordedBoot = z.strictObject({
+  ms: z.int().nonnegative().describe("from the start of QEMU to a finished SSH login, milliseconds"),
+  accel: Accel.describe("times are comparable only with the same accelerator"),
+});
 
 /** What is recorded of an asset. All of it comes from the asset's facts. */
 export const RecordedAsset = z.strictObject({
@@ -16,12 +23,14 @@ export const RecordedAsset = z.strictObject({
     .strictObject({ asset: z.string(), sha256: Sha256, size: Size })
     .describe("the inventory of what is inside, a file of the same release"),
   proven: z.array(ProvenOn).describe("what it was booted on before it was published").optional(),
+  boot: RecordedBoot.describe("how long it took to boot; for a kernel, with the slowest base").optional(),
   /** The inputs hash of its cell; with overrides, a hash over it and them. */
   inputs: Sha256,
   /** What was not as declared, and accepted; no field if nothing was, or if an earlier version recorded it. */
   overrides: z.array(z.string()).optional(),
-  /** The inputs of its cell by name; no field if an earlier version recorded it. */
-  made_from: MadeFrom.optional(),
+  made_from: MadeFrom.describe(
+    "the inputs of its cell by name: versions, and first digits of hashes",
+  ).optional(),
   /** The tag that it was built for, if it was carried over from that release. */
   from: z.string().optional(),
 });
@@ -49,8 +58,16 @@ export function recordedAsset(facts: Facts, madeFrom?: MadeFrom): RecordedAsset 
     ...("content_size" in facts ? { content_size: facts.content_size } : {}),
     sbom: { asset, sha256: sbomSha256, size: sbomSize },
     proven: provenOf(facts),
+    ...bootOf(facts),
     inputs,
     ...(overrides.length > 0 ? { overrides } : {}),
     ...(madeFrom ? { made_from: madeFrom } : {}),
   };
+}
+
+/** The boot of an asset; no field if it had no login, or its logins had different accelerators. */
+function bootOf(facts: Facts): Pick<RecordedAsset, "boot"> {
+  const ms = loginMsOf(facts);
+  const [accel, ...others] = new Set([facts.boot].flat().map((boot) => boot.accel));
+  return ms === undefined || accel === undefined || others.length > 0 ? {} : { boot: { ms, accel } };
 }

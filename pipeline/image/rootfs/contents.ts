@@ -33,7 +33,7 @@ export async function contentsOf(
     (await rootfs.read("etc/os-release")) ?? (await rootfs.read("usr/lib/os-release")),
   );
   const { size, files } = sizesOf(rootfs);
-  const subject = { name: recipe.name, type: "rootfs", arch, distribution } as const;
+  const subject = { name: recipe.name, type: "rootfs", arch, distribution, files } as const;
   const accounting = await account(rootfs, { packages, npm, recipe });
   const unused = unusedDeclarations(recipe, packages, accounting);
   return { packages, sbom: sbom(subject, packages), size, files, accounting, unused };

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { Enums, Models, Serialize, Spec } from "@cyclonedx/cyclonedx-library";
 import { PackageURL } from "packageurl-js";
 import { type Package, UNKNOWN_VERSION } from "../../schema/facts.ts";
+import { FILE_PROPERTY, fileProperty } from "../../schema/inventory.ts";
 import { type Arch, sbomAsset } from "../../schema/names.ts";
 import { addLicenses } from "../licenses/cyclonedx.ts";
 import type { Component, Place } from "./components.ts";
@@ -14,6 +15,8 @@ export interface Subject {
   readonly arch: Arch;
   /** ID and VERSION_ID of /etc/os-release, such as `debian` and `13`; the version may be empty. */
   readonly distribution: { readonly id: string; readonly version: string };
+  /** The sizes of its large files, bytes by path. @default none are listed */
+  readonly files?: Readonly<Record<string, number>>;
 }
 
 /**
@@ -25,6 +28,8 @@ export function sbom(subject: Subject, components: readonly Component[]): string
   const type =
     subject.type === "kernel" ? Enums.ComponentType.OperatingSystem : Enums.ComponentType.Container;
   bom.metadata.component = new Models.Component(type, subject.name, { bomRef: subject.name });
+  for (const [path, bytes] of Object.entries(subject.files ?? {}))
+    bom.metadata.component.properties.add(new Models.Property(FILE_PROPERTY, fileProperty(path, bytes)));
   const places = new Map<string, Component["places"]>();
   for (const each of components) {
     const result = component(subject, each);

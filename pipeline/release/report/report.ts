@@ -1,4 +1,5 @@
-import type { Accel, PackageType, ProvenOn } from "../../schema/facts.ts";
+import type { PackageType, ProvenOn } from "../../schema/facts.ts";
+import type { RecordedAsset } from "../../schema/recorded-digests.ts";
 
 /** What the report of a release shows. All of it is recorded: in its manifest, in its inventories, in earlier manifests. */
 export interface Report {
@@ -37,11 +38,8 @@ export interface ReportedAsset {
   readonly inventory: ReportedInventory | undefined;
 }
 
-/** From the start of QEMU to a finished SSH login. Times are comparable only with the same accelerator. */
-interface Boot {
-  readonly ms: number;
-  readonly accel: Accel;
-}
+/** Times are comparable only with the same accelerator. */
+type Boot = NonNullable<RecordedAsset["boot"]>;
 
 interface ReportedInventory {
   /** The name of the inventory's file. */

@@ -84,6 +84,7 @@ describe("publish", () => {
         size: bytesOf(sbomAsset(CODEX)).length,
       },
       inputs: codex.inputs,
+      boot: { ms: 3500, accel: "tcg" },
       made_from: codex.made_from,
     });
   });

@@ -2,6 +2,7 @@ import { expect, it } from "vitest";
 import type { Component } from "../../../../pipeline/image/rootfs/components.ts";
 import { type Subject, sbom, sbomFacts } from "../../../../pipeline/image/rootfs/sbom.ts";
 import { UNKNOWN_VERSION } from "../../../../pipeline/schema/facts.ts";
+import { readInventory } from "../../../../pipeline/schema/inventory.ts";
 import { cyclonedxErrors } from "../../../support/cyclonedx.ts";
 
 const DEBIAN: Subject = {
@@ -89,6 +90,34 @@ it("is summed up for the facts of its asset", () => {
   });
 });
 
+const FILES = { "usr/bin/node": 118_293_456, "opt/a b\nc": 300_000 };
+
+it("is read again as what it was made from, in any order", () => {
+  const { id, packages, files } = readInventory(read({ ...DEBIAN, files: FILES }, PACKAGES));
+  expect([id, files]).toEqual(["codex-amd64-debian", FILES]);
+  expect(packages).toHaveLength(PACKAGES.length);
+  expect(packages).toEqual(
+    expect.arrayContaining(PACKAGES.map(({ type, name, version }) => ({ type, name, version }))),
+  );
+  const reversed = Object.fromEntries(Object.entries(FILES).reverse());
+  expect(sbom({ ...DEBIAN, files: reversed }, PACKAGES)).toBe(sbom({ ...DEBIAN, files: FILES }, PACKAGES));
+});
+
+it("that lists no files does not say that there are none", () => {
+  expect(readInventory(read(DEBIAN, [])).files).toBeUndefined();
+});
+
+it("is read without what made a kernel, and is refused with a name that is no id", () => {
+  const bom = read(DEBIAN, PACKAGES);
+  const [first, ...others] = bom.components;
+  const excluded = { ...bom, components: [{ ...first, scope: "excluded" }, ...others] };
+  expect(readInventory(excluded).packages).toHaveLength(PACKAGES.length - 1);
+  expect(readInventory(read(DEBIAN, [pkg("npm", "a", UNKNOWN_VERSION)])).packages).toEqual([
+    { type: "npm", name: "a", version: UNKNOWN_VERSION },
+  ]);
+  expect(() => readInventory(read({ ...DEBIAN, name: "a `b`" }, []))).toThrow("is not the id of a cell");
+});
+
 /** The only component of an inventory of `each`. */
 const only = (each: Component) => read(DEBIAN, [each]).components[0];
 
@@ -139,7 +168,7 @@ it("is CycloneDX 1.6 to the letter", async () => {
     pkg("github", "some/agent", "abc"),
     { ...pkg("npm", "twice", "1.0.0"), places: [{ path: "opt/a/node_modules/twice" }, { path: "opt/ü b" }] },
   ];
-  const text = sbom(DEBIAN, every);
+  const text = sbom({ ...DEBIAN, files: FILES }, every);
   expect(await cyclonedxErrors(text)).toBe(null);
   expect(await cyclonedxErrors(text.replace('"bom-ref"', '"bom_ref"'))).not.toBe(null);
 });
