@@ -14,6 +14,7 @@ npm run -s bench -- plan --check
 npm run -s lint
 npm run -s typecheck
 shellcheck -x init/init scripts/*.sh dockerfiles/kernel/{build,check-config,source} bench/cloud-kernel/{init,make-initrd} .ci/run
+bash scripts/api.sh --check
 npm test
 npm run -s test:commands
 bash scripts/with-docker.sh npm run test:e2e

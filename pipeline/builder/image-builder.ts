@@ -40,6 +40,7 @@ import { alpineRecipe, debianRecipe, type Login } from "./recipes.ts";
 /** The kernel parameters for these images: those of Firecracker's guide, and `init=/init`. */
 export const SSH_BOOT_ARGS = BOOT_ARGS;
 
+/** Where an `ImageBuilder` keeps its images, and from what it makes them. */
 export interface ImageBuilderOptions {
   /** @default ~/.smolvm/images */
   readonly cacheDir?: string;
@@ -56,7 +57,9 @@ export interface ImageBuilderOptions {
 
 /** The paths of an image that can be booted with SSH_BOOT_ARGS. */
 export interface BuiltImage {
+  /** The path of the kernel, in the format that QEMU starts. */
   readonly kernelPath: string;
+  /** The path of the ext4 image. It is not compressed. */
   readonly rootfsPath: string;
 }
 
@@ -77,8 +80,16 @@ interface WithKey extends Common {
 const IMAGE_RECORD = "image.json";
 const Built = z.strictObject({ inputs: z.string() });
 
-/** Builds custom SSH images: a distribution with `/init`, sshd, and a key or a password for root. */
+/**
+ * Builds custom SSH images: a distribution with `/init`, sshd, and a key or a password for root.
+ * @example
+ * ```ts
+ * const image = await new ImageBuilder().buildDebianSshKey({ sshPublicKey: "~/.ssh/id_ed25519.pub" });
+ * console.log(image.rootfsPath);
+ * ```
+ */
 export class ImageBuilder {
+  /** The absolute path of the directory in which finished images are kept. */
   readonly cacheDir: string;
   readonly #options: ImageBuilderOptions;
   readonly #run: Run;

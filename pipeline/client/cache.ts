@@ -35,6 +35,7 @@ export interface Wanted {
 export interface Cached extends Omit<Wanted, "image"> {
   /** The size of the file as downloaded, bytes. */
   readonly wire_size: number;
+  /** The absolute path of the file. */
   readonly path: string;
   /** The apparent size, bytes. */
   readonly size: number;
@@ -44,6 +45,7 @@ export interface Cached extends Omit<Wanted, "image"> {
   readonly usedAt: Date;
 }
 
+/** The cache of the user: `SMOLVM_CACHE`, or else `~/.smolvm/images`. */
 export const defaultCacheDirectory = (): string =>
   process.env.SMOLVM_CACHE || join(homedir(), ".smolvm", "images");
 
@@ -52,6 +54,7 @@ const LOCK = { advice: ADVICE, waiting: "another process is downloading the same
 
 /** A cache of downloaded files, by the sha256 of the asset. Compressed assets are stored unpacked. */
 export class Cache {
+  /** Its absolute path. */
   readonly directory: string;
 
   constructor(directory = defaultCacheDirectory()) {

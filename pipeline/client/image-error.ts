@@ -19,7 +19,9 @@ const CODES: Readonly<Record<ImageFailure, ErrorCode>> = {
  * have; the other failures are those of `ImageBuilder`. `cause` is the reason.
  */
 export class ImageError extends PipelineError {
+  /** The name of this class, as for every error. */
   override readonly name = "ImageError";
+  /** What kind of failure it is, for a program to decide on. */
   readonly failure: ImageFailure;
 
   constructor(failure: ImageFailure, cause: unknown) {

@@ -9,6 +9,7 @@ import { bundledCells, offeringRoot } from "./bundled.ts";
 
 /** Identifies the image of a preset. */
 export interface ImageQuery extends BaseQuery {
+  /** The agent: `codex`. */
   readonly preset: string;
 }
 
@@ -68,6 +69,7 @@ export function remoteOf({ assets }: Pick<Manifest, "assets">, url: string, sha2
 
 /** The manifest does not have what was requested. */
 export class NotOffered extends PipelineError {
+  /** The name of this class, as for every error. */
   override readonly name = "NotOffered";
   /** The ids of the cells that make it. */
   readonly cells: readonly string[];

@@ -44,6 +44,7 @@ export interface PullOptions extends ProvenanceOptions {
    * `mirrors`, also the images that were built there with `npx smolvm-images cell`
    */
   readonly manifest?: Manifest | string | undefined;
+  /** How long to wait and how often to try again. @default 5 tries; see `PullPatience` */
   readonly patience?: Partial<PullPatience> | undefined;
   /**
    * Called before anything is downloaded, with the size of the unpacked root file system, bytes, if the manifest has it.
@@ -56,15 +57,21 @@ export interface PullOptions extends ProvenanceOptions {
 
 /** The local files of an image. They are in a shared cache: do not write to them. */
 export interface LocalImage {
+  /** The absolute path of the kernel. */
   readonly kernelPath: string;
+  /** The absolute path of the ext4 image, unpacked. Machines share it, so do not write to it. */
   readonly rootfsPath: string;
+  /** The flavor of the image: the one that was asked for, or the default one. */
   readonly flavor: string;
+  /** How long the parts took. */
   readonly timings: Timings;
 }
 
 /** How long each part took, ms. `downloadMs` is 0 if nothing was downloaded. */
 export interface Timings {
+  /** Until it was known what is cached, ms. */
   readonly lookupMs: number;
+  /** The download, ms. */
   readonly downloadMs: number;
   /** From the last downloaded byte until the file was unpacked and its hash compared, ms. */
   readonly finishMs: number;

@@ -14,11 +14,15 @@ export const TOOLS_LOCK = "dockerfiles/tools/package-lock.json";
 
 /** The maximum size of an image, in decimal megabytes: of all its files, and of its compressed asset. */
 export interface Budget {
+  /** All files together, megabytes of 10^6 bytes. */
   readonly contentMb: number;
+  /** The compressed asset at the release's level, megabytes of 10^6 bytes. */
   readonly assetMb: number;
 }
 
+/** What a base is made from. Sizes are in MiB for file systems, and in decimal megabytes for budgets. */
 export interface BaseRootfsProps {
+  /** The distribution that it is made from. */
   readonly flavor: Flavor;
   /** The distribution's packages to install. */
   readonly packages: readonly string[];
@@ -36,7 +40,7 @@ export interface BaseRootfsProps {
   readonly unowned?: readonly Unowned[] | undefined;
   /** Size of the ext4 file system, MiB; a user can grow it. */
   readonly diskMib: number;
-  /** @default no limit */
+  /** The largest sizes with which it may be staged. @default no limit */
   readonly budget?: Budget | undefined;
   /** Whether the release contains it and the presets on it; false for images that are only built locally. @default true */
   readonly published?: boolean | undefined;
@@ -68,16 +72,37 @@ const Props: z.ZodType<BaseRootfsProps> = z.strictObject({
   vmms: listOf(Vmm).min(1, "names no vmm").optional(),
 });
 
-/** The root file system of one flavor, on which its presets are installed. It also boots without a preset. */
+/**
+ * The root file system of one flavor, on which its presets are installed. It also boots without a preset.
+ * @example
+ * ```ts
+ * new BaseRootfs(release, "base-debian", {
+ *   flavor: debian,
+ *   packages: ["bash", "ca-certificates", "git", "iproute2", "openssh-server"],
+ *   node: pins.NODE_GLIBC,
+ *   diskMib: 4096,
+ *   budget: { contentMb: 450, assetMb: 125 },
+ * });
+ * ```
+ */
 export class BaseRootfs extends Construct {
+  /** {@inheritDoc BaseRootfsProps.flavor} */
   readonly flavor!: Flavor;
+  /** {@inheritDoc BaseRootfsProps.packages} */
   readonly packages!: readonly string[];
+  /** {@inheritDoc BaseRootfsProps.node} */
   readonly nodeVersion!: string | undefined;
+  /** {@inheritDoc BaseRootfsProps.uv} */
   readonly uv!: string | undefined;
+  /** {@inheritDoc BaseRootfsProps.programs} */
   readonly programs!: readonly Program[];
+  /** {@inheritDoc BaseRootfsProps.unowned} */
   readonly unowned!: readonly Unowned[];
+  /** {@inheritDoc BaseRootfsProps.diskMib} */
   readonly diskMib!: number;
+  /** {@inheritDoc BaseRootfsProps.budget} */
   readonly budget!: Budget | undefined;
+  /** {@inheritDoc BaseRootfsProps.published} */
   readonly published!: boolean;
   #archs: readonly Arch[] | undefined;
   #vmms: readonly Vmm[] | undefined;

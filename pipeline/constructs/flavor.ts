@@ -10,10 +10,13 @@ export type Libc = "glibc" | "musl";
 
 /** A root file system tarball of one arch, fixed by its sha256. */
 export interface Tarball {
+  /** Its http(s) address. */
   readonly url: string;
+  /** The sha256 of the file, lower-case hex. */
   readonly sha256: string;
 }
 
+/** A release of a distribution, and where its root file system comes from. Give at least one source. */
 export interface FlavorProps {
   /** The distribution's release: "24.04". */
   readonly version: string;
@@ -66,6 +69,10 @@ const PROPS = {
 /**
  * The distribution that a root file system is made from. It is not a construct, but a value that bases and presets refer
  * to; `BaseRootfs` puts it into the tree.
+ * @example
+ * ```ts
+ * Flavor.debian({ version: "13", image: pins.DEBIAN_IMAGE, suite: "trixie", snapshot: "20261120T000000Z" });
+ * ```
  */
 export class Flavor {
   /** Ubuntu: glibc, apt. */
@@ -83,9 +90,13 @@ export class Flavor {
     return new Flavor("debian", "apt", "glibc", props, (suite) => ({ from: "mmdebstrap", suite }));
   }
 
+  /** `ubuntu`, `alpine` or `debian`: part of the ids of cells and of asset names. */
   readonly name: string;
+  /** The release of the distribution: `24.04`. */
   readonly version: string;
+  /** What installs its packages. */
   readonly packageManager: PackageManager;
+  /** Its C library: programs that are made for the other one do not run. */
   readonly libc: Libc;
   /** The instant of apt's archive; undefined for a flavor without apt. */
   readonly snapshot: string | undefined;

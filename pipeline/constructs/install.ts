@@ -13,6 +13,7 @@ interface EvidenceOfVersion {
 
 /** A program or library that an npm package carries inside, and that no package.json names. The inventory names it. */
 export interface Embedded {
+  /** Its name in the inventory: `ripgrep`. */
   readonly name: string;
   /** The type of its package URL. @default generic */
   readonly type?: PackageType | undefined;
@@ -59,6 +60,7 @@ export interface UvInstall {
   readonly directory?: string | undefined;
 }
 
+/** How the agent of a preset is installed: `npm()` or `uv()`. */
 export type Install = NpmInstall | UvInstall;
 
 export interface NpmOptions {
@@ -74,7 +76,13 @@ export interface NpmOptions {
   readonly hold?: Hold | undefined;
 }
 
-/** An npm package by its name; its lockfile holds the version. */
+/**
+ * An npm package by its name; its lockfile holds the version.
+ * @example
+ * ```ts
+ * npm("@openai/codex", { hold: { range: "<1", reason: "1.0 needs a newer kernel" } });
+ * ```
+ */
 export function npm(name: string, options: NpmOptions = {}): NpmInstall {
   return { ...options, method: "npm", package: name };
 }
@@ -88,7 +96,18 @@ export interface UvOptions {
   readonly directory?: string | undefined;
 }
 
-/** A Python project at a commit of its repository. */
+/**
+ * A Python project at a commit of its repository.
+ * @example
+ * ```ts
+ * uv({
+ *   repository: "https://github.com/NousResearch/hermes-agent",
+ *   commit: "f97608f178d1ffeca59860195ab7da295f7c8e5f",
+ *   extras: ["all"],
+ *   directory: "/opt/hermes-agent",
+ * });
+ * ```
+ */
 export function uv(options: UvOptions): UvInstall {
   return { ...options, method: "uv", extras: options?.extras ?? [] };
 }

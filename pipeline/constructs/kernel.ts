@@ -8,6 +8,7 @@ import { type Flavor, FlavorProp } from "./flavor.ts";
 import { listOf, takesProps, text } from "./props.ts";
 import { Release } from "./release.ts";
 
+/** What a kernel is compiled from, and what proves it. */
 export interface KernelProps {
   /** Debian's package with the Linux source, and its version. */
   readonly source: KernelSource;
@@ -32,10 +33,19 @@ const Props: z.ZodType<KernelProps> = z.strictObject({
 export const kernelFragments = (arch: Arch): string[] =>
   ["common", arch].map((name) => `dockerfiles/kernel/${name}.config`);
 
-/** The kernel that boots every flavor: one build per arch, published as ELF and as a boot image. */
+/**
+ * The kernel that boots every flavor: one build per arch, published as ELF and as a boot image.
+ * @example
+ * ```ts
+ * new Kernel(release, "kernel", { source: pins.LINUX_SOURCE, buildOn: debian, boots: ["debian"] });
+ * ```
+ */
 export class Kernel extends Construct {
+  /** {@inheritDoc KernelProps.source} */
   readonly source!: KernelSource;
+  /** {@inheritDoc KernelProps.buildOn} */
   readonly buildOn!: Flavor;
+  /** {@inheritDoc KernelProps.boots} */
   readonly boots!: readonly string[];
 
   constructor(scope: Construct, id: string, props: KernelProps) {

@@ -10,7 +10,9 @@ import { listOf, takesProps, text } from "./props.ts";
 import { Release } from "./release.ts";
 import { type Unowned, UnownedProp } from "./unowned.ts";
 
+/** What a preset installs, how it is checked, and where it is not offered. */
 export interface PresetLayerProps {
+  /** How the agent is installed. */
   readonly install: Install;
   /** The command that proves the preset works; its first word is the program that users type. */
   readonly check: readonly string[];
@@ -58,16 +60,34 @@ const Props: z.ZodType<PresetLayerProps> = z.strictObject({
   vmms: listOf(Vmm).min(1, "names no vmm").optional(),
 });
 
-/** An agent that is installed on every base of the release, except on flavors that it refuses. Its id is the preset's name. */
+/**
+ * An agent that is installed on every base of the release, except on flavors that it refuses. Its id is the preset's name.
+ * @example
+ * ```ts
+ * new PresetLayer(release, "codex", {
+ *   install: npm("@openai/codex"),
+ *   check: ["codex", "--version"],
+ *   budget: { contentMb: 460, assetMb: 125 },
+ *   refuses: { alpine: "it has been tested with glibc only" },
+ * });
+ * ```
+ */
 export class PresetLayer extends Construct {
+  /** Its name: the id of the construct. */
   readonly preset: string;
   #archs: readonly Arch[] | undefined;
   #vmms: readonly Vmm[] | undefined;
+  /** {@inheritDoc PresetLayerProps.install} */
   readonly install!: Install;
+  /** {@inheritDoc PresetLayerProps.check} */
   readonly check!: readonly string[];
+  /** {@inheritDoc PresetLayerProps.user} */
   readonly user!: string | undefined;
+  /** {@inheritDoc PresetLayerProps.unowned} */
   readonly unowned!: readonly Unowned[];
+  /** {@inheritDoc PresetLayerProps.budget} */
   readonly budget!: Budget | undefined;
+  /** {@inheritDoc PresetLayerProps.refuses} */
   readonly refuses!: Readonly<Record<string, string>>;
 
   constructor(scope: Construct, id: string, props: PresetLayerProps) {

@@ -8,12 +8,15 @@ import type { Kernel } from "./kernel.ts";
 import type { PresetLayer } from "./preset-layer.ts";
 import { listOf, repeated, takesProps, text } from "./props.ts";
 
+/** What a release is called, where it is, and what it offers. */
 export interface ReleaseProps {
   /** The tag of the GitHub release that has all assets. */
   readonly tag: string;
   /** `owner/name` on GitHub. */
   readonly repository: string;
+  /** The archs for which images are made, unless a base or a preset limits them. */
   readonly archs: readonly Arch[];
+  /** The VMMs with which images are offered, unless a base or a preset limits them. */
   readonly vmms: readonly Vmm[];
   /** The flavor that users get by default. It must be published. The name of its base's asset does not contain the flavor. */
   readonly defaultFlavor: string;
@@ -56,22 +59,43 @@ const Props: z.ZodType<ReleaseProps> = z.strictObject({
     .optional(),
 });
 
-/** One release. Its kernel, bases and presets are the constructs below it. */
+/**
+ * One release. Its kernel, bases and presets are the constructs below it.
+ * @example
+ * ```ts
+ * new Release(app, "published", {
+ *   tag: "images-v1",
+ *   repository: "example/images",
+ *   archs: ["amd64", "arm64"],
+ *   vmms: ["qemu", "firecracker"],
+ *   defaultFlavor: "debian",
+ *   newestFile: "2026-10-05T00:00:00Z",
+ * });
+ * ```
+ */
 export class Release extends Construct {
+  /** {@inheritDoc ReleaseProps.tag} */
   readonly tag!: string;
+  /** {@inheritDoc ReleaseProps.repository} */
   readonly repository!: string;
+  /** {@inheritDoc ReleaseProps.archs} */
   readonly archs!: readonly Arch[];
+  /** {@inheritDoc ReleaseProps.vmms} */
   readonly vmms!: readonly Vmm[];
+  /** {@inheritDoc ReleaseProps.defaultFlavor} */
   readonly defaultFlavor!: string;
   /** Seconds since 1970. */
   readonly sourceDateEpoch!: number;
+  /** {@inheritDoc ReleaseProps.accepts} */
   readonly accepts!: readonly string[];
   /** The path of a file in the project; undefined for sigstore's public instance. */
   readonly trustedRoot!: string | undefined;
 
   /** The constructs below it, in the order of declaration. Each one adds itself. */
   readonly bases: BaseRootfs[] = [];
+  /** Its presets, in the order of declaration. */
   readonly presets: PresetLayer[] = [];
+  /** Its kernels: one, in a tree that is valid. */
   readonly kernels: Kernel[] = [];
 
   /** The release that `construct` belongs to. @throws PipelineError if it is not below a release */
@@ -97,6 +121,7 @@ export class Release extends Construct {
     this.trustedRoot = props.trustedRoot;
   }
 
+  /** Reads a file of the project by its path in it; undefined if there is none. */
   get files() {
     return (this.node.root as App).files;
   }

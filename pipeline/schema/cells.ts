@@ -17,6 +17,7 @@ export type RootfsSource = z.infer<typeof RootfsSource>;
 
 /** A Debian source package and its version: `linux-source-6.12`, `6.12.115-1`. */
 const KernelSource = z.strictObject({ package: z.string(), version: z.string() });
+/** A Debian source package and its version: `linux-source-6.12`, `6.12.115-1`. */
 export type KernelSource = z.infer<typeof KernelSource>;
 
 /**

@@ -7,8 +7,11 @@ export const KERNEL_FORMATS = ["elf", "image"] as const;
 export const Arch = z.enum(ARCHS);
 export const Vmm = z.enum(VMMS);
 export const KernelFormat = z.enum(KERNEL_FORMATS);
+/** The architecture of a guest: `amd64` or `arm64`. */
 export type Arch = z.infer<typeof Arch>;
+/** The program that runs a machine. */
 export type Vmm = z.infer<typeof Vmm>;
+/** `elf` is the uncompressed kernel, `image` the boot image (bzImage; Image on arm64). */
 export type KernelFormat = z.infer<typeof KernelFormat>;
 
 /** On amd64 Firecracker and libkrun load an uncompressed ELF, and QEMU a bzImage; on arm64 all of them load an Image. */

@@ -73,4 +73,5 @@ export const ERROR_CODES = {
   "github-refused": "GitHub rejects the request; sending it again does not help.",
 } as const satisfies Readonly<Record<string, string>>;
 
+/** The code of an error. Codes keep their meaning: `docs/errors.md` lists them. */
 export type ErrorCode = keyof typeof ERROR_CODES;

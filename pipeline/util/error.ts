@@ -15,6 +15,7 @@ export interface ErrorOptions {
  * text.
  */
 export class PipelineError extends Error {
+  /** The name of this class, as for every error. */
   override readonly name: string = "PipelineError";
   /** The kind of error: see ERROR_CODES. */
   readonly code: ErrorCode;

@@ -12,6 +12,7 @@ export interface Progress {
 
 /** Progress and cancellation; every function with side effects takes one. */
 export interface Run {
+  /** Where the work reports what it does. */
   readonly progress: Progress;
   /** Aborted on Ctrl-C. The function then stops, cleans up and rejects with the signal's reason. */
   readonly signal: AbortSignal;

@@ -6,6 +6,7 @@ export interface Backoff {
   readonly attempts: number;
   /** The first wait, ms. Each following wait is twice as long, up to `longestMs`. */
   readonly firstMs: number;
+  /** The longest wait, ms. */
   readonly longestMs: number;
   /** The longest wait that a server may request, seconds. If it requests more, there is no further attempt. */
   readonly limitS: number;

@@ -26,6 +26,7 @@ const Machine = z.strictObject({
   rootfs: z.string(),
   started_at: z.string(),
 });
+/** A machine that `start` has started, as it is recorded in `~/.smolvm/machines`. */
 export type Machine = z.infer<typeof Machine>;
 
 /** The directory of all machines: SMOLVM_MACHINES, or ~/.smolvm/machines. */

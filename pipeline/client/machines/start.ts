@@ -50,6 +50,7 @@ type Asked = StartOptions &
 
 /** A started machine, with an SSH login as root. */
 export interface Started {
+  /** What is recorded of the machine. */
   readonly machine: Machine;
   /** From the start of the VMM until PID 1 was ready, ms. */
   readonly bootMs: number;

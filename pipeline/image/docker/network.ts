@@ -12,6 +12,7 @@ export interface NetworkOptions {
   readonly aptMirror?: string | undefined;
   /** The address that replaces Alpine's mirror: the part before `v3.x/main`. */
   readonly apkMirror?: string | undefined;
+  /** The address of an npm registry for the build. @default npm's own configuration */
   readonly npmRegistry?: string | undefined;
   /** The path of a PEM file. */
   readonly extraCa?: string | undefined;
