@@ -9,5 +9,6 @@ export { type Embedded, type Install, npm, uv } from "./install.ts";
 export { Kernel, type KernelProps } from "./kernel.ts";
 export { PresetLayer, type PresetLayerProps } from "./preset-layer.ts";
 export type { Program } from "./program.ts";
+export type { AcceptedRegression, RegressionProps } from "./regressions.ts";
 export { Release, type ReleaseProps } from "./release.ts";
 export type { Unowned } from "./unowned.ts";

@@ -7,6 +7,7 @@ import type { BaseRootfs } from "./base-rootfs.ts";
 import type { Kernel } from "./kernel.ts";
 import type { PresetLayer } from "./preset-layer.ts";
 import { listOf, repeated, takesProps, text } from "./props.ts";
+import { type RegressionProps, Regressions } from "./regressions.ts";
 
 /** What a release is called, where it is, and what it offers. */
 export interface ReleaseProps {
@@ -27,6 +28,11 @@ export interface ReleaseProps {
    * the dated archive. @default none
    */
   readonly accepts?: readonly string[] | undefined;
+  /**
+   * How much larger or slower than in the last release an asset may be. What is over a limit is refused when the release is
+   * published, unless it is accepted here. @default nothing is refused
+   */
+  readonly regressions?: RegressionProps | undefined;
   /**
    * The file with the sigstore authorities that sign for the repository, by its path in the project, such as
    * `trusted_root.json`. A private repository needs it: `gh attestation trusted-root > trusted_root.json`. An attestation
@@ -53,6 +59,7 @@ const Props: z.ZodType<ReleaseProps> = z.strictObject({
     error: ({ input }) => `${JSON.stringify(input)} is not an instant like 2026-10-05T00:00:00Z`,
   }),
   accepts: listOf(text()).optional(),
+  regressions: Regressions.optional(),
   trustedRoot: z
     .string()
     .regex(/^(?!\/)(?!.*(^|\/)\.\.(\/|$)).+$/, "is not a path in the project: relative, without ..")
@@ -88,6 +95,7 @@ export class Release extends Construct {
   readonly sourceDateEpoch!: number;
   /** {@inheritDoc ReleaseProps.accepts} */
   readonly accepts!: readonly string[];
+  readonly regressions!: RegressionProps | undefined;
   /** The path of a file in the project; undefined for sigstore's public instance. */
   readonly trustedRoot!: string | undefined;
 
@@ -118,6 +126,7 @@ export class Release extends Construct {
     this.defaultFlavor = props.defaultFlavor;
     this.sourceDateEpoch = Date.parse(props.newestFile) / 1000;
     this.accepts = props.accepts ?? [];
+    this.regressions = props.regressions;
     this.trustedRoot = props.trustedRoot;
   }
 

@@ -148,6 +148,19 @@ export type PresetCell = z.infer<typeof PresetCell>;
 export type KernelCell = z.infer<typeof KernelCell>;
 export type Cell = z.infer<typeof Cell>;
 
+/** How much worse than the last release an asset may be. */
+const Regressions = z.strictObject({
+  /** Percent of the bytes on the wire; no field for no limit. */
+  size_percent: z.number().nonnegative().optional(),
+  /** Percent of the time to the SSH login; no field for no limit. */
+  boot_percent: z.number().nonnegative().optional(),
+  /** What is accepted over a limit, for the release of one tag. */
+  accepts: z.array(
+    z.strictObject({ cell: z.string(), what: z.enum(["size", "boot"]), tag: z.string(), reason: z.string() }),
+  ),
+});
+export type Regressions = z.infer<typeof Regressions>;
+
 /** `out/cells.json`: everything the runtime needs to execute a cell. */
 export const Cells = z.strictObject({
   $comment: z.string(),
@@ -163,6 +176,8 @@ export const Cells = z.strictObject({
   tools: z.strictObject({ ...recipe, inputs: Sha256, sources: z.array(RootfsSource).min(1) }),
   /** The overrides that a published cell may have (`apt=live`). */
   accepts: z.array(z.string()),
+  /** No field if nothing is a regression. Not part of the `inputs` of any cell. */
+  regressions: Regressions.optional(),
   /** The file with the sigstore authorities whose attestations are believed. @default sigstore's public instance */
   trusted_root: ProjectPath.optional(),
   /** Why a preset is not offered on a flavor: preset -> flavor -> reason. */

@@ -6,7 +6,7 @@ import type { BaseCell, Cells, KernelCell, MadeFrom, PresetCell } from "../schem
 import { assetNames, type Coordinates, cellId } from "../schema/kinds/index.ts";
 import { apkVersions, Listing, listingPath } from "../schema/listing.ts";
 import type { Arch } from "../schema/names.ts";
-import { PipelineError } from "../util/error.ts";
+import { PipelineError, unknownName, within } from "../util/error.ts";
 import { contentsOfBase, contentsOfPreset } from "./contents.ts";
 import { baseDockerfile, type Dockerfile, kernelDockerfile, presetDockerfile } from "./dockerfile.ts";
 import {
@@ -61,6 +61,7 @@ export function renderCells(release: Release): Rendered {
       });
     }),
   );
+  const made = [...kernels, ...bases, ...presets];
   const cells = {
     schema_version: 1 as const,
     tag: release.tag,
@@ -70,15 +71,37 @@ export function renderCells(release: Release): Rendered {
     source_date_epoch: release.sourceDateEpoch,
     tools: tools.cell,
     accepts: [...release.accepts],
+    ...regressionsOf(release, made),
     ...(release.trustedRoot === undefined ? {} : { trusted_root: release.trustedRoot }),
     refused: Object.fromEntries(
       release.presets
         .filter((preset) => Object.keys(preset.refuses).length > 0)
         .map((preset) => [preset.preset, { ...preset.refuses }]),
     ),
-    cells: [...kernels, ...bases, ...presets],
+    cells: made,
   };
   return { cells, dockerfiles };
+}
+
+/** @throws PipelineError when a regression of a cell is accepted that this release does not publish */
+function regressionsOf(
+  release: Release,
+  cells: readonly { readonly id: string; readonly published: boolean }[],
+): Pick<Cells, "regressions"> {
+  const { regressions, tag, node } = release;
+  if (!regressions) return {};
+  const { sizePercent: size, bootPercent: boot, accepts = [] } = regressions;
+  const ids = cells.flatMap(({ id, published }) => (published ? [id] : []));
+  // Entries for other tags are of the past, and so may their cells be.
+  const unknown = accepts.find((each) => each.tag === tag && !ids.includes(each.cell));
+  if (unknown) throw within(`${node.path}: regressions.accepts`, unknownName("cell", unknown.cell, ids));
+  return {
+    regressions: {
+      ...(size === undefined ? {} : { size_percent: size }),
+      ...(boot === undefined ? {} : { boot_percent: boot }),
+      accepts: accepts.map((each) => ({ ...each })),
+    },
+  };
 }
 
 /** The tool container, and its inputs by name. */

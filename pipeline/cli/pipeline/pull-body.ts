@@ -17,7 +17,7 @@ export const pullBody = (lines: readonly string[], plan: string, remark?: string
   ].join("\n");
 
 /** A code span ends at as many backticks as it begins with, so it begins with more than the text has in a row. */
-function codeSpan(line: string): string {
+export function codeSpan(line: string): string {
   const shown = printable(line);
   const text = shown.length > MOST ? `${shown.slice(0, MOST)}…` : shown;
   const longest = Math.max(0, ...(text.match(/`+/g) ?? []).map(({ length }) => length));

@@ -27,6 +27,7 @@ import { checkedCarriage, lastDigests } from "./carry-source.ts";
 import { emptyDraft } from "./empty-draft.ts";
 import { recordedFiles } from "./recorded-files.ts";
 import { refuse } from "./refuse.ts";
+import { releaseDiffCommand } from "./release-diff.ts";
 import { writeReleaseManifest } from "./release-manifest.ts";
 import { openReleases, RELEASE_ID, STORE, type StoreFlags, stagingDirectory, theRelease } from "./store.ts";
 import { summarisePublication } from "./summary.ts";
@@ -111,6 +112,7 @@ export const releaseCommand = new Command("release")
       )
       .action(verify),
   )
+  .addCommand(releaseDiffCommand)
   .addCommand(
     new Command("prune")
       .description("remove old drafts and superseded releases, but never the one in the committed manifest")

@@ -521,3 +521,53 @@ it("locks the tree while it is synthesised", () => {
   synth(app);
   expect(() => testRelease(app)).toThrow("during synthesis");
 });
+
+describe("the regressions of a release", () => {
+  const errorsWith = (regressions: ReleaseProps["regressions"]) => {
+    const app = testApp();
+    ubuntuBase(testRelease(app, { regressions }));
+    return errorsOf(app);
+  };
+  const accepted = { cell: "base-amd64-ubuntu", what: "size", tag: "test-v1", reason: "fonts" } as const;
+
+  it("are in its cells, and change no inputs", () => {
+    const cells = (regressions: ReleaseProps["regressions"]) => {
+      const app = testApp();
+      ubuntuBase(testRelease(app, { regressions }));
+      return cellsOf(synth(app));
+    };
+    const without = cells(undefined);
+    expect(without).not.toHaveProperty("regressions");
+    expect(cells({ sizePercent: 10, accepts: [accepted] })).toEqual({
+      ...without,
+      regressions: { size_percent: 10, accepts: [accepted] },
+    });
+    expect(cells({ bootPercent: 0 }).regressions).toEqual({ boot_percent: 0, accepts: [] });
+  });
+
+  it.each<[string, NonNullable<ReleaseProps["regressions"]>, string]>([
+    [
+      "a limit below zero",
+      { sizePercent: -1 },
+      "regressions.sizePercent: -1 is not a number of percent, at least 0",
+    ],
+    [
+      "a cell that the release does not have",
+      { accepts: [{ ...accepted, cell: "codex" }] },
+      'regressions.accepts: unknown cell "codex"; one of: kernel-amd64, base-amd64-ubuntu',
+    ],
+    ["no reason", { accepts: [{ ...accepted, reason: "" }] }, 'regressions.accepts[0].reason: "" is empty'],
+    [
+      "something else than size or boot",
+      { accepts: [{ ...accepted, what: "look" as "size" }] },
+      'regressions.accepts[0].what: "look" is not one of: size, boot',
+    ],
+    ["an unknown prop", { size: 10 } as object, 'unknown prop "regressions.size"'],
+  ])("with %s is an error", (_, regressions, error) => {
+    expect(errorsWith(regressions)).toEqual([`test: ${error}`]);
+  });
+
+  it("may name what an earlier release had", () => {
+    expect(errorsWith({ accepts: [{ ...accepted, cell: "gone-amd64-x", tag: "test-v0" }] })).toEqual([]);
+  });
+});

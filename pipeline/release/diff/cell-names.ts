@@ -1,0 +1,36 @@
+import { ARCHS } from "../../schema/names.ts";
+
+/** `<name>-<arch>-<flavor>` or `<name>-<arch>`. */
+const ID = new RegExp(`^(.+?)-(${ARCHS.join("|")})(?:-(.+))?$`);
+
+/**
+ * Ids of cells as a short text: `base, codex on alpine, ubuntu (amd64, arm64); kernel (amd64)`. Cells of the same archs share a
+ * list.
+ */
+export function cellNames(ids: readonly string[]): string {
+  const parts = ids.map((id) => {
+    const [, name = id, arch = "", flavor = ""] = ID.exec(id) ?? [];
+    return { name, arch, flavor };
+  });
+  const archs = merged(parts, ({ name, flavor }) => [name, flavor], "arch");
+  const names = merged(archs, ({ flavor, arch }) => [flavor, arch], "name");
+  const flavors = merged(names, ({ name, arch }) => [name, arch], "flavor");
+  return flavors
+    .map(({ name, arch, flavor }) => `${name}${flavor && ` on ${flavor}`}${arch && ` (${arch})`}`)
+    .join("; ");
+}
+
+type Part = Readonly<Record<"name" | "arch" | "flavor", string>>;
+
+/** Parts with the same key become one, which has the list of what is different. */
+function merged(parts: readonly Part[], keyOf: (part: Part) => string[], field: keyof Part): Part[] {
+  const found = new Map<string, Part[]>();
+  for (const part of parts) {
+    const key = JSON.stringify(keyOf(part));
+    found.set(key, [...(found.get(key) ?? []), part]);
+  }
+  return [...found.values()].map((same) => ({
+    ...same[0]!,
+    [field]: [...new Set(same.map((part) => part[field]))].sort().join(", "),
+  }));
+}
