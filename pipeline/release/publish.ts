@@ -6,6 +6,7 @@ import type { Outgoing, ReleaseStore, StoredRelease } from "../stores/store.ts";
 import { PipelineError } from "../util/error.ts";
 import type { Run } from "../util/progress.ts";
 import { sendDerived } from "./derived.ts";
+import { regressed } from "./diff/gate.ts";
 import { type Assets, digestsOf, releaseManifest } from "./digests.ts";
 import { expectedAssets, notAsDeclared, unexpectedFiles } from "./expected.ts";
 
@@ -21,6 +22,13 @@ export interface PublishOptions {
   readonly partial?: boolean;
   /** An earlier release, from which assets are carried over. They must be on the release. @default nothing is carried over */
   readonly last?: RecordedDigests | undefined;
+  /** What the last release has recorded, with which the assets are compared. @default nothing is a regression */
+  readonly before?: RecordedDigests | undefined;
+  /**
+   * Gives a text about the release, Markdown, before it becomes public. Called after everything is on the release.
+   * @default the text of a draft stays as it is
+   */
+  readonly describe?: (release: StoredRelease) => Promise<string | undefined>;
   /** A reason not to publish, whatever is staged. @default none */
   readonly withheld?: string | undefined;
   /** The attestation of the manifest: a sigstore bundle that was verified. @default none */
@@ -50,7 +58,7 @@ export function checkPartial(store: ReleaseStore, partial = false): void {
 
 /**
  * The gate. Checks that every expected asset is on the release with the expected digest, and changes nothing otherwise.
- * Then uploads the manifest, SHA256SUMS and the inventories, and records the digests. Running it again completes an
+ * Then uploads the manifest, SHA256SUMS and the inventories, records the digests, and describes the draft. Running it again completes an
  * interrupted run.
  * @throws PipelineError when the release store fails
  */
@@ -62,11 +70,12 @@ export async function publish(options: PublishOptions, run: Run): Promise<Public
   const { facts, carried } = expected;
   const digests = digestsOf(cells, expected);
   const undeclared = notAsDeclared(cells, facts);
-  if (!store.isPublic) for (const line of undeclared) run.progress.warn(line);
+  const worse = regressed(cells, expected, options.before);
+  if (!store.isPublic) for (const line of [...undeclared, ...worse]) run.progress.warn(line);
   const problems = [
     ...(options.withheld ? [`withheld: ${options.withheld}`] : []),
     ...expected.problems,
-    ...(store.isPublic ? undeclared : []),
+    ...(store.isPublic ? [...undeclared, ...worse] : []),
     ...(await differences(store, release, cells, expected)),
   ];
   if (problems.length > 0) return { release, problems, facts, carried };
@@ -79,6 +88,8 @@ export async function publish(options: PublishOptions, run: Run): Promise<Public
   const manifest = releaseManifest(cells, expected, options.partial);
   await sendDerived(store, release, { digests, manifest, bundle: options.bundle });
   await options.record(digests);
+  const text = release.state === "draft" ? await options.describe?.(release) : undefined;
+  if (text !== undefined) await store.describe(release, text);
   if (!options.final) return { release, problems, facts, carried };
   run.progress.step(`make ${release.tag} public`);
   return { release: await store.publish(release), problems, facts, carried };

@@ -89,6 +89,8 @@ export interface ReleaseStore {
   save(file: Copied, path: string): Promise<void>;
   /** Uploads a staged asset, after checking it against its facts. */
   sendStaged(release: StoredRelease, staged: StagingDirectory, facts: Facts): Promise<Sent>;
+  /** Sets what a draft says about its changes, Markdown. What a person has written is kept. A directory has no text. */
+  describe(release: StoredRelease, text: string): Promise<void>;
   /** Removes an asset of a draft. */
   discard(release: StoredRelease, asset: StoredAsset): Promise<void>;
   /** Makes a draft public. Does nothing if the release is public already. */

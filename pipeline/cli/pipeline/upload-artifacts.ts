@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import { takeArtifacts } from "../../release/artifacts.ts";
 import { readAttestations, unattested } from "../../release/attestations.ts";
+import { regressed } from "../../release/diff/gate.ts";
 import {
   type Expected,
   expectedAssets,
@@ -50,14 +51,15 @@ export async function uploadArtifacts(
   const authority = attestations === undefined ? undefined : await thisRun(cells);
   if (carry) await makeArtifacts(resolve(directory));
   const refused = await takeArtifacts(cells, resolve(directory), staged, run);
-  const last = carry && store.isPublic ? await lastDigests() : undefined;
+  const before = store.isPublic ? await lastDigests() : undefined;
+  const last = carry ? before : undefined;
   const assets = refused.length > 0 ? NOTHING : await expectedAssets(cells, staged, false, last);
   const { facts, problems, carried } = assets;
   const all: string[] = [
     ...(withhold ? [`withheld: ${withhold}`] : []),
     ...refused,
     ...problems,
-    ...(store.isPublic ? notAsDeclared(cells, facts) : []),
+    ...(store.isPublic ? [...notAsDeclared(cells, facts), ...regressed(cells, assets, before)] : []),
   ];
   // Attestations are of what is complete: a run in which something failed has none.
   const attested =

@@ -138,6 +138,8 @@ export class DirectoryReleases implements ReleaseStore {
     return "sent";
   }
 
+  async describe(): Promise<void> {}
+
   /** @throws PipelineError when the pipeline did not make the file */
   async discard({ id }: StoredRelease, { name }: StoredAsset): Promise<void> {
     const { ours, abandoned, foreign } = await ownershipOf(id);

@@ -32,6 +32,23 @@ export async function createDraft(github: GitHubClient, tag: string, commit?: st
   return [created, ...others.filter(({ draft }) => draft)];
 }
 
+/**
+ * Sets the text of a draft below our mark. What a person has written above it stays; so does all of a text without our mark.
+ */
+export async function describeDraft(
+  { octokit, repo }: GitHubClient,
+  { id, tag }: StoredRelease,
+  text: string,
+): Promise<void> {
+  const release = { ...repo, release_id: Number(id) };
+  const { data } = await octokit.rest.repos.getRelease(release);
+  const [, ours] = new RegExp(`^([\\s\\S]*?${MARK} [^\\n]*-->)`).exec(data.body ?? "") ?? [];
+  const body = `${ours}\n\n${text}`;
+  if (!data.draft || ours === undefined || body === data.body) return;
+  // A PATCH without the tag can drop it from a draft.
+  await octokit.rest.repos.updateRelease({ ...release, tag_name: tag, body });
+}
+
 async function marked(github: GitHubClient, mark: string): Promise<ApiRelease | undefined> {
   for (let poll = 1; poll <= github.patience.polls; poll++) {
     const found = (await allReleases(github)).find(({ body }) => body?.includes(mark));

@@ -19,7 +19,7 @@ import { type ApiRelease, allReleases, gone, listAssets, storedRelease, tagOf } 
 import { attestationsOf } from "./attestations.ts";
 import { Checked } from "./checked.ts";
 import type { GitHubClient } from "./client.ts";
-import { chooseDraft, createDraft, unusedDrafts } from "./drafts.ts";
+import { chooseDraft, createDraft, describeDraft, unusedDrafts } from "./drafts.ts";
 import { GitHubError } from "./failure.ts";
 import { checkTag, pointDraft } from "./tag.ts";
 import { BUFFER, upload } from "./upload.ts";
@@ -176,6 +176,10 @@ export class GitHubReleases implements ReleaseStore {
 
   async sendStaged(release: StoredRelease, staged: StagingDirectory, facts: Facts): Promise<Sent> {
     return await this.send(release, await staged.outgoing(facts, this.#github.run));
+  }
+
+  async describe(release: StoredRelease, text: string): Promise<void> {
+    await describeDraft(this.#github, release, text);
   }
 
   async discard(release: StoredRelease, { id }: StoredAsset): Promise<void> {

@@ -27,7 +27,7 @@ export interface HeldRelease {
   /** Its title. */
   readonly name: string;
   draft: boolean;
-  readonly body: string | null;
+  body: string | null;
   /** The commit or branch that its tag will point to. */
   commit: string;
   makeLatest: string | undefined;

@@ -180,6 +180,7 @@ function updateRelease(request: Request, id: string): Answer {
   if (typeof patch.tag_name === "string") release.tag = patch.tag_name;
   if (failure?.kind === "drop-tag") release.tag = `untagged-${release.id}`;
   if (typeof patch.target_commitish === "string") release.commit = patch.target_commitish;
+  if (typeof patch.body === "string") release.body = patch.body;
   if (typeof patch.draft === "boolean") release.draft = patch.draft;
   if (!release.draft && !github.tags.has(release.tag)) github.tags.set(release.tag, release.commit);
   if (typeof patch.make_latest === "string") release.makeLatest = patch.make_latest;

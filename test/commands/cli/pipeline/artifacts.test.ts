@@ -13,11 +13,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { releaseSigner } from "../../../../pipeline/attestation/signer.ts";
+import { digestsOf } from "../../../../pipeline/release/digests.ts";
 import { CELLS_PATH } from "../../../../pipeline/schema/cells.ts";
 import { stagedFilesOf } from "../../../../pipeline/schema/kinds/index.ts";
 import { attestAll, manifestSubject, putBundle, subjectsOf } from "../../../support/attested.ts";
 import { GitHubServer } from "../../../support/github/server.ts";
-import { stage } from "../../../support/github/staging.ts";
+import { factsOf, stage } from "../../../support/github/staging.ts";
 import { cli } from "../../../support/project.ts";
 import { OwnSigstore } from "../../../support/sigstore.ts";
 import { sampleCells, sampleCheckout } from "../../../support/tree.ts";
@@ -114,6 +115,29 @@ describe("the artifacts of a run", () => {
     const published = await publish();
     expect(published.exitCode, published.stderr).toBe(0);
     expect(server.github.releases).toMatchObject([{ draft: true }]);
+  });
+
+  it("with a regression against the last release change nothing", async () => {
+    const declared = JSON.parse(readFileSync(here(CELLS_PATH), "utf8"));
+    const limits = { regressions: { boot_percent: 30, accepts: [] } };
+    writeFileSync(here(CELLS_PATH), JSON.stringify({ ...declared, ...limits }));
+    const facts = cells.cells.flatMap((cell) => cell.assets.map((asset) => factsOf(cell, asset)));
+    const { assets, ...rest } = digestsOf(cells, { facts });
+    const [name] = cells.cells.find(({ id }) => id === CODEX)!.assets;
+    const faster = { ...assets, [name!]: { ...assets[name!], boot: { ms: 1000, accel: "tcg" } } };
+    writeFileSync(
+      here("images.lock.json"),
+      JSON.stringify({ ...rest, tag: "images-v6.9.0", assets: faster }),
+    );
+    const refused = await publish();
+    expect([refused.exitCode, refused.stdout]).toEqual([
+      1,
+      expect.stringMatching(
+        /^codex-amd64-ubuntu: boot 1\.0 s -> 3\.5 s \(\+250\.0 %, limit 30 %\) since .*\n$/,
+      ),
+    ]);
+    expect(refused.stderr).toContain("and nothing was changed: 1 problems\n");
+    expect(server.github.releases).toEqual([]);
   });
 
   it("of which one holds the files of another cell change nothing", async () => {

@@ -681,3 +681,47 @@ describe("a proposal", () => {
     expect(server.github.pulls).toEqual([]);
   });
 });
+
+describe("the text of a draft", () => {
+  const draft = () => server.github.releases[0]!;
+
+  it("follows our mark; a later one replaces it, and what a person wrote above stays", async () => {
+    const release = await store.prepare(TAG);
+    const before = draft().body!;
+    await store.describe(release, "one\n");
+    expect(draft()).toMatchObject({ body: `${before}\n\none\n`, tag: TAG, draft: true });
+    draft().body = `Mine.\n${draft().body}`;
+    await store.describe(release, "two\n");
+    expect(draft().body).toBe(`Mine.\n${before}\n\ntwo\n`);
+    // It is found as the pipeline's own again.
+    expect((await store.prepare(TAG)).id).toBe(release.id);
+    expect(server.github.releases).toHaveLength(1);
+  });
+
+  it("brings back the tag that GitHub has dropped from the draft", async () => {
+    const release = await store.prepare(TAG);
+    draft().tag = "untagged-1";
+    await store.describe(release, "one\n");
+    expect(draft().tag).toBe(TAG);
+  });
+
+  it("is not sent again where it is the same", async () => {
+    const release = await store.prepare(TAG);
+    await store.describe(release, "one\n");
+    const patches = count(/^PATCH/);
+    await store.describe(release, "one\n");
+    expect(count(/^PATCH/)).toBe(patches);
+  });
+
+  it.each([
+    ["a person wrote alone", { body: "Mine." }],
+    ["is empty", { body: null }],
+    ["is public", { draft: false }],
+  ])("stays where it %s", async (_, props) => {
+    const release = await store.prepare(TAG);
+    Object.assign(draft(), props);
+    const { body } = draft();
+    await store.describe(release, "one\n");
+    expect(draft().body).toBe(body);
+  });
+});
