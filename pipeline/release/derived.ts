@@ -43,6 +43,16 @@ export async function sendDerived(
     ...(bundle !== undefined && kept === undefined && { [MANIFEST_BUNDLE_ASSET]: bundle }),
     [SUMS_ASSET]: sums(assets, further),
   };
+  await sendTexts(store, release, texts, present);
+}
+
+/** Uploads texts by name. On a draft, they replace those of an earlier run. @param present the files of the release */
+export async function sendTexts(
+  store: ReleaseStore,
+  release: StoredRelease,
+  texts: Readonly<Record<string, string>>,
+  present: readonly StoredAsset[],
+): Promise<void> {
   const directory = await mkdtemp(join(tmpdir(), "smolvm-publish-"));
   try {
     for (const [name, text] of Object.entries(texts)) {

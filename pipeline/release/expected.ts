@@ -2,7 +2,7 @@ import { freshnessOf, unaccepted } from "../plan/freshness.ts";
 import { whyNotRecorded } from "../plan/recorded.ts";
 import type { Cell, Cells } from "../schema/cells.ts";
 import type { Facts } from "../schema/facts.ts";
-import { MANIFEST_ASSET, MANIFEST_BUNDLE_ASSET, SUMS_ASSET } from "../schema/names.ts";
+import { MANIFEST_ASSET, MANIFEST_BUNDLE_ASSET, REPORT_ASSET, SUMS_ASSET } from "../schema/names.ts";
 import type { RecordedAsset, RecordedDigests } from "../schema/recorded-digests.ts";
 import type { StagingDirectory } from "../stores/directory/staging.ts";
 
@@ -77,7 +77,7 @@ export const publishedAssets = ({ cells }: Pick<Cells, "cells">): string[] =>
  * @param present the names of all files on the release
  */
 export function unexpectedFiles(made: readonly string[], present: Iterable<string>): string[] {
-  const known = new Set([...made, MANIFEST_ASSET, MANIFEST_BUNDLE_ASSET, SUMS_ASSET]);
+  const known = new Set([...made, MANIFEST_ASSET, MANIFEST_BUNDLE_ASSET, SUMS_ASSET, REPORT_ASSET]);
   return [...present].flatMap((name) =>
     known.has(name) ? [] : [`${name}: on the release, but no cell makes it`],
   );

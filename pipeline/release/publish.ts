@@ -1,11 +1,12 @@
 import type { Cells } from "../schema/cells.ts";
 import type { Facts } from "../schema/facts.ts";
+import { REPORT_ASSET } from "../schema/names.ts";
 import type { RecordedDigests } from "../schema/recorded-digests.ts";
 import type { StagingDirectory } from "../stores/directory/staging.ts";
 import type { Outgoing, ReleaseStore, StoredRelease } from "../stores/store.ts";
 import { PipelineError } from "../util/error.ts";
 import type { Run } from "../util/progress.ts";
-import { sendDerived } from "./derived.ts";
+import { sendDerived, sendTexts } from "./derived.ts";
 import { regressed } from "./diff/gate.ts";
 import { type Assets, digestsOf, releaseManifest } from "./digests.ts";
 import { expectedAssets, notAsDeclared, unexpectedFiles } from "./expected.ts";
@@ -29,6 +30,11 @@ export interface PublishOptions {
    * @default the text of a draft stays as it is
    */
   readonly describe?: (release: StoredRelease) => Promise<string | undefined>;
+  /**
+   * Gives the page about the release, HTML, which becomes one of its files. Called after everything else is on the release.
+   * @default the release gets none
+   */
+  readonly report?: (release: StoredRelease, digests: RecordedDigests) => Promise<string | undefined>;
   /** A reason not to publish, whatever is staged. @default none */
   readonly withheld?: string | undefined;
   /** The attestation of the manifest: a sigstore bundle that was verified. @default none */
@@ -90,9 +96,21 @@ export async function publish(options: PublishOptions, run: Run): Promise<Public
   await options.record(digests);
   const text = release.state === "draft" ? await options.describe?.(release) : undefined;
   if (text !== undefined) await store.describe(release, text);
+  await sendReport(options, digests);
   if (!options.final) return { release, problems, facts, carried };
   run.progress.step(`make ${release.tag} public`);
   return { release: await store.publish(release), problems, facts, carried };
+}
+
+/** A release that is public already keeps the report that it has. */
+async function sendReport(
+  { store, release, report }: PublishOptions,
+  digests: RecordedDigests,
+): Promise<void> {
+  if (store.isPublic && release.state !== "draft") return;
+  const page = await report?.(release, digests);
+  if (page === undefined) return;
+  await sendTexts(store, release, { [REPORT_ASSET]: page }, await store.assets(release));
 }
 
 /** A line for each asset that is missing from the release or has other bytes, and for each file that is not expected there. */

@@ -25,17 +25,31 @@ const CycloneDx = z.looseObject({
         version: z.string().optional(),
         purl: z.string().optional(),
         scope: z.string().optional(),
+        licenses: z
+          .array(
+            z.looseObject({
+              expression: z.string().optional(),
+              license: z.looseObject({ id: z.string().optional(), name: z.string().optional() }).optional(),
+            }),
+          )
+          .optional(),
       }),
     )
     .optional(),
 });
+
+/** A package, with what it may be used under. */
+export interface ListedPackage extends Package {
+  /** SPDX ids or expressions, and names of licences that have none; empty if none is known. */
+  readonly licenses: readonly string[];
+}
 
 /** What an inventory says of a cell. */
 export interface Inventory {
   /** The id of the cell. */
   readonly id: string;
   /** What is in the asset; not the tools that made it. */
-  readonly packages: readonly Package[];
+  readonly packages: readonly ListedPackage[];
   /** The sizes of large files, bytes by path; undefined if an earlier version wrote the inventory, or for a kernel. */
   readonly files: Readonly<Record<string, number>> | undefined;
 }
@@ -47,9 +61,14 @@ export function readInventory(content: unknown): Inventory {
     const [, bytes, path] = /^(\d{1,15}) (.+)$/s.exec(value) ?? [];
     return name === FILE_PROPERTY && path !== undefined ? [[path, Number(bytes)] as const] : [];
   });
-  const packages = components.flatMap(({ name, version = UNKNOWN_VERSION, purl = "", scope }): Package[] => {
+  const packages = components.flatMap((component): ListedPackage[] => {
+    const { name, version = UNKNOWN_VERSION, purl = "", scope } = component;
     const type = PackageType.safeParse(/^pkg:([a-z]+)\//.exec(purl)?.[1]);
-    return type.success && scope !== "excluded" ? [{ type: type.data, name, version }] : [];
+    if (!type.success || scope === "excluded") return [];
+    const licenses = (component.licenses ?? []).flatMap(
+      ({ expression, license }) => expression ?? license?.id ?? license?.name ?? [],
+    );
+    return [{ type: type.data, name, version, licenses }];
   });
   return {
     id: metadata.component.name,

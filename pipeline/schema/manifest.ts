@@ -46,7 +46,7 @@ const ImageRow = z.strictObject({
 export type ImageRow = z.infer<typeof ImageRow>;
 
 /** What is known of an asset. */
-const Asset = RecordedAsset.omit({ inputs: true, overrides: true, from: true });
+const Asset = RecordedAsset.omit({ inputs: true, overrides: true });
 export type Asset = z.infer<typeof Asset>;
 
 const Refused = z.strictObject({

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { SHA256 } from "../util/hash.ts";
-import { MANIFEST_ASSET, SUMS_ASSET } from "./names.ts";
+import { MANIFEST_ASSET, REPORT_ASSET, SUMS_ASSET } from "./names.ts";
 
 /** The fields that the manifest has in every version. They identify it, because its format has no place for a mark. */
 const AnyManifest = z.looseObject({
@@ -24,6 +24,9 @@ const AnyFacts = z.looseObject({
 /** Whether a text is a manifest of images, of any version. */
 export const isManifest = (text: string): boolean => parsed(text, AnyManifest) !== undefined;
 
+/** The mark of a release's report, in its head. */
+export const REPORT_MARK = '<meta name="generator" content="smolvm-images">';
+
 /** If a text is the facts of an asset, the names of that asset and of its inventory; otherwise undefined. */
 export function factsOf(text: string): { asset: string; sbom: string } | undefined {
   const facts = parsed(text, AnyFacts);
@@ -38,8 +41,7 @@ const RELEASE_FILE =
 export const isReleaseName = (name: string): boolean =>
   // `<asset>.json` are facts, but `<asset>.cdx.json` is an inventory: test the name with and without `.json`.
   [name, name.replace(/\.json$/, "")].some((each) => RELEASE_FILE.test(each)) ||
-  name === MANIFEST_ASSET ||
-  name === SUMS_ASSET;
+  [MANIFEST_ASSET, SUMS_ASSET, REPORT_ASSET].includes(name);
 
 /** The names listed in a release's SHA256SUMS; undefined if a text is not in that format, or lists unknown names. */
 export function summedNames(text: string, known: ReadonlySet<string>): string[] | undefined {

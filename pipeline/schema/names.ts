@@ -45,6 +45,9 @@ export const SUMS_ASSET = "SHA256SUMS";
 /** The attestation of the manifest: a sigstore bundle, as JSON. */
 export const MANIFEST_BUNDLE_ASSET = "manifest.json.sigstore.json";
 
+/** The page about a release, for readers. Nothing is decided from it. */
+export const REPORT_ASSET = "report.html";
+
 /** What a tag of a release looks like, so that it can stand in an address and in a path. */
 export const TAG = /^[A-Za-z0-9][\w.-]*$/;
 

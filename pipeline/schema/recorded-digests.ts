@@ -31,8 +31,10 @@ export const RecordedAsset = z.strictObject({
   made_from: MadeFrom.describe(
     "the inputs of its cell by name: versions, and first digits of hashes",
   ).optional(),
-  /** The tag that it was built for, if it was carried over from that release. */
-  from: z.string().optional(),
+  from: z
+    .string()
+    .describe("the tag that it was built for, if it was carried over from that release")
+    .optional(),
 });
 export type RecordedAsset = z.infer<typeof RecordedAsset>;
 

@@ -22,6 +22,7 @@ import { checkedCarriage, lastDigests } from "./carry-source.ts";
 import { compared } from "./changelog.ts";
 import { recordedFiles } from "./recorded-files.ts";
 import { refuse } from "./refuse.ts";
+import { releaseReport, savePage } from "./release-report.ts";
 import { openReleases, RELEASE_ID, STORE, type StoreFlags, stagingDirectory, theRelease } from "./store.ts";
 import { summarisePublication } from "./summary.ts";
 import { root } from "./tree.ts";
@@ -55,6 +56,7 @@ export const releasePublishCommand = new Command("publish")
   )
   .option("--empty", "with --artifacts: remove the assets that earlier runs left on the draft")
   .option("--withhold <reason>", "do not publish, for this reason, and report the state (empty: publish)")
+  .option("--report <file>", "also write the report of the release to this file")
   .option("--final", "make the release public (default: it stays a draft, which a person publishes)")
   .action(publishRelease);
 
@@ -62,6 +64,7 @@ interface PublishFlags extends StoreFlags, ArtifactFlags {
   readonly final?: true;
   readonly partial?: true;
   readonly artifacts?: string;
+  readonly report?: string;
 }
 
 async function publishRelease(flags: PublishFlags): Promise<void> {
@@ -98,6 +101,11 @@ async function publishRelease(flags: PublishFlags): Promise<void> {
         ...{ last, before, partial: flags.partial === true },
         withheld: flags.withhold,
         describe: async (release) => await changesSince(before, { store, release, cells }, run),
+        report: async (release, digests) => {
+          const page = await releaseReport({ store, release, cells, digests }, run);
+          if (page !== undefined && flags.report !== undefined) await savePage(flags.report, page);
+          return page;
+        },
         // The manifest has GitHub's addresses, so nothing is recorded for a directory.
         record: async (lock) => (store.isPublic ? await record(cells, lock) : undefined),
       },

@@ -19,6 +19,7 @@ import { refuse } from "./refuse.ts";
 import { releaseDiffCommand } from "./release-diff.ts";
 import { writeReleaseManifest } from "./release-manifest.ts";
 import { releasePublishCommand } from "./release-publish.ts";
+import { releaseReportCommand } from "./release-report.ts";
 import { openReleases, STORE, type StoreFlags } from "./store.ts";
 import { root } from "./tree.ts";
 
@@ -68,6 +69,7 @@ export const releaseCommand = new Command("release")
       .action(verify),
   )
   .addCommand(releaseDiffCommand)
+  .addCommand(releaseReportCommand)
   .addCommand(
     new Command("prune")
       .description("remove old drafts and superseded releases, but never the one in the committed manifest")

@@ -12,10 +12,22 @@ import type { Expected, ReleaseStore, StoredAsset, StoredRelease } from "../../s
 import { PipelineError } from "../../util/error.ts";
 import type { Run } from "../../util/progress.ts";
 import { reasonOf } from "../../util/reason.ts";
-import type { CellContents, ReleaseContents } from "./contents.ts";
+import type { AssetContents, CellContents } from "./contents.ts";
 
 /** The maximum size of a manifest, bytes. */
 const MOST_MANIFEST_BYTES = 16 << 20;
+
+/** What was read of a release. A comparison needs less. */
+export interface ReadRelease {
+  readonly tag: string;
+  readonly manifest: Manifest | undefined;
+  readonly cells: readonly ReadCell[];
+}
+export interface ReadCell extends CellContents {
+  readonly assets: readonly ReadAsset[];
+  readonly packages: Inventory["packages"];
+}
+export interface ReadAsset extends AssetContents, Pick<Asset, "proven" | "from" | "sbom"> {}
 
 /** Where a release is, and what helps to read it. */
 export interface Reading {
@@ -34,7 +46,7 @@ export interface Reading {
  * against its digest.
  * @throws PipelineError when it is not a release of this program, or one of its files is missing or not valid
  */
-export async function readRelease(reading: Reading, run: Run): Promise<ReleaseContents> {
+export async function readRelease(reading: Reading, run: Run): Promise<ReadRelease> {
   const { store, release, awaited } = reading;
   run.progress.step(`read ${placeOf(reading)}`);
   const directory = await mkdtemp(join(tmpdir(), "smolvm-diff-"));
@@ -46,8 +58,23 @@ export async function readRelease(reading: Reading, run: Run): Promise<ReleaseCo
     if (Object.keys(assets).length === 0) throw nothingIn(reading, manifest !== undefined);
     return {
       tag: manifest?.tag ?? release.tag,
+      manifest,
       cells: await readCells({ ...reading, present, directory }, assets, run),
     };
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+/** The manifest of a release; undefined if it has none. @throws PipelineError when it is not valid */
+export async function readOnlyManifest(
+  where: Pick<Reading, "store" | "release">,
+  run: Run,
+): Promise<Manifest | undefined> {
+  const directory = await mkdtemp(join(tmpdir(), "smolvm-diff-"));
+  try {
+    const present = await presentIn(where.store, where.release);
+    return await readManifest(where, present.get(MANIFEST_ASSET), directory, run);
   } finally {
     await rm(directory, { recursive: true, force: true });
   }
@@ -81,7 +108,7 @@ function nothingIn(reading: Reading, isEmpty: boolean): PipelineError {
 }
 
 async function readManifest(
-  reading: Reading,
+  reading: Pick<Reading, "store" | "release">,
   asset: StoredAsset | undefined,
   directory: string,
   run: Run,
@@ -143,16 +170,16 @@ async function readCells(
   reading: Reading & { readonly present: Present; readonly directory: string },
   assets: Readonly<Record<string, Asset>>,
   run: Run,
-): Promise<CellContents[]> {
+): Promise<ReadCell[]> {
   const { store, release } = reading;
   const names = [...new Set(Object.values(assets).map(({ sbom }) => sbom.asset))];
   const isThere = names.every((name) => reading.present.has(name));
   const present = isThere ? reading.present : await presentIn(store, release, reading.awaited && names);
-  const cells = new Map<string, CellContents>();
-  for (const [name, { sha256, size, content_size, boot, made_from, sbom }] of Object.entries(assets)) {
-    const { id, packages, files } = await inventoryOf({ ...reading, present }, sbom, run);
+  const cells = new Map<string, ReadCell>();
+  for (const [name, { made_from, ...recorded }] of Object.entries(assets)) {
+    const { id, packages, files } = await inventoryOf({ ...reading, present }, recorded.sbom, run);
     const { assets: others = [] } = cells.get(id) ?? {};
-    const asset = { name, sha256, size, ...(content_size && { content_size }), ...(boot && { boot }) };
+    const asset = { name, ...recorded };
     cells.set(id, { id, assets: [...others, asset], made_from, packages, files });
   }
   return [...cells.values()];

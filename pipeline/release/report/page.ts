@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { REPORT_MARK } from "../../schema/mark.ts";
 import { humanBytes } from "../../util/human-bytes.ts";
 import { PACKAGE } from "../../util/package.ts";
 import { unique } from "../../util/unique.ts";
@@ -23,6 +24,7 @@ export function page(report: Report): string {
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="${policy}">
+${new Html(REPORT_MARK)}
 <title>${report.tag}: images of ${report.repository}</title>
 <style>
 ${new Html(css)}</style>

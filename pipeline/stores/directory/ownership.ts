@@ -1,7 +1,7 @@
 import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { factsOf, isManifest, isReleaseName, summedNames } from "../../schema/mark.ts";
-import { MANIFEST_ASSET, SUMS_ASSET } from "../../schema/names.ts";
+import { factsOf, isManifest, isReleaseName, REPORT_MARK, summedNames } from "../../schema/mark.ts";
+import { MANIFEST_ASSET, REPORT_ASSET, SUMS_ASSET } from "../../schema/names.ts";
 import { entriesIn } from "../../util/directory.ts";
 import { isFileError, PipelineError } from "../../util/error.ts";
 import { isAlive } from "../../util/process.ts";
@@ -9,7 +9,7 @@ import { isAlive } from "../../util/process.ts";
 /** The files of a directory, by name: those of a release, and those of others. */
 export interface Ownership {
   /**
-   * Our files: assets, their facts and inventories, the manifest and SHA256SUMS. They carry our mark, or a file with our
+   * Our files: assets, their facts and inventories, the manifest, SHA256SUMS and the report. They carry our mark, or a file with our
    * mark names them. Sorted so that they can be removed one by one: a file that identifies others comes after them.
    */
   readonly ours: ReadonlySet<string>;
@@ -50,6 +50,7 @@ export async function ownershipOf(directory: string): Promise<Ownership> {
   }
   // A manifest alone does not make a directory ours: the project's `out` has one as well.
   if (ours.size > 0 && isManifest((await read(MANIFEST_ASSET)) ?? "")) ours.add(MANIFEST_ASSET);
+  if (ours.size > 0 && (await read(REPORT_ASSET))?.includes(REPORT_MARK)) ours.add(REPORT_ASSET);
 
   const abandoned = new Set<string>();
   const partials = new Set<string>();
@@ -68,7 +69,11 @@ export async function ownershipOf(directory: string): Promise<Ownership> {
 
 /** SHA256SUMS identifies every file, facts identify their asset and inventory, a kernel identifies its configuration. */
 const rank = (name: string): number =>
-  name === SUMS_ASSET ? 2 : name === MANIFEST_ASSET || /\.(?:config|cdx\.json)$/.test(name) ? 0 : 1;
+  name === SUMS_ASSET
+    ? 2
+    : [MANIFEST_ASSET, REPORT_ASSET].includes(name) || /\.(?:config|cdx\.json)$/.test(name)
+      ? 0
+      : 1;
 
 /** @throws PipelineError when a directory has files, but none of a release */
 export async function checkOwnership(directory: string): Promise<Ownership> {

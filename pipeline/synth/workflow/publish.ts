@@ -53,9 +53,10 @@ export const publish: Job = {
         WITHHELD: withheld,
       },
       run: program(
-        'release publish --store github --carry --artifacts staged --attestations attested --withhold "$WITHHELD" $EMPTY $FINAL',
+        'release publish --store github --carry --artifacts staged --attestations attested --report report.html --withhold "$WITHHELD" $EMPTY $FINAL',
       ),
     },
+    keep("Upload the report of the release", "report", "report.html", { "if-no-files-found": "ignore" }),
     keep(
       "Upload the recorded digests",
       "recorded",
