@@ -1,4 +1,17 @@
-import { type App, BaseRootfs, Flavor, Kernel, npm, PresetLayer, Release, uv } from "./constructs/index.ts";
+import {
+  AlpineBaseContributor,
+  type App,
+  BaseRootfs,
+  DockerHostContributor,
+  Flavor,
+  Kernel,
+  npm,
+  PackerBundle,
+  PresetLayer,
+  Release,
+  uv,
+  VagrantBoxContributor,
+} from "./constructs/index.ts";
 import * as embeds from "./embeds.ts";
 import * as pins from "./pins.ts";
 
@@ -127,5 +140,15 @@ export function declareImages(app: App): void {
       },
       debian: "it is installed with uv, which the Debian base does not have",
     },
+  });
+
+  // ── boxes: made by `packer build`, and no part of the release ──────────────────────────────────
+  new PackerBundle(app, "alpine-box", {
+    version: pins.ALPINE_BOX,
+    contributors: [
+      new AlpineBaseContributor(),
+      new DockerHostContributor({ users: ["vagrant"] }),
+      new VagrantBoxContributor(),
+    ],
   });
 }

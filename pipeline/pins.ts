@@ -44,6 +44,9 @@ export const ALPINE_TARBALLS: Record<Arch, Tarball> = {
   },
 };
 
+/** Alpine's installation medium that the box is made from. */
+export const ALPINE_BOX = "3.24.2";
+
 /** Docker Hub's debian:trixie-slim: the digest of the multi-arch index. */
 export const DEBIAN_IMAGE =
   "debian:trixie-slim@sha256:a29215f6a35e51e22adffa17f89e9d2ef06214e64a2bad10d765c46aea49f11f";

@@ -43,6 +43,7 @@ need git git
 need zstd zstd
 need resize2fs e2fsprogs
 need genisoimage genisoimage
+need packer packer
 need python3 python3
 need openssl openssl
 [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || packages+=(debian-archive-keyring)

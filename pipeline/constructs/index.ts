@@ -7,6 +7,7 @@ export { BaseRootfs, type BaseRootfsProps, type Budget } from "./base-rootfs.ts"
 export { type AptProps, type DebianProps, Flavor, type FlavorProps, type Tarball } from "./flavor.ts";
 export { type Embedded, type Install, npm, uv } from "./install.ts";
 export { Kernel, type KernelProps } from "./kernel.ts";
+export * from "./packer/index.ts";
 export { PresetLayer, type PresetLayerProps } from "./preset-layer.ts";
 export type { Program } from "./program.ts";
 export type { AcceptedRegression, RegressionProps } from "./regressions.ts";

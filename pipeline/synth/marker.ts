@@ -15,9 +15,12 @@ export const isMarked = (text = ""): boolean => MARK.test(text.split("\n", 1)[0]
 export const isGenerated = (path: string, text: string): boolean =>
   path === MANIFEST_PATH ? isManifest(text) : isMarked(text);
 
-/** Indented JSON with the mark as `$comment` on the first line, for formats that allow it. */
-export function markedJson(value: object): string {
-  return json({ $comment: TEXT, ...value }).replace("{\n  ", "{ ");
+/**
+ * Indented JSON with the mark on the first line, for formats that allow it.
+ * @param key the property that the format takes as a comment
+ */
+export function markedJson(value: object, key = "$comment"): string {
+  return json({ [key]: TEXT, ...value }).replace("{\n  ", "{ ");
 }
 
 const json = (value: object) => `${JSON.stringify(value, null, 2)}\n`;

@@ -8,6 +8,7 @@ import { renderCells } from "./cells.ts";
 import { ATTRIBUTES_PATH, renderAttributes } from "./gitattributes.ts";
 import { manifestSchema, renderManifest } from "./manifest.ts";
 import { markedJson } from "./marker.ts";
+import { renderBoxes } from "./packer/render.ts";
 import { PUBLISHED_IMAGES_PATH, publishedImages } from "./published-images.ts";
 import { validate } from "./validate.ts";
 import { buildPublishedImages } from "./workflow/build-published-images.ts";
@@ -39,6 +40,7 @@ export function synth(app: App): Output {
   output.set(MANIFEST_PATH, manifestText(manifest));
   output.set(PUBLISHED_IMAGES_PATH, publishedImages(manifest));
   output.set(MANIFEST_SCHEMA_PATH, markedJson(manifestSchema()));
+  for (const { path, text } of renderBoxes(app)) output.set(path, text);
   output.set(ATTRIBUTES_PATH, renderAttributes([...output.keys()]));
 
   return new Map([...output].sort(([a], [b]) => (a < b ? -1 : 1)));

@@ -8,6 +8,7 @@ import { kernelSources } from "./pins/kernel-source.ts";
 import { nodeAlpine } from "./pins/node-alpine.ts";
 import { nodeGlibc } from "./pins/node-glibc.ts";
 import { npmPackages } from "./pins/npm-package.ts";
+import { packerBoxes } from "./pins/packer-box.ts";
 import { releasePrograms } from "./pins/release-program.ts";
 import { tarballs } from "./pins/tarball.ts";
 import { toolsNpm } from "./pins/tools-npm.ts";
@@ -15,7 +16,7 @@ import { toolsNpm } from "./pins/tools-npm.ts";
 /** One for each kind of source, in the order in which tables show them. */
 const RESOLVERS: readonly Resolver[] = [
   ...[npmPackages, gitCommits, distributions, containerImages, tarballs, aptSnapshots, kernelSources],
-  ...[nodeGlibc, nodeAlpine, releasePrograms, toolsNpm, actions],
+  ...[nodeGlibc, nodeAlpine, releasePrograms, packerBoxes, toolsNpm, actions],
 ];
 
 /** Everything that a project pins, and that has a source that may have a newer one. */

@@ -1,9 +1,11 @@
 import {
+  AlpineBaseContributor,
   type App,
   BaseRootfs,
   Flavor,
   Kernel,
   npm,
+  PackerBundle,
   PresetLayer,
   Release,
   uv,
@@ -105,4 +107,6 @@ export function declareImages(app: App): void {
       debian: "it is installed with uv, which the Debian base does not have",
     },
   });
+
+  new PackerBundle(app, "box", { version: "3.24.2", contributors: [new AlpineBaseContributor()] });
 }
