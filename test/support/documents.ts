@@ -92,4 +92,12 @@ export const NOT_RUN: Readonly<Record<string, string>> = {
     "it reads a published release; test/commands/client/release-manifest.test.ts and test/unit/client/provenance.test.ts read one on loopback",
   "sha256sum -c SHA256SUMS --ignore-missing":
     "it reads the files of a published release; test/unit/release/verbs.test.ts reads those of a directory",
+  "packer validate out/packer/alpine-box/alpine-box.pkr.json":
+    "it asks Alpine's mirror; test/commands/packer.test.ts validates the template with a mirror on loopback",
+  "packer build -only='alpine-box.qemu.*' out/packer/alpine-box/alpine-box.pkr.json":
+    "it downloads Alpine; test/e2e/packer.test.ts runs its scripts in a real Alpine",
+  "packer build -only='alpine-box.virtualbox-iso.*' out/packer/alpine-box/alpine-box.pkr.json":
+    "it downloads Alpine, and VirtualBox needs a machine that it can be installed on",
+  "vagrant box add --name alpine-box out/images/alpine-box/alpine-box-libvirt.box":
+    "it adds what the builds before it have made",
 };
