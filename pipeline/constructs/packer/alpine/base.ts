@@ -69,6 +69,8 @@ function machine({ version, memoryMib, cpus, bootWaitS }: PackerConfig): PackerS
     iso_url: iso,
     iso_checksum: `file:${iso}.sha256`,
     http_directory: "${path.root}/http",
+    // Each machine reaches the host's loopback. Nobody else needs the answers.
+    http_bind_address: "127.0.0.1",
     boot_wait: `${bootWaitS}s`,
     boot_command: [
       "root<enter><wait5s>",
@@ -101,7 +103,7 @@ const virtualBox = ({ name, diskMib }: PackerConfig): PackerSettings => ({
   hard_drive_interface: "sata",
   disk_size: diskMib,
   vboxmanage: [
-    // The machine fetches the answers from Packer, which listens on the host's loopback.
+    // It reaches the host's loopback, where Packer serves the answers.
     ["modifyvm", "{{ .Name }}", "--nat-localhostreachable1", "on"],
     ["modifyvm", "{{ .Name }}", "--audio", "none"],
   ],
