@@ -14,6 +14,7 @@ import { validate } from "./validate.ts";
 import { buildPublishedImages } from "./workflow/build-published-images.ts";
 import { drift } from "./workflow/drift.ts";
 import { pullRequest } from "./workflow/pull-request.ts";
+import { pullRequestComment } from "./workflow/pull-request-comment.ts";
 import { renderWorkflow } from "./workflow/render.ts";
 
 /** Every generated file: its text by its path relative to the project's root. */
@@ -34,6 +35,7 @@ export function synth(app: App): Output {
   output.set(RELEASE_WORKFLOW, renderWorkflow(buildPublishedImages(release.tag)));
   output.set(".github/workflows/drift.yml", renderWorkflow(drift()));
   output.set(".github/workflows/pull-request.yml", renderWorkflow(pullRequest()));
+  output.set(".github/workflows/pull-request-comment.yml", renderWorkflow(pullRequestComment()));
   for (const { path, text } of dockerfiles) output.set(path, text);
   output.set(CELLS_PATH, markedJson(cells));
   const manifest = renderManifest(release, cells);

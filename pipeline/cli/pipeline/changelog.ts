@@ -115,7 +115,7 @@ function markdownTable(headings: readonly string[], rows: readonly (readonly str
 }
 
 /** Inputs that have a value to read come first, then files and other inputs of which only the first digits of a hash are known. */
-function pinLines(pins: readonly PinChange[]): string[] {
+export function pinLines(pins: readonly PinChange[]): string[] {
   const isHash = ({ name, from, to }: PinChange) =>
     !name.includes("://") && [from, to].every((value) => value === null || /^[0-9a-f]{12}$/.test(value));
   const values = pins.filter((pin) => !isHash(pin));

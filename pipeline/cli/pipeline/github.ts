@@ -10,6 +10,7 @@ import { actionsRun } from "./actions-run.ts";
 export { provenanceOf } from "../../stores/github/attestations.ts";
 export { keepIssue } from "../../stores/github/issue.ts";
 export { propose } from "../../stores/github/propose.ts";
+export { keepComment, pullChange, textAt } from "../../stores/github/pull.ts";
 export { actionsRun };
 
 /** The releases of the repository in GITHUB_REPOSITORY, or else of the declared one. */

@@ -1,5 +1,5 @@
 import * as actions from "@actions/core";
-import { Command } from "commander";
+import { Command, Option } from "commander";
 import { attestations, handedOnBy, isComplete, matrixOf, type PlannedCell, plan } from "../../plan/plan.ts";
 import type { LastRelease } from "../../plan/recorded.ts";
 import type { Selection } from "../../plan/selection.ts";
@@ -21,6 +21,7 @@ interface Flags extends Selection {
   readonly all?: true;
   readonly checkRelease?: true;
   readonly json?: true;
+  readonly comment?: true;
 }
 
 export const planCommand = new Command("plan")
@@ -33,8 +34,15 @@ export const planCommand = new Command("plan")
     "check that the earlier release on GitHub still has what is carried over, and that it is attested",
   )
   .option("--json", "print JSON")
+  .addOption(
+    new Option(
+      "--comment",
+      "in a workflow for a pull request: comment on it what it would publish, and print the comment's address",
+    ).conflicts(["presets", "flavors", "archs", "all", "checkRelease", "json"]),
+  )
   .action(async (flags: Flags) => {
     checkActionsFiles();
+    if (flags.comment) return await (await import("./plan-comment.ts")).commentPlan();
     const cells = readCells(root());
     const last = await lastRelease(cells, flags);
     const staged = new StagingDirectory(stagingDirectory(cells));

@@ -3,6 +3,7 @@ import { PipelineError } from "../../util/error.ts";
 import type { StoredRelease } from "../store.ts";
 import { type ApiRelease, allReleases, listAssets, storedRelease, tagOf } from "./api.ts";
 import type { GitHubClient } from "./client.ts";
+import { isSameText } from "./same-text.ts";
 
 /** Marks the text of a draft that the pipeline created. A random id follows, by which the draft can be found. */
 const MARK = "<!-- prepared";
@@ -44,7 +45,7 @@ export async function describeDraft(
   const { data } = await octokit.rest.repos.getRelease(release);
   const [, ours] = new RegExp(`^([\\s\\S]*?${MARK} [^\\n]*-->)`).exec(data.body ?? "") ?? [];
   const body = `${ours}\n\n${text}`;
-  if (!data.draft || ours === undefined || body === data.body) return;
+  if (!data.draft || ours === undefined || isSameText(data.body, body)) return;
   // A PATCH without the tag can drop it from a draft.
   await octokit.rest.repos.updateRelease({ ...release, tag_name: tag, body });
 }

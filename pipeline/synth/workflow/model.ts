@@ -3,6 +3,8 @@ export interface Workflow {
   readonly name: string;
   readonly on: {
     readonly pull_request?: null;
+    /** Runs with the workflow of the base branch, also for pull requests from forks. Its jobs may write. */
+    readonly pull_request_target?: null;
     readonly schedule?: readonly { readonly cron: string }[];
     readonly workflow_dispatch?: { readonly inputs: Readonly<Record<string, Input>> } | null;
   };

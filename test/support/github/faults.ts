@@ -20,7 +20,10 @@ export type Operation =
   | "update-pull"
   | "list-issues"
   | "create-issue"
-  | "update-issue";
+  | "update-issue"
+  | "list-comments"
+  | "create-comment"
+  | "update-comment";
 
 export type Failure =
   /** Answered with a status: before anything was done, or after all of it was. */

@@ -52,6 +52,14 @@ export interface HeldIssue {
   open: boolean;
 }
 
+export interface HeldComment {
+  readonly id: number;
+  /** Of a pull request. */
+  readonly number: number;
+  readonly user: string;
+  body: string;
+}
+
 /** A commit by its identifier, which here is that of its files. */
 export interface HeldCommit {
   readonly sha: string;
@@ -87,6 +95,7 @@ export class GitHub {
   readonly removed: HeldAsset[] = [];
   readonly pulls: HeldPull[] = [];
   readonly issues: HeldIssue[] = [];
+  readonly comments: HeldComment[] = [];
   /** branch -> path -> text. */
   readonly branches = new Map<string, Record<string, string>>([["main", {}]]);
   /** branch -> its commit, where that is not the one of its files. */

@@ -4,6 +4,7 @@ import {
   describeAsset,
   describeRelease,
   type GitHub,
+  type HeldComment,
   type HeldIssue,
   type HeldRelease,
   type Permissions,
@@ -86,6 +87,11 @@ const ROUTES: readonly (readonly [string, RegExp, Operation, Handler])[] = [
   ["GET", /^\/issues$/, "list-issues", listIssues],
   ["POST", /^\/issues$/, "create-issue", createIssue],
   ["PATCH", /^\/issues\/(\d+)$/, "update-issue", updateIssue],
+  ["GET", /^\/issues\/(\d+)\/comments$/, "list-comments", listComments],
+  ["POST", /^\/issues\/(\d+)\/comments$/, "create-comment", createComment],
+  ["PATCH", /^\/issues\/comments\/(\d+)$/, "update-comment", updateComment],
+  ["GET", /^\/compare\/(.+)\.\.\.(.+)$/, "git", compareCommits],
+  ["GET", /^\/contents\/(.+)$/, "git", getContent],
 ];
 const UPLOADS: typeof ROUTES = [
   ["POST", /^\/releases\/(\d+)\/assets$/, "upload-asset", writing(uploadAsset)],
@@ -292,6 +298,30 @@ function listAttestations({ github, url, objects }: Request, digest: string): An
   return { status: 200, body: { attestations } };
 }
 
+/** The first parent of the head is where it left the base. */
+function compareCommits({ github }: Request, base: string, head: string): Answer {
+  const after = github.commits.get(head);
+  const [from = base] = github.log.findLast(({ sha: id }) => id === head)?.parents ?? [];
+  const before = github.commits.get(from);
+  if (!before || !after) return NOT_FOUND;
+  const changed = [...new Set([...Object.keys(before), ...Object.keys(after)])].filter(
+    (path) => before[path] !== after[path],
+  );
+  const files = changed.sort().map((filename) => ({ filename }));
+  return { status: 200, body: { merge_base_commit: { sha: from }, files } };
+}
+
+/** The bytes of a file, as `application/vnd.github.raw` gives them. */
+function getContent({ github, url, accept }: Request, path: string): Answer {
+  const text = github.commits.get(url.searchParams.get("ref") ?? "")?.[decodeURIComponent(path)];
+  if (text === undefined || !accept.includes("raw")) return NOT_FOUND;
+  return {
+    status: 200,
+    bytes: Buffer.from(text),
+    headers: { "content-type": "application/vnd.github.raw+json; charset=utf-8" },
+  };
+}
+
 function getCommit({ github }: Request, id: string): Answer {
   const files = github.commits.get(id);
   if (!files) return NOT_FOUND;
@@ -447,6 +477,41 @@ function updateIssue(request: Request, number: string): Answer {
 const describeIssue = ({ repository }: GitHub, { number, title, body, labels, open }: HeldIssue) => ({
   ...{ number, title, body, state: open ? "open" : "closed", labels: labels.map((name) => ({ name })) },
   html_url: `https://github.com/${repository}/issues/${number}`,
+});
+
+// ── comments: https://docs.github.com/en/rest/issues/comments ──────────────────────────────────────
+function listComments(request: Request, number: string): Answer {
+  const { github } = request;
+  const own = github.comments.filter((each) => each.number === Number(number));
+  return paged(
+    request,
+    own.map((comment) => describeComment(github, comment)),
+  );
+}
+
+function createComment(request: Request, number: string): Answer {
+  const { github, permissions } = request;
+  if (permissions.pull_requests !== "write") return FORBIDDEN("pull_requests=write");
+  const comment = {
+    ...{ id: github.nextId(), number: Number(number), user: "github-actions[bot]" },
+    body: String(json(request).body),
+  };
+  github.comments.push(comment);
+  return { status: 201, body: describeComment(github, comment) };
+}
+
+function updateComment(request: Request, id: string): Answer {
+  const { github, permissions } = request;
+  if (permissions.pull_requests !== "write") return FORBIDDEN("pull_requests=write");
+  const comment = github.comments.find((each) => each.id === Number(id));
+  if (!comment) return NOT_FOUND;
+  comment.body = String(json(request).body);
+  return { status: 200, body: describeComment(github, comment) };
+}
+
+const describeComment = ({ repository }: GitHub, { id, number, user: login, body }: HeldComment) => ({
+  ...{ id, body, user: { login } },
+  html_url: `https://github.com/${repository}/pull/${number}#issuecomment-${id}`,
 });
 
 function json({ body }: Request): Record<string, unknown> {

@@ -154,7 +154,7 @@ function send(response: ServerResponse, answer: Answer): void {
   for (const [name, value] of Object.entries(answer.headers ?? {})) response.setHeader(name, value);
   if (answer.bytes) {
     response.writeHead(answer.status, {
-      "content-type": "application/octet-stream",
+      "content-type": answer.headers?.["content-type"] ?? "application/octet-stream",
       "content-length": answer.bytes.length,
     });
     return void response.end(answer.bytes);

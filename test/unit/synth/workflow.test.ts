@@ -44,10 +44,11 @@ const PERMISSIONS: Readonly<Record<string, string>> = {
   publish: "contents: write,attestations: read",
   propose: "contents: write,pull-requests: write",
   write: "contents: write,pull-requests: write,issues: write",
+  comment: "contents: read,pull-requests: write",
 };
 
 /** The jobs with a token, and the one whose result is signed: none of them runs what a package brings along. */
-const CAREFUL = new Set(["plan", "fetch", "manifest", "publish", "propose", "look", "write"]);
+const CAREFUL = new Set(["plan", "fetch", "manifest", "publish", "propose", "look", "write", "comment"]);
 /** The jobs that have a token to read releases with, and to do nothing else. */
 const READERS = new Set(["plan", "fetch", "look"]);
 
@@ -72,7 +73,7 @@ const RULES: Record<string, (text: string) => string[]> = {
     }),
   "a job without a permission to write has no token, except to read releases": (text) =>
     jobsOf(text).flatMap(([name, { steps }]) =>
-      READERS.has(name) || PERMISSIONS[name]?.startsWith("contents: write")
+      READERS.has(name) || /(contents|pull-requests): write/.test(PERMISSIONS[name] ?? "")
         ? []
         : steps.flatMap((step) => (hasToken(step) ? [name] : [])),
     ),
@@ -118,7 +119,8 @@ const RULES: Record<string, (text: string) => string[]> = {
       .flatMap((step) => (step.with?.["persist-credentials"] === false ? [] : [step.uses!])),
   "the token reaches the steps that talk to GitHub, and nothing else": (text) => {
     const given = stepsOf(text).filter(hasToken);
-    const talk = /^npx --no -- smolvm-images (release |plan --check-release |drift --(save|propose) )/;
+    const talk =
+      /^npx --no -- smolvm-images (release |plan --(check-release |comment$)|drift --(save|propose) )/;
     const strangers = given.flatMap(({ run, name }) => (talk.test(run ?? "") ? [] : [name ?? "?"]));
     const elsewhere = (text.match(/secrets\.\w+|github\.token/g) ?? []).slice(given.length);
     return [...strangers, ...elsewhere];
@@ -137,7 +139,7 @@ describe.each(workflows)("%s", (_, text) => {
   it("names only commands that the program has, and scripts that a project may have", () => {
     const runs = stepsOf(text).flatMap(({ run }) => run ?? []);
     const verbs = runs.flatMap((run) => /smolvm-images ([\w-]+)/.exec(run)?.[1] ?? []);
-    expect(verbs).toContain("synth");
+    expect(verbs).not.toEqual([]);
     expect(verbs.filter((verb) => !Object.hasOwn(VERBS, verb))).toEqual([]);
     const rest = runs.filter((run) => !run.startsWith("npx --no -- smolvm-images "));
     const known = /^npm (ci( --omit=dev --ignore-scripts)?|run --if-present \w+|test --if-present)$/;
@@ -200,6 +202,36 @@ job   | permissions                                          | installs         
 look  | contents: read                                       | for production, scripts off | synth, setup, drift | drift     |             |
 write | contents: write, pull-requests: write, issues: write | for production, scripts off | drift               | drift     |             |
 `;
+
+const COMMENT_TABLE = `
+job     | permissions                                | installs                    | runs | token for | environment | cache
+comment | contents: read, pull-requests: write       | for production, scripts off | plan | plan      |             |
+`;
+
+describe("pull-request-comment", () => {
+  const text = output.get(".github/workflows/pull-request-comment.yml")!;
+
+  it("gives its job what the table says, and nothing else", () => {
+    expect(tableOf(text)).toEqual(rowsOf(COMMENT_TABLE));
+  });
+
+  it("may write on pull requests from forks, so it checks out the base branch, and nothing of the pull request", () => {
+    expect((parse(text) as Workflow).on).toEqual({ pull_request_target: null });
+    const checkouts = stepsOf(text).filter(({ uses }) => uses?.startsWith("actions/checkout@"));
+    // Without `ref` and `repository`, that is the base branch.
+    expect(checkouts.map((step) => step.with)).toEqual([{ "persist-credentials": false }]);
+    expect(stepsOf(text).filter(({ uses }) => /(download-artifact|cache)@/.test(uses ?? ""))).toEqual([]);
+    // Its number alone is used, and in no script.
+    expect(text.match(/github\.(event|head)[\w.]*/g)).toEqual(["github.event.pull_request.number"]);
+  });
+
+  it("is the only workflow that runs with rights for anybody's pull request", () => {
+    const targets = workflows.filter(
+      ([, each]) => "pull_request_target" in ((parse(each) as Workflow).on ?? {}),
+    );
+    expect(targets.map(([path]) => path)).toEqual([".github/workflows/pull-request-comment.yml"]);
+  });
+});
 
 describe("drift", () => {
   const text = output.get(".github/workflows/drift.yml")!;
