@@ -53,6 +53,8 @@ export class OwnSigstore {
   readonly #ca: CA;
   readonly #tsa: TSA;
   readonly #logs: { readonly ctlog: CTLog; readonly tlog: TLog } | undefined;
+  /** Its authorities are valid from before it signed anything, however long the tests take. */
+  readonly #since = new Date(Date.now() - 60_000);
 
   private constructor(ca: CA, tsa: TSA, logs?: { ctlog: CTLog; tlog: TLog }) {
     this.#ca = ca;
@@ -74,7 +76,7 @@ export class OwnSigstore {
 
   /** Its authorities: the JSON of a trusted_root.json. */
   trustedRoot(): string {
-    const validFor = { start: new Date(Date.now() - 60_000) };
+    const validFor = { start: this.#since };
     const authority = (...certificates: ArrayBufferView<ArrayBuffer>[]) => ({
       ...{ subject: undefined, uri: `https://${HOST}`, operator: "", validFor },
       certChain: { certificates: certificates.map((each) => ({ rawBytes: bufferOf(each) })) },
