@@ -43,7 +43,7 @@ export function changelog(diff: ReleaseDiff, regressions: readonly Regression[])
   const sections = [
     [`## Changes from ${from} to ${to}`],
     summary(diff),
-    section("Regressions", regressions.map(regressionLine)),
+    section("Regressions", regressions.flatMap(regressionLines)),
     assetTable(diff.assets, regressions),
     section("Pins and recipe", pinLines(diff.pins)),
     packageLines(diff),
@@ -79,10 +79,10 @@ function summary({ cells: { added, removed, unchanged }, assets }: ReleaseDiff):
 const item = (text: string): string[] =>
   wrapped(text, WIDTH - 2).map((line, at) => `${at === 0 ? "- " : "  "}${line}`);
 
-function regressionLine(regression: Regression): string {
+function regressionLines(regression: Regression): string[] {
   const { accepted } = regression;
   const verdict = accepted === null ? "**not accepted**" : `accepted: ${codeSpan(accepted)}`;
-  return `- ${codeSpan(regressionText(regression))}, ${verdict}`;
+  return [`- ${codeSpan(regressionText(regression))},`, `  ${verdict}`];
 }
 
 function assetTable(assets: readonly AssetChange[], regressions: readonly Regression[]): string[] {

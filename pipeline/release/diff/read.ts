@@ -146,7 +146,15 @@ async function textOf(
   directory: string,
 ): Promise<string> {
   const path = join(directory, "file");
-  await store.save({ ...file, from }, path);
+  try {
+    await store.save({ ...file, from }, path);
+  } catch (error) {
+    if (!(error instanceof PipelineError) || error.code !== "asset-conflict") throw error;
+    throw new PipelineError(error.problem, {
+      ...{ code: "digest-mismatch", fix: "look at it with `npx smolvm-images release verify --download`" },
+      cause: error,
+    });
+  }
   return await readFile(path, "utf8");
 }
 

@@ -101,7 +101,7 @@ describe("a published release", () => {
       "an inventory with other bytes",
       "codex-amd64-ubuntu-rootfs.cdx.json",
       "other",
-      /codex-amd64-ubuntu-rootfs\.cdx\.json on example\/images on GitHub has /,
+      /^codex-amd64-ubuntu-rootfs\.cdx\.json on example\/images on GitHub has .*: look at it with `npx smolvm-images release verify/,
     ],
   ])("with %s is refused", async (_, name, bytes, message) => {
     const { store, release, held } = await published();

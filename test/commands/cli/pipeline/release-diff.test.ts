@@ -78,12 +78,14 @@ describe("release diff", () => {
       0,
       expect.stringContaining("2 regressions are not accepted in images.ts\n"),
     ]);
-    expect(marked.stdout).toMatch(/^- `codex-amd64-ubuntu: size .* limit 10 %\)`, \*\*not accepted\*\*$/m);
+    expect(marked.stdout).toMatch(
+      /^- `codex-amd64-ubuntu: size .* limit 10 %\)`,\n {2}\*\*not accepted\*\*$/m,
+    );
     expect(marked.stdout).toMatch(/^\| `codex-amd64-ubuntu` .* \+100\.0 % ! \|$/m);
     expect((await release("diff", EARLIER, cells.tag, "--check")).exitCode).toBe(1);
     declare(accepted);
     const taken = await release("diff", EARLIER, cells.tag, "--check");
-    expect([taken.exitCode, taken.stdout]).toEqual([0, expect.stringContaining(", accepted: `voice`\n")]);
+    expect([taken.exitCode, taken.stdout]).toEqual([0, expect.stringContaining(",\n  accepted: `voice`\n")]);
   });
 
   it.each<[string, string, string]>([

@@ -58,8 +58,10 @@ Cells: 1 changed, 1 added, 1 removed, 1 with the same bytes.
 
 ### Regressions
 
-- \`codex-amd64-debian: size 200 MB -> 250 MB (+25.0 %, limit 10 %)\`, **not accepted**
-- \`codex-amd64-debian: boot 2.0 s -> 2.5 s (+25.0 %, limit 20 %)\`, accepted: \`more to load\`
+- \`codex-amd64-debian: size 200 MB -> 250 MB (+25.0 %, limit 10 %)\`,
+  **not accepted**
+- \`codex-amd64-debian: boot 2.0 s -> 2.5 s (+25.0 %, limit 20 %)\`,
+  accepted: \`more to load\`
 
 ### Size and time to SSH login
 
