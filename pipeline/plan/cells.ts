@@ -1,5 +1,5 @@
 import type { Cell, Cells } from "../schema/cells.ts";
-import { flavorsOf, inBuildOrder, KINDS, ofKind } from "../schema/kinds/index.ts";
+import { flavorsOf, inBuildOrder, KIND_NAMES, kindNamed, ofKind } from "../schema/kinds/index.ts";
 import { PipelineError, unknownName } from "../util/error.ts";
 import { unique } from "../util/unique.ts";
 
@@ -23,7 +23,9 @@ function unknownCell(all: Cells, id: string): PipelineError {
   const parts = (text: string) => new RegExp(`^(.+)-(${archs.join("|")})-(.+)$`).exec(text) ?? [];
   const [whole, preset = "", arch, flavor = ""] = parts(id);
   if (whole === undefined) {
-    const forms = Object.values(KINDS).map(({ idForm }) => idForm);
+    const forms = KIND_NAMES.filter((kind) => ofKind(all.cells, kind).length > 0).map(
+      (kind) => kindNamed(kind).idForm,
+    );
     const [last, ...others] = forms;
     return new PipelineError(
       `unknown cell "${id}": a cell is ${others.reverse().join(", ")} or ${last}; \`npx smolvm-images list\` shows all`,

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { IMAGE_BY_DIGEST, Sha256 } from "./digest.ts";
 import { PackageType } from "./facts.ts";
+import { BuildMode, MODULE_SETS, ModuleSet } from "./initramfs/choices.ts";
 import { Arch, Vmm } from "./names.ts";
 
 const AssetName = z.string().regex(/^[A-Za-z0-9._-]+$/);
@@ -142,7 +143,97 @@ export const KernelCell = z.strictObject({
   boots: z.array(z.string()).min(1),
 });
 
-export const Cell = z.discriminatedUnion("kind", [BaseCell, PresetCell, KernelCell]);
+/** A kernel module, by the name that modprobe takes. */
+const InitramfsModule = z.strictObject({
+  name: z.string().regex(/^[a-zA-Z0-9][a-zA-Z0-9_-]*$/),
+  /** The smallest set that it is in; `declared` for one that the declaration adds, which is in the image with every set. */
+  set: z.enum([...MODULE_SETS, "declared"]),
+  /** Whether `/init` loads it, in this order, before devices are detected. Others are loaded for the devices that are found. */
+  essential: z.boolean(),
+  /** Whether the kernel may lack it. A build fails without any other one that is neither a module nor built in. */
+  optional: z.boolean(),
+});
+export type InitramfsModule = z.infer<typeof InitramfsModule>;
+
+/** A program from a release on GitHub. */
+const InitramfsProgram = z.strictObject({
+  /** Its path in the image: `/sbin/zinit`. */
+  path: ImagePath,
+  /** `owner/name` on GitHub. */
+  repository: z.string(),
+  /** The tag of the release; `newest` (in debug mode only) for the newest release on the day of the build. */
+  version: z.string(),
+  /** The name of the file in the release, which is the program itself. */
+  asset: z.string(),
+  /** The address of the file; null for `newest`, whose address GitHub's API says. */
+  url: z.string().nullable(),
+  /** null (in debug mode only) if nobody has confirmed one: whatever is fetched is used, and its sha256 is in the facts. */
+  sha256: Sha256.nullable(),
+});
+export type InitramfsProgram = z.infer<typeof InitramfsProgram>;
+
+/**
+ * An appliance that runs from memory: a kernel, and an initramfs in which `/init` copies itself into a tmpfs and starts the
+ * init program there.
+ *
+ * Its Dockerfile makes one container image:
+ * - `/` without `/boot` is the content of the cpio: the userland with its packages, the programs (stripped in release mode), the modules
+ *   in `/lib/modules/<release>/` (uncompressed `.ko`, with what `depmod` writes), the service files in `/etc/zinit/`,
+ *   and the files of INITRAMFS_FILES (schema/initramfs/files.ts), `/init` among them;
+ * - `/boot/vmlinuz` is the kernel, `/boot/config` its configuration and `/boot/modules.json` a ResolvedModules
+ *   (schema/initramfs/resolved.ts). `/boot` is not in the cpio.
+ *
+ * The build arguments of the Dockerfile are those of `initramfsBuildArgs` (schema/initramfs/build-args.ts), and ROOTFS and
+ * KERNEL_ROOTFS, the container images in which the two root file systems were imported. The programs go into its context
+ * at `programInContext(path)`.
+ */
+export const InitramfsCell = z.strictObject({
+  ...common,
+  ...recipe,
+  ...contents,
+  kind: z.literal("initramfs"),
+  name: z.string(),
+  /** The distribution of the userland. */
+  flavor: z.string(),
+  mode: BuildMode,
+  /** The release of the userland's distribution, such as 3.24. */
+  version: z.string(),
+  /** The sources of the userland's root file system, in the order in which they are tried. */
+  sources: z.array(RootfsSource).min(1),
+  /** The other releases of the distribution that `ALPINE_VERSION` may choose; none in release mode. */
+  other_versions: z.array(z.strictObject({ version: z.string(), sources: z.array(RootfsSource).min(1) })),
+  kernel: z.strictObject({
+    /** The distribution of the kernel, which may be another one than that of the userland. */
+    flavor: z.string(),
+    /** `lts` and `edge` are the distribution's own; anything else is the exact version of the package. */
+    version: z.string(),
+    /** The distribution's package: `linux-lts`, `linux-image-cloud-amd64`. */
+    package: z.string(),
+    /** The sources of the root file system in which the kernel's package is unpacked. */
+    sources: z.array(RootfsSource).min(1),
+  }),
+  module_set: ModuleSet,
+  /** The modules of the set, in the order in which they are loaded, without those that they depend on. */
+  modules: z.array(InitramfsModule).min(1),
+  programs: z.array(InitramfsProgram),
+  /** zinit's service files: each with its name, its project file and its path in the image. */
+  services: z.array(z.strictObject({ name: z.string(), file: ProjectPath, path: ImagePath })),
+  /** The program that `/init` starts in the tmpfs, with its arguments: `/sbin/zinit init`. */
+  init: z.array(z.string()).min(1),
+  /** The kernel's command line in the EFI file. */
+  command_line: z.string(),
+  /** The size of the tmpfs, MiB. The kernel parameter `root_mib=` overrides it. */
+  root_mib: z.int().positive(),
+  /** The maximum sizes of the cpio's files and of each asset, bytes; null for no limit. Not part of `inputs`. */
+  budget: z.strictObject({ content: z.int().positive(), asset: z.int().positive() }).nullable(),
+  /** Whether a program whose sha256 is known is compared with it. Always true in release mode. */
+  verify_checksums: z.boolean(),
+  /** Whether downloaded programs are kept in the cache, and taken from there. */
+  cache_downloads: z.boolean(),
+});
+export type InitramfsCell = z.infer<typeof InitramfsCell>;
+
+export const Cell = z.discriminatedUnion("kind", [BaseCell, PresetCell, KernelCell, InitramfsCell]);
 export type BaseCell = z.infer<typeof BaseCell>;
 export type PresetCell = z.infer<typeof PresetCell>;
 export type KernelCell = z.infer<typeof KernelCell>;

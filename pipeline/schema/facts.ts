@@ -1,6 +1,8 @@
 import { z } from "zod";
 import { unique } from "../util/unique.ts";
 import { Sha256 } from "./digest.ts";
+import { BuildMode } from "./initramfs/choices.ts";
+import { ResolvedModule } from "./initramfs/resolved.ts";
 import { Arch, KernelFormat } from "./names.ts";
 
 /** The types of package URLs: https://github.com/package-url/purl-spec. `generic` is a program that is no package. */
@@ -150,14 +152,17 @@ const common = {
   /** Hash and size (bytes) of the asset as it is downloaded. */
   sha256: Sha256,
   size: z.int().positive(),
-  /** Hash and size (bytes) of the ext4 image inside the asset. For a kernel, which is not compressed, those of the asset. */
+  /**
+   * Hash and size (bytes) of the ext4 image or cpio inside the asset. For a kernel or an EFI file, which are not
+   * compressed, those of the asset.
+   */
   image_sha256: Sha256,
   image_size: z.int().positive(),
   /** The cell's `inputs`, if it was made as declared; another hash if something was overridden. */
   inputs: Sha256,
   /** What was not as declared (`rootfs=…`, `SOURCE_DATE_EPOCH=…`); empty for an asset that was made as declared. */
   overrides: z.array(z.string()),
-  /** The root file system that the base was made from; for a kernel, its source package. */
+  /** The root file system that the base was made from; for a kernel, its source package; for an appliance, that of its userland. */
   source: z.string(),
   sbom: SbomFacts,
 };
@@ -190,8 +195,55 @@ export const KernelFacts = z.strictObject({
 });
 export type KernelFacts = z.infer<typeof KernelFacts>;
 
+/** One boot of an appliance, up to its init program and the services that it runs. */
+export const InitramfsBootFacts = z.strictObject({
+  ...boot,
+  machine: DeviceBus,
+  /** `initrd`: the kernel and the cpio by themselves; `efi`: the EFI file, by the firmware. */
+  started: z.enum(["initrd", "efi"]),
+  /** The firmware's package and version; null for a boot without firmware. */
+  firmware: z.string().nullable(),
+  /** Guest uptime at the start of the init program on the tmpfs, seconds. */
+  program_uptime_s: z.number().nonnegative(),
+  /** The memory of the guest, and what was in use when the services ran, MiB. */
+  memory_mib: z.int().positive(),
+  used_mib: z.int().positive(),
+  /** The modules that were loaded then, sorted. */
+  modules: z.array(z.string()),
+  /** The services that ran, sorted. */
+  services: z.array(z.string()),
+});
+export type InitramfsBootFacts = z.infer<typeof InitramfsBootFacts>;
+
+export const InitramfsFacts = z.strictObject({
+  ...common,
+  kind: z.literal("initramfs"),
+  name: z.string(),
+  flavor: z.string(),
+  mode: BuildMode,
+  kernel: z.strictObject({ package: z.string(), version: z.string(), release: z.string() }),
+  /** The modules in the cpio, in the order in which they are loaded; those that others depend on come last. */
+  modules: z.array(ResolvedModule),
+  /** The programs as they were fetched. */
+  programs: z.array(
+    z.strictObject({
+      path: z.string(),
+      repository: z.string(),
+      version: z.string(),
+      url: z.string(),
+      sha256: Sha256,
+    }),
+  ),
+  /** The total size of all files in the cpio, bytes. */
+  content_size: z.int().positive(),
+  /** The boots that prove this asset. */
+  boot: z.array(InitramfsBootFacts).min(1),
+  packages: z.array(Package),
+});
+export type InitramfsFacts = z.infer<typeof InitramfsFacts>;
+
 /** `<asset>.json` beside a finished, verified asset in the staging directory. */
-export const Facts = z.discriminatedUnion("kind", [RootfsFacts, KernelFacts]);
+export const Facts = z.discriminatedUnion("kind", [RootfsFacts, KernelFacts, InitramfsFacts]);
 export type Facts = z.infer<typeof Facts>;
 
 /** What an asset was proven on, in the order of the boots. */

@@ -24,12 +24,12 @@ const KERNEL_FORMAT_OF: Readonly<Record<Vmm, Readonly<Record<Arch, KernelFormat>
 /** The kernel format that a VMM loads for guests of `arch`. */
 export const kernelFormatOf = (vmm: Vmm, arch: Arch): KernelFormat => KERNEL_FORMAT_OF[vmm][arch];
 
-/** Names of presets and flavors are lower case. They contain no word that has another meaning in ids. */
+/** Names of presets, flavors and appliances are lower case. They contain no word that has another meaning in ids. */
 const NAME = /^[a-z][a-z0-9]*(-[a-z0-9]+)*$/;
-const RESERVED = new Set<string>(["base", "kernel", "vmlinux", ...ARCHS]);
+const RESERVED = new Set<string>(["base", "initramfs", "kernel", "vmlinux", "vmlinuz", ...ARCHS]);
 
 /** Why `name` cannot be used in ids and asset names; undefined if it can. */
-export function nameError(kind: "preset" | "flavor", name: string): string | undefined {
+export function nameError(kind: "preset" | "flavor" | "appliance", name: string): string | undefined {
   if (NAME.test(name) && !name.split("-").some((word) => RESERVED.has(word))) return undefined;
   return `${kind} "${name}": a name is lower-case words and digits joined by "-", none of them ${[...RESERVED].join(", ")}`;
 }
@@ -37,7 +37,8 @@ export function nameError(kind: "preset" | "flavor", name: string): string | und
 export const kernelAsset = (arch: Arch, format: KernelFormat): string => `vmlinux-${arch}.${format}`;
 
 /** The name of an asset's inventory. The two formats of a kernel share one inventory. */
-export const sbomAsset = (asset: string): string => asset.replace(/\.(ext4\.zst|elf|image)$/, ".cdx.json");
+export const sbomAsset = (asset: string): string =>
+  asset.replace(/\.(ext4\.zst|cpio\.xz|elf|image|efi)$/, ".cdx.json");
 
 /** The further files of a release: the manifest that clients read, and the checksums for `sha256sum -c`. */
 export const MANIFEST_ASSET = "manifest.json";

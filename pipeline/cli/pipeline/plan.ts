@@ -6,7 +6,7 @@ import type { Selection } from "../../plan/selection.ts";
 import { lookAtRelease } from "../../release/carry.ts";
 import { readCells } from "../../runtime/read-cells.ts";
 import type { Cells } from "../../schema/cells.ts";
-import { KIND_NAMES, kindNamed } from "../../schema/kinds/index.ts";
+import { kindNamed, PUBLISHED_KINDS } from "../../schema/kinds/index.ts";
 import { DIGESTS_PATH } from "../../schema/recorded-digests.ts";
 import { StagingDirectory } from "../../stores/directory/staging.ts";
 import { PipelineError } from "../../util/error.ts";
@@ -50,8 +50,8 @@ export const planCommand = new Command("plan")
     if (process.env.GITHUB_OUTPUT) {
       actions.setOutput("complete", isComplete(planned));
       actions.setOutput("attestations", attestations(cells, planned));
-      for (const kind of KIND_NAMES)
-        actions.setOutput(kindNamed(kind).matrix, matrixOf(cells, planned, kind));
+      for (const kind of PUBLISHED_KINDS)
+        actions.setOutput(kindNamed(kind).matrix!, matrixOf(cells, planned, kind));
       const bases = handedOnBy(cells, planned, "base");
       actions.setOutput("containers", [...bases.made, ...bases.needed]);
       actions.setOutput("fetched", handedOnBy(cells, planned, "kernel").needed);

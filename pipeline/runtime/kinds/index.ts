@@ -3,12 +3,16 @@ import { type CellOf, idsBelow, type KindName } from "../../schema/kinds/index.t
 import { PipelineError } from "../../util/error.ts";
 import type { Workshop } from "../workshop.ts";
 import { base } from "./base/index.ts";
+import { initramfs } from "./initramfs/index.ts";
 import { kernel } from "./kernel/index.ts";
 import { preset } from "./preset/index.ts";
 import type { HandedOver, Handover, Steps } from "./steps.ts";
 
 /** The steps that make the cells of each kind. What other code needs to know about kinds is in `schema/kinds/`. */
-export const STEPS: { readonly [K in KindName]: Steps<CellOf<K>> } = { kernel, base, preset };
+export const STEPS: { readonly [K in KindName]: Steps<CellOf<K>> } = {
+  ...{ kernel, base, preset },
+  initramfs,
+};
 
 /** The steps that make a cell. */
 export const stepsOf = (cell: Cell): Steps => STEPS[cell.kind] as Steps;

@@ -2,6 +2,7 @@ import type { Cell } from "../cells.ts";
 import type { Facts } from "../facts.ts";
 import { type Arch, sbomAsset } from "../names.ts";
 import { base } from "./base.ts";
+import { initramfs } from "./initramfs.ts";
 import { kernel } from "./kernel.ts";
 import type { CellOf, Coordinates, Kind, KindName } from "./kind.ts";
 import { preset } from "./preset.ts";
@@ -9,10 +10,20 @@ import { preset } from "./preset.ts";
 export type { CellOf, Coordinates, HandedOn, KindName } from "./kind.ts";
 
 /** Every kind of cell, in build order: each kind depends only on kinds before it. */
-export const KINDS: { readonly [K in KindName]: Kind<CellOf<K>> } = { kernel, base, preset };
+export const KINDS: { readonly [K in KindName]: Kind<CellOf<K>> } = {
+  ...{ kernel, base, preset },
+  initramfs,
+};
 export const KIND_NAMES = Object.keys(KINDS) as readonly KindName[];
 
-export const kindNamed = (kind: KindName): Kind => KINDS[kind] as Kind;
+/** The kinds whose cells are published, each built by a job of the workflow. */
+export const PUBLISHED_KINDS: readonly KindName[] = KIND_NAMES.filter(
+  (kind) => kindNamed(kind).matrix !== undefined,
+);
+
+export function kindNamed(kind: KindName): Kind {
+  return KINDS[kind] as Kind;
+}
 
 /** `codex-amd64-ubuntu`, `base-amd64-ubuntu`, `kernel-amd64`. */
 export const cellId = (cell: Coordinates): string => kindNamed(cell.kind).id(cell);

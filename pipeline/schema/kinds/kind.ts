@@ -9,7 +9,7 @@ type FactsOf<K extends KindName> = FactsAmong<Facts, K>;
 
 /** The fields of a cell from which its id and the names of its assets are made. */
 export type CoordinatesOf<C> = C extends Cell
-  ? Pick<C, Extract<keyof C, "kind" | "preset" | "arch" | "flavor">>
+  ? Pick<C, Extract<keyof C, "kind" | "preset" | "name" | "arch" | "flavor">>
   : never;
 /** The coordinates of any cell: `{ kind: "preset", preset, arch, flavor }`, `{ kind: "kernel", arch }`, … */
 export type Coordinates = CoordinatesOf<Cell>;
@@ -43,8 +43,8 @@ export interface Kind<C extends Cell = Cell> {
   readonly anyArch: boolean;
   /** The kinds that it depends on, each with a function that gives the id of the cell in question. */
   readonly dependsOn: Readonly<Partial<Record<KindName, (cell: C) => string>>>;
-  /** The name of the output of `plan` that lists its cells to be built. */
-  readonly matrix: string;
+  /** The name of the output of `plan` that lists its cells to be built. @default its cells are never published */
+  readonly matrix?: string;
   /** @default its cells pass nothing to other jobs */
   readonly handedOn?: HandedOn;
   /** What an asset must be booted on before it is published, and was not, of what it was booted on. */

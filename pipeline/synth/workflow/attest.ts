@@ -1,4 +1,4 @@
-import { KIND_NAMES } from "../../schema/kinds/index.ts";
+import { PUBLISHED_KINDS } from "../../schema/kinds/index.ts";
 import { MANIFEST_ASSET } from "../../schema/names.ts";
 import { uses } from "./actions.ts";
 import type { Job, Step } from "./model.ts";
@@ -44,7 +44,7 @@ const provenance = (subjects: string, of: string): Step[] => [
 /** Signs two attestations for each cell: where its assets and their inventory come from, and what the assets contain. */
 export const attest: Job = {
   name: "attest ${{ matrix.cell }}",
-  needs: ["plan", ...KIND_NAMES],
+  needs: ["plan", ...PUBLISHED_KINDS],
   // A skipped job (no cell of its kind is built) does not prevent this job; a failed one does.
   if: "${{ !failure() && !cancelled() && needs.plan.outputs.attestations != '[]' }}",
   ...signing,

@@ -1,4 +1,4 @@
-import { type HandedOn, KIND_NAMES, KINDS, type KindName, kindNamed } from "../../schema/kinds/index.ts";
+import { type HandedOn, type KindName, kindNamed, PUBLISHED_KINDS } from "../../schema/kinds/index.ts";
 import { uses } from "./actions.ts";
 import { attest, attestManifest } from "./attest.ts";
 import { manifest } from "./manifest.ts";
@@ -46,7 +46,7 @@ export function buildPublishedImages(tag: string): Workflow {
           complete: "${{ steps.plan.outputs.complete }}",
           attestations: "${{ steps.plan.outputs.attestations }}",
           ...Object.fromEntries(
-            [...Object.values(KINDS).map(({ matrix }) => matrix), CONTAINERS, FETCHED].map((matrix) => [
+            [...PUBLISHED_KINDS.map((kind) => kindNamed(kind).matrix!), CONTAINERS, FETCHED].map((matrix) => [
               matrix,
               `\${{ steps.plan.outputs.${matrix} }}`,
             ]),
@@ -72,7 +72,9 @@ export function buildPublishedImages(tag: string): Workflow {
         ],
       },
       fetch: fetchKernels,
-      ...Object.fromEntries(KIND_NAMES.flatMap((kind) => [...stageJob(kind), [kind, cellJob(kind, tag)]])),
+      ...Object.fromEntries(
+        PUBLISHED_KINDS.flatMap((kind) => [...stageJob(kind), [kind, cellJob(kind, tag)]]),
+      ),
       manifest,
       attest,
       "attest-manifest": attestManifest,
@@ -106,7 +108,7 @@ const takeOver = (cell: "cell" | KindName, { taken, directory }: HandedOn): Step
 
 /** The kinds of the cells that a cell of this kind depends on. */
 const kindsBelow = (kind: KindName): KindName[] =>
-  KIND_NAMES.filter((each) => Object.hasOwn(kindNamed(kind).dependsOn, each));
+  PUBLISHED_KINDS.filter((each) => Object.hasOwn(kindNamed(kind).dependsOn, each));
 
 /** The steps that build a cell of a kind, with those that take what other jobs hand on and hand on its own result. */
 function cellSteps(kind: KindName): Step[] {
@@ -186,7 +188,7 @@ function cellJob(kind: KindName, tag: string): Job {
   return {
     name: "${{ matrix.cell }}",
     needs: ["plan", ...neededFor(kind)],
-    ...jobOf(kindNamed(kind).matrix),
+    ...jobOf(kindNamed(kind).matrix!),
     steps: [
       ...prepare,
       installTools,

@@ -1,4 +1,4 @@
-import { KIND_NAMES } from "../../schema/kinds/index.ts";
+import { PUBLISHED_KINDS } from "../../schema/kinds/index.ts";
 import { MANIFEST_ASSET } from "../../schema/names.ts";
 import { uses } from "./actions.ts";
 import type { Job } from "./model.ts";
@@ -9,7 +9,7 @@ import { keep, prepareWithoutScripts, program } from "./steps.ts";
  * again from what it has checked, and refuses a manifest that was attested with other bytes.
  */
 export const manifest: Job = {
-  needs: ["plan", ...KIND_NAMES],
+  needs: ["plan", ...PUBLISHED_KINDS],
   // A selection of the cells is not published, and has no manifest.
   if: "${{ !failure() && !cancelled() && needs.plan.outputs.complete == 'true' }}",
   "runs-on": "ubuntu-24.04",

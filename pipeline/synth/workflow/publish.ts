@@ -1,4 +1,4 @@
-import { KIND_NAMES } from "../../schema/kinds/index.ts";
+import { PUBLISHED_KINDS } from "../../schema/kinds/index.ts";
 import { MANIFEST_PATH } from "../../schema/manifest.ts";
 import { DIGESTS_PATH } from "../../schema/recorded-digests.ts";
 import { PUBLISHED_IMAGES_PATH } from "../published-images.ts";
@@ -23,7 +23,7 @@ const withheld = `\${{ ${SIGNING.map(([job, unless]) =>
  * Docker nor QEMU.
  */
 export const publish: Job = {
-  needs: ["plan", ...KIND_NAMES, ...SIGNING.map(([job]) => job)],
+  needs: ["plan", ...PUBLISHED_KINDS, ...SIGNING.map(([job]) => job)],
   // It also runs after a failure. Then it lists what is staged and what is missing, and refuses.
   if: "${{ !cancelled() && needs.plan.outputs.complete == 'true' }}",
   "runs-on": "ubuntu-24.04",

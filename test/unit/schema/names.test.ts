@@ -125,7 +125,9 @@ it("of a cell's inventory is that of its asset, and one for both formats of a ke
 });
 
 it("is refused with the words that it may not have", () => {
-  expect(nameError("preset", "base")).toMatch(/none of them base, kernel, vmlinux, amd64, arm64$/);
+  expect(nameError("preset", "base")).toMatch(
+    /none of them base, initramfs, kernel, vmlinux, vmlinuz, amd64, arm64$/,
+  );
 });
 
 it.each(["a", "codex", "claude-code", "a1-2b", "gpt5"])("%s is a name", (text) => {
