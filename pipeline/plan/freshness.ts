@@ -4,6 +4,7 @@ import { DEFAULT_LEVEL } from "../schema/defaults.ts";
 import type { Facts } from "../schema/facts.ts";
 import { isFactsOf } from "../schema/kinds/index.ts";
 import { PipelineError } from "../util/error.ts";
+import { INITRAMFS_VARIABLES } from "./initramfs.ts";
 
 /** A root file system tarball that the user gives (`--rootfs`). */
 export interface RootfsOverride {
@@ -102,6 +103,9 @@ export type Freshness =
 /** From the least to the most usable state. */
 const STATES: readonly Freshness["state"][] = ["missing", "stale", "other-options", "undeclared", "fresh"];
 
+/** The overrides that come from the user's options and variables. */
+const ASKED = new RegExp(`^(level|rootfs|SOURCE_DATE_EPOCH|program|${INITRAMFS_VARIABLES.join("|")})=`);
+
 /**
  * Whether a staged asset is fresh. Overrides that the user did not choose (a source could not be reached) are not compared
  * with `asked`.
@@ -117,7 +121,7 @@ export function freshnessOf(
   if (!facts) return { state: "missing" };
   if (!isFactsOf(cell, facts) || facts.inputs !== inputsWith(cell, facts.overrides))
     return { state: "stale", facts };
-  const then = facts.overrides.filter((override) => /^(level|rootfs|SOURCE_DATE_EPOCH)=/.test(override));
+  const then = facts.overrides.filter((override) => ASKED.test(override));
   if (asked && then.join("\n") !== asked.join("\n")) return { state: "other-options", facts };
   const refused = unaccepted(cells, facts.overrides);
   return refused.length > 0 ? { state: "undeclared", facts, refused } : { state: "fresh", facts };

@@ -200,7 +200,7 @@ export const InitramfsCell = z.strictObject({
   version: z.string(),
   /** The sources of the userland's root file system, in the order in which they are tried. */
   sources: z.array(RootfsSource).min(1),
-  /** The other releases of the distribution that `ALPINE_VERSION` may choose; none in release mode. */
+  /** The other releases of the distribution that `ALPINE_VERSION` may choose. */
   other_versions: z.array(z.strictObject({ version: z.string(), sources: z.array(RootfsSource).min(1) })),
   kernel: z.strictObject({
     /** The distribution of the kernel, which may be another one than that of the userland. */
