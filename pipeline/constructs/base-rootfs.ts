@@ -53,11 +53,14 @@ export interface BaseRootfsProps {
 const megabytes = wholeNumber(1);
 export const BudgetProp = z.strictObject({ contentMb: megabytes, assetMb: megabytes });
 
+/** The schema of the name of a distribution's package. */
+export const PackageProp = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9+._-]*$/, "is not a package name (versions are not pinned here)");
+
 const Props: z.ZodType<BaseRootfsProps> = z.strictObject({
   flavor: FlavorProp,
-  packages: listOf(
-    z.string().regex(/^[a-z0-9][a-z0-9+._-]*$/, "is not a package name (versions are not pinned here)"),
-  ),
+  packages: listOf(PackageProp),
   node: z
     .string()
     .regex(/^\d+\.\d+\.\d+$/, "is not a version like 24.21.0")

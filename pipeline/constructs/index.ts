@@ -5,6 +5,13 @@ export type { Arch, Vmm } from "../schema/names.ts";
 export { App, type AppProps, type ReadFile } from "./app.ts";
 export { BaseRootfs, type BaseRootfsProps, type Budget } from "./base-rootfs.ts";
 export { type AptProps, type DebianProps, Flavor, type FlavorProps, type Tarball } from "./flavor.ts";
+export {
+  type ExtraModule,
+  Initramfs,
+  type InitramfsProps,
+} from "./initramfs/initramfs.ts";
+export type { ApplianceProgram, ReleaseFile } from "./initramfs/program.ts";
+export type { Service } from "./initramfs/service.ts";
 export { type Embedded, type Install, npm, uv } from "./install.ts";
 export { Kernel, type KernelProps } from "./kernel.ts";
 export * from "./packer/index.ts";

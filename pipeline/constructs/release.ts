@@ -4,6 +4,7 @@ import { Arch, Vmm } from "../schema/names.ts";
 import { PipelineError, unknownName } from "../util/error.ts";
 import { App } from "./app.ts";
 import type { BaseRootfs } from "./base-rootfs.ts";
+import type { Initramfs } from "./initramfs/initramfs.ts";
 import type { Kernel } from "./kernel.ts";
 import type { PresetLayer } from "./preset-layer.ts";
 import { listOf, repeated, takesProps, text } from "./props.ts";
@@ -67,7 +68,7 @@ const Props: z.ZodType<ReleaseProps> = z.strictObject({
 });
 
 /**
- * One release. Its kernel, bases and presets are the constructs below it.
+ * One release. Its kernel, bases, presets and appliances are the constructs below it.
  * @example
  * ```ts
  * new Release(app, "published", {
@@ -105,6 +106,7 @@ export class Release extends Construct {
   readonly presets: PresetLayer[] = [];
   /** Its kernels: one, in a tree that is valid. */
   readonly kernels: Kernel[] = [];
+  readonly appliances: Initramfs[] = [];
 
   /** The release that `construct` belongs to. @throws PipelineError if it is not below a release */
   static of(construct: Construct): Release {

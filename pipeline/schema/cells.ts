@@ -165,8 +165,8 @@ const InitramfsProgram = z.strictObject({
   version: z.string(),
   /** The name of the file in the release, which is the program itself. */
   asset: z.string(),
-  /** The address of the file; null for `newest`, whose address GitHub's API says. */
-  url: z.string().nullable(),
+  /** The address of the file; for `newest` the one that GitHub redirects to the newest release. */
+  url: z.string(),
   /** null (in debug mode only) if nobody has confirmed one: whatever is fetched is used, and its sha256 is in the facts. */
   sha256: Sha256.nullable(),
 });
@@ -220,7 +220,7 @@ export const InitramfsCell = z.strictObject({
   services: z.array(z.strictObject({ name: z.string(), file: ProjectPath, path: ImagePath })),
   /** The program that `/init` starts in the tmpfs, with its arguments: `/sbin/zinit init`. */
   init: z.array(z.string()).min(1),
-  /** The kernel's command line in the EFI file. */
+  /** The kernel's command line in the EFI file, as it is declared (`initramfsCommandLine`). */
   command_line: z.string(),
   /** The size of the tmpfs, MiB. The kernel parameter `root_mib=` overrides it. */
   root_mib: z.int().positive(),

@@ -2,8 +2,14 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { PACKAGE } from "../util/package.ts";
 
-/** The directories of the recipe: `/init`, the kernel's configuration, the tool container, network settings for builds. */
-const RECIPES = ["dockerfiles/kernel/", "dockerfiles/network/", "dockerfiles/tools/", "init/"];
+/**
+ * The directories and files of the recipe: `/init`, the kernel's configuration, the tool container, network settings for
+ * builds, and the scripts that unpack an appliance's kernel.
+ */
+const RECIPES = [
+  ...["dockerfiles/initramfs/kernel.sh", "dockerfiles/initramfs/modules.sh"],
+  ...["dockerfiles/kernel/", "dockerfiles/network/", "dockerfiles/tools/", "init/"],
+];
 
 /**
  * The absolute path of a project file. A recipe file that the project does not have is taken from this package.

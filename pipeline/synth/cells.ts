@@ -9,6 +9,9 @@ import type { Arch } from "../schema/names.ts";
 import { PipelineError, unknownName, within } from "../util/error.ts";
 import { contentsOfBase, contentsOfPreset } from "./contents.ts";
 import { baseDockerfile, type Dockerfile, kernelDockerfile, presetDockerfile } from "./dockerfile.ts";
+import { initramfsCell } from "./initramfs/cells.ts";
+import { initramfsDockerfile } from "./initramfs/dockerfile.ts";
+import type { GeneratedFile } from "./initramfs/lists.ts";
 import {
   contentsByName,
   filesByName,
@@ -35,11 +38,14 @@ export interface Rendered {
   /** The content of `out/cells.json`, bases before the presets on them, in the order of declaration. */
   readonly cells: Omit<Cells, "$comment">;
   readonly dockerfiles: readonly Dockerfile[];
+  /** The other files that recipes copy in and that are generated. */
+  readonly generated: readonly GeneratedFile[];
 }
 
 export function renderCells(release: Release): Rendered {
   const tools = renderTools(release);
   const dockerfiles: Dockerfile[] = [];
+  const generated: GeneratedFile[] = [];
   const rendered = (dockerfile: Dockerfile) => {
     dockerfiles.push(dockerfile);
     return dockerfile;
@@ -61,7 +67,13 @@ export function renderCells(release: Release): Rendered {
       });
     }),
   );
-  const made = [...kernels, ...bases, ...presets];
+  const appliances = release.appliances.flatMap((appliance) => {
+    const recipe = initramfsDockerfile(appliance);
+    rendered(recipe.dockerfile);
+    generated.push(...recipe.generated);
+    return appliance.archs.map((arch) => initramfsCell(release, appliance, recipe, arch));
+  });
+  const made = [...kernels, ...bases, ...presets, ...appliances];
   const cells = {
     schema_version: 1 as const,
     tag: release.tag,
@@ -80,7 +92,7 @@ export function renderCells(release: Release): Rendered {
     ),
     cells: made,
   };
-  return { cells, dockerfiles };
+  return { cells, dockerfiles, generated };
 }
 
 /** @throws PipelineError when a regression of a cell is accepted that this release does not publish */

@@ -14,9 +14,9 @@ export interface Dockerfile {
 }
 
 /** The mirrors and CA of the build's network. The committed file is empty; the runtime fills it. */
-const NETWORK = "dockerfiles/network/env";
+export const NETWORK = "dockerfiles/network/env";
 /** A shell function that points apt at the dated archive. */
-const SNAPSHOT = "dockerfiles/network/snapshot";
+export const SNAPSHOT = "dockerfiles/network/snapshot";
 
 /** The Debian packages that compile a kernel. */
 const TOOLCHAIN = [
@@ -168,7 +168,7 @@ function account({ user }: PresetLayer, { flavor }: BaseRootfs): string[] {
 }
 
 /** One RUN instruction that sets up the build's network and stops at the first failed command. */
-function run(commands: readonly string[]): string[] {
+export function run(commands: readonly string[]): string[] {
   const all = ["set -eu", ". /tmp/network/env", ...commands];
   return all.map((command, index) => {
     const start = index === 0 ? "RUN " : "    ";
@@ -179,7 +179,7 @@ function run(commands: readonly string[]): string[] {
 const continued = (packages: readonly string[]) =>
   [...packages].sort().map((name, index, all) => `      ${name}${index < all.length - 1 ? " \\" : ""}`);
 
-function aptInstall(packages: readonly string[], snapshot: string): string[] {
+export function aptInstall(packages: readonly string[], snapshot: string): string[] {
   return [
     "RUN set -eu; . /tmp/network/env; . /tmp/network/snapshot; export DEBIAN_FRONTEND=noninteractive; \\",
     `    apt_update ${snapshot}; \\`,
@@ -190,7 +190,7 @@ function aptInstall(packages: readonly string[], snapshot: string): string[] {
   ];
 }
 
-function apkInstall(packages: readonly string[]): string[] {
+export function apkInstall(packages: readonly string[]): string[] {
   return [
     "RUN set -eu; . /tmp/network/env; \\",
     "    apk add --no-cache ${APK_FLAGS:-} \\",

@@ -29,14 +29,14 @@ export function synth(app: App): Output {
   app.node.lock();
 
   const release = theRelease(app);
-  const { cells, dockerfiles } = renderCells(release);
+  const { cells, dockerfiles, generated } = renderCells(release);
   const output = new Map<string, string>();
 
   output.set(RELEASE_WORKFLOW, renderWorkflow(buildPublishedImages(release.tag)));
   output.set(".github/workflows/drift.yml", renderWorkflow(drift()));
   output.set(".github/workflows/pull-request.yml", renderWorkflow(pullRequest()));
   output.set(".github/workflows/pull-request-comment.yml", renderWorkflow(pullRequestComment()));
-  for (const { path, text } of dockerfiles) output.set(path, text);
+  for (const { path, text } of [...dockerfiles, ...generated]) output.set(path, text);
   output.set(CELLS_PATH, markedJson(cells));
   const manifest = renderManifest(release, cells);
   output.set(MANIFEST_PATH, manifestText(manifest));
