@@ -33,6 +33,8 @@ export type Trouble =
 export class FileServer {
   /** By path, with the slash in front. */
   readonly files = new Map<string, Buffer>();
+  /** Where it redirects to, by path. */
+  readonly redirects = new Map<string, string>();
   readonly troubles: Trouble[] = [];
   /** `GET /path` or `GET /path bytes=5-`, in order. */
   readonly requests: string[] = [];
@@ -64,7 +66,7 @@ export class FileServer {
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { range, "if-range": condition } = request.headers;
-    this.requests.push(`GET ${request.url}${range ? ` ${range}` : ""}`);
+    this.requests.push(`${request.method} ${request.url}${range ? ` ${range}` : ""}`);
     this.headers.push(request.headers);
     const trouble = this.troubles.shift();
     if (trouble?.kind === "silence") return;
@@ -76,6 +78,8 @@ export class FileServer {
       };
       return void response.writeHead(status, text, headers).end();
     }
+    const location = this.redirects.get(request.url ?? "");
+    if (location !== undefined) return void response.writeHead(302, { location }).end();
     const body = this.files.get(request.url ?? "");
     if (!body) return void response.writeHead(404).end();
     const etag = this.etag ? this.etag(body) : `"${createHash("sha256").update(body).digest("hex")}"`;

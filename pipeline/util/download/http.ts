@@ -21,10 +21,12 @@ export class Changed extends Error {}
 /** A response with an error status that may succeed later. */
 class Busy extends Error {
   readonly waitS: number | undefined;
+  readonly status: number;
 
-  constructor(message: string, waitS: number | undefined) {
+  constructor(message: string, waitS: number | undefined, status: number) {
     super(message);
     this.waitS = waitS;
+    this.status = status;
   }
 }
 
@@ -97,7 +99,10 @@ class Transfer {
             this.#run.signal.throwIfAborted();
             throw silent(giveUpMs, reason);
           });
-          if (!again) throw new Unavailable(unreachable(error), { cause: error });
+          if (!again) {
+            const status = error instanceof Busy ? error.status : undefined;
+            throw new Unavailable(unreachable(error), { status, cause: error });
+          }
         }
       }
     } finally {
@@ -174,9 +179,9 @@ function totalOf({ headers, status }: Response, done: number): number | undefine
 /** A status such as 404 or 403 is final (SourceError); 408, 429 and 5xx may succeed later (Busy). */
 function statusError({ status, statusText, headers }: Response): Error {
   const message = `HTTP ${status} ${statusText}`.trim();
-  if (status < 500 && status !== 408 && status !== 429) return new SourceError(message);
+  if (status < 500 && status !== 408 && status !== 429) return new SourceError(message, { status });
   const now = Date.parse(headers.get("date") ?? "") || Date.now();
-  return new Busy(message, retryAfterS(headers.get("retry-after"), now));
+  return new Busy(message, retryAfterS(headers.get("retry-after"), now), status);
 }
 
 function unreachable(error: unknown): string {

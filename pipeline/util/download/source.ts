@@ -3,8 +3,18 @@ import type { ErrorCode } from "../error-codes.ts";
 
 /** A source does not have the right bytes; another source may have them. */
 export class SourceError extends PipelineError {
-  constructor(problem: string, options: { readonly code?: ErrorCode; readonly cause?: unknown } = {}) {
+  /** The HTTP status of the last answer, if it was that of an error. */
+  readonly status: number | undefined;
+
+  constructor(
+    problem: string,
+    {
+      status,
+      ...options
+    }: { readonly code?: ErrorCode; readonly cause?: unknown; readonly status?: number | undefined } = {},
+  ) {
     super(problem, { code: "not-fetched", ...options } satisfies ErrorOptions);
+    this.status = status;
   }
 }
 

@@ -35,4 +35,5 @@ export const SAMPLE_FILES: Readonly<Record<string, string>> = {
 };
 
 /** What every tree is made with, whatever it declares: read from the checkout. */
-export const isRecipe = (path: string) => /^((init|dockerfiles\/(kernel|network|tools))\/|dockerfiles\/initramfs\/\w+\.sh$)/.test(path);
+export const isRecipe = (path: string) =>
+  /^((init|dockerfiles\/(kernel|network|tools))\/|dockerfiles\/initramfs\/\w+\.sh$)/.test(path);

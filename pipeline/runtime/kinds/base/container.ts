@@ -9,12 +9,10 @@ import { importRootfs } from "../../../image/rootfs/source.ts";
 import { APT_LIVE, inputsWith, overridesOf, rootfsFor } from "../../../plan/freshness.ts";
 import type { BaseCell, RootfsSource } from "../../../schema/cells.ts";
 import { DEFAULT_LEVEL } from "../../../schema/defaults.ts";
-import { programInContext } from "../../../schema/programs.ts";
-import { SourceError } from "../../../util/download/source.ts";
-import { fetchVerified } from "../../../util/download/verified-file.ts";
 import { PipelineError } from "../../../util/error.ts";
 import { readRecord } from "../../../util/record.ts";
 import { writeWhole } from "../../../util/whole-file.ts";
+import { fetchProgram } from "../../programs.ts";
 import { buildRecipe, LIVE, type Workshop } from "../../workshop.ts";
 
 const WHAT = "the base's container image";
@@ -94,7 +92,11 @@ async function build(workshop: Workshop, cell: BaseCell, image: string): Promise
     { arch: cell.arch, sourceDateEpoch: epoch, network, cache: join(cache, "rootfs"), noCache },
     run,
   );
-  const programs = await fetchPrograms(workshop, cell);
+  const programs = [];
+  for (const program of cell.programs ?? []) {
+    const options = { directory: join(cache, "programs"), declaredBy: "base" };
+    programs.push(await fetchProgram(program, options, run));
+  }
   await buildRecipe(workshop, cell, image, { ROOTFS: imported.image }, programs);
   run.progress.step("list the base's paths");
   return {
@@ -104,28 +106,6 @@ async function build(workshop: Workshop, cell: BaseCell, image: string): Promise
     fallback: imported.from !== sources[0],
     live: workshop.toolsLive || (await hasFile(docker, image, LIVE)),
   };
-}
-
-/**
- * Fetches the base's programs into the cache, which verifies them, and says where each goes in the build's context.
- * @throws PipelineError if one cannot be fetched, or is not the expected file
- */
-async function fetchPrograms({ run, cache }: Workshop, { programs = [] }: BaseCell) {
-  const fetched: { from: string; to: string }[] = [];
-  for (const { path, url, sha256 } of programs) {
-    run.progress.step(`fetch ${url}`);
-    const fix = `check the address and the sha256 of ${path} in the base's programs`;
-    const from = await fetchVerified(url, sha256, join(cache, "programs"), run, { fix }).catch((cause) => {
-      if (!(cause instanceof SourceError)) throw cause;
-      throw new PipelineError(`${path}: cannot fetch ${url}: ${cause.problem}`, {
-        code: "not-fetched",
-        fix,
-        cause,
-      });
-    });
-    fetched.push({ from, to: programInContext(path) });
-  }
-  return fetched;
 }
 
 /** The declared sources, or the source that the user sets with --rootfs. */
