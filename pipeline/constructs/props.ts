@@ -71,6 +71,11 @@ function explain(issue: z.core.$ZodIssue, props: unknown): string[] {
   if (issue.code === "unrecognized_keys") {
     return issue.keys.map((key) => `unknown prop "${prop ? `${prop}.` : ""}${key}"`);
   }
+  if (issue.code === "invalid_key") {
+    const name = String(issue.path.at(-1));
+    const of = prop.slice(0, -name.length - 1);
+    return issue.issues.map(({ message }) => `${of}: ${shown(name)} ${message}`);
+  }
   const where = prop ? `${prop}: ` : "props: ";
   if (issue.code === "custom") return [where + issue.message];
   if (value === undefined) return [prop ? `${prop} is missing` : "the props are missing"];

@@ -11,6 +11,7 @@ import { contentsOfBase, contentsOfPreset } from "./contents.ts";
 import { baseDockerfile, type Dockerfile, kernelDockerfile, presetDockerfile } from "./dockerfile.ts";
 import { initramfsCell } from "./initramfs/cells.ts";
 import { initramfsDockerfile } from "./initramfs/dockerfile.ts";
+import { initramfsDocument } from "./initramfs/document.ts";
 import type { GeneratedFile } from "./initramfs/lists.ts";
 import {
   contentsByName,
@@ -38,7 +39,7 @@ export interface Rendered {
   /** The content of `out/cells.json`, bases before the presets on them, in the order of declaration. */
   readonly cells: Omit<Cells, "$comment">;
   readonly dockerfiles: readonly Dockerfile[];
-  /** The other files that recipes copy in and that are generated. */
+  /** The generated files of appliances: what their recipes copy in, and their documents. */
   readonly generated: readonly GeneratedFile[];
 }
 
@@ -70,7 +71,7 @@ export function renderCells(release: Release): Rendered {
   const appliances = release.appliances.flatMap((appliance) => {
     const recipe = initramfsDockerfile(appliance);
     rendered(recipe.dockerfile);
-    generated.push(...recipe.generated);
+    generated.push(...recipe.generated, initramfsDocument(release, appliance));
     return appliance.archs.map((arch) => initramfsCell(release, appliance, recipe, arch));
   });
   const made = [...kernels, ...bases, ...presets, ...appliances];

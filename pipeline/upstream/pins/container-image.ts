@@ -5,7 +5,7 @@ import type { Declared, Newest, Pin, Resolver } from "../pin.ts";
 import { replaced, TOOLS_DOCKERFILE } from "../replace.ts";
 import { Unknown } from "../unknown.ts";
 import type { Upstream } from "../upstream.ts";
-import { flavorsOf, sourcesOf } from "./flavors.ts";
+import { flavorsOf, sourcesOf, titleOf } from "./flavors.ts";
 
 /** Container images by digest: of flavors, of uv, of the tool container. */
 export const containerImages: Resolver = (declared) => {
@@ -17,7 +17,7 @@ export const containerImages: Resolver = (declared) => {
   for (const flavor of flavorsOf(release)) {
     for (const source of sourcesOf(flavor, release)) {
       if (source.from === "image")
-        add(source.image, { name: `${flavor.name} image`, within: flavor.version });
+        add(source.image, { name: `${titleOf(flavor, release)} image`, within: flavor.version });
     }
   }
   for (const { uv } of release.bases) add(uv, { name: "uv image" });

@@ -3,7 +3,7 @@ import { releasesOf } from "../ask/endoflife.ts";
 import type { Newest, Pin, Resolver } from "../pin.ts";
 import { Unknown } from "../unknown.ts";
 import type { Upstream } from "../upstream.ts";
-import { flavorsOf } from "./flavors.ts";
+import { flavorsOf, titleOf } from "./flavors.ts";
 
 const PRODUCTS = { ubuntu: "ubuntu", debian: "debian", alpine: "alpine-linux" } as const;
 
@@ -11,15 +11,16 @@ const PRODUCTS = { ubuntu: "ubuntu", debian: "debian", alpine: "alpine-linux" } 
  * The releases of distributions. Another one has other packages, so a person moves to it in images.ts. Releases with long
  * support are compared with their own kind.
  */
-export const distributions: Resolver = ({ release }) => flavorsOf(release).flatMap(pinOf);
+export const distributions: Resolver = ({ release }) =>
+  flavorsOf(release).flatMap((flavor) => pinOf(flavor, titleOf(flavor, release)));
 
-function pinOf({ name, version: pinned }: Flavor): Pin[] {
-  const product = PRODUCTS[name as keyof typeof PRODUCTS];
+function pinOf({ name: distribution, version: pinned }: Flavor, name: string): Pin[] {
+  const product = PRODUCTS[distribution as keyof typeof PRODUCTS];
   if (product === undefined) return [];
   const newest = async (upstream: Upstream): Promise<Newest> => {
     const releases = await releasesOf(upstream, product);
     const own = releases.find((each) => each.name === pinned);
-    if (own === undefined) throw new Unknown("endoflife.date", `it does not know ${name} ${pinned}`);
+    if (own === undefined) throw new Unknown("endoflife.date", `it does not know ${distribution} ${pinned}`);
     const day = upstream.today.toISOString().slice(0, 10);
     const later = releases
       .filter(

@@ -1,6 +1,6 @@
 import { posix } from "node:path";
 import semver from "semver";
-import type { Program } from "../../constructs/program.ts";
+import type { ApplianceProgram, ReleaseFile } from "../../constructs/initramfs/program.ts";
 import { SHA256 } from "../../util/hash.ts";
 import { unique } from "../../util/unique.ts";
 import { publishedReleases } from "../ask/github-releases.ts";
@@ -17,25 +17,31 @@ const SAFE = /^[\w.+-]+$/;
 
 interface File {
   readonly url: string;
-  readonly sha256: string;
+  /** undefined for a program of an appliance that has none. */
+  readonly sha256: string | undefined;
   readonly base: string;
   readonly repository: string;
   readonly tag: string;
   readonly name: string;
 }
 
-/** The programs of bases, from releases on GitHub. */
-export const releasePrograms: Resolver = ({ release }) => {
-  const byPath = new Map(release.bases.flatMap(({ programs }) => programs.map((each) => [each.path, each])));
-  return [...byPath.values()].map(pinOf);
+/** GitHub's address of a file in the newest release, which pins nothing. */
+const LATEST = /\/releases\/latest\/download\//;
+
+/** The programs of bases and appliances, from releases on GitHub. */
+export const releasePrograms: Resolver = ({ release: { bases, appliances } }) => {
+  const programs = [...bases, ...appliances].flatMap((each): readonly ApplianceProgram[] => each.programs);
+  const pinned = programs.filter(({ files }) => !Object.values(files).some(({ url }) => LATEST.test(url)));
+  // Several bases, or appliances, may have the same program.
+  return [...new Map(pinned.map((each) => [JSON.stringify(each), each])).values()].map(pinOf);
 };
 
-function pinOf({ path, files: byArch }: Program): Pin {
+function pinOf({ path, files: byArch }: ApplianceProgram): Pin {
   const tarballs = Object.values(byArch);
   const files = tarballs.flatMap(fileOf);
   const tags = unique(files.map(({ tag }) => tag));
   const repositories = unique(files.map(({ repository }) => repository));
-  const [pinned = tarballs[0]?.sha256.slice(0, 12) ?? ""] = tags;
+  const [pinned = tarballs[0]?.sha256?.slice(0, 12) ?? ""] = tags;
   const newest = async (upstream: Upstream): Promise<Newest> => {
     if (files.length < tarballs.length || tags.length !== 1 || repositories.length !== 1) {
       throw new Unknown(path, "its files are not of one release on GitHub");
@@ -56,26 +62,36 @@ function pinOf({ path, files: byArch }: Program): Pin {
       release.assets.find((asset) => asset.name === name)?.digest?.replace(/^sha256:/, "");
     const others = files.filter(({ name, sha256 }) => {
       const now = digestOf(own, name);
-      return now !== undefined && now !== sha256;
+      return sha256 !== undefined && now !== undefined && now !== sha256;
+    });
+    // What GitHub says is no confirmation by a person, who may compare it with another source.
+    const untold = files.flatMap(({ name, sha256 }) => {
+      const now = digestOf(own, name);
+      return sha256 === undefined && now !== undefined
+        ? [`${name} is not pinned; GitHub has the sha256 ${now}`]
+        : [];
     });
     const outcome = {
       version: first.tag_name,
       ...(others.length > 0
         ? { changed: `${others.map(({ name }) => name).join(", ")} of ${pinned} has another sha256 now` }
         : {}),
+      ...(untold.length > 0 ? { note: untold.join("; ") } : {}),
     };
     if (first === own) return outcome;
     const replacements = files.flatMap((file): Replacement[] => {
       const name = file.name.replaceAll(numberOf(pinned), numberOf(first.tag_name));
       if (!SAFE.test(name)) throw new Unknown(repository, `${name} is no name of a file`);
+      const address = { find: file.url, by: `${file.base}/${first.tag_name}/${name}`, times: "all" } as const;
+      if (file.sha256 === undefined) {
+        if (first.assets.some((asset) => asset.name === name)) return [address];
+        throw new Unknown(repository, `${first.tag_name} has no ${name}`);
+      }
       const sha256 = digestOf(first, name) ?? "";
       if (!SHA256.test(sha256)) {
         throw new Unknown(repository, `GitHub has no sha256 of ${name} in ${first.tag_name}`);
       }
-      return [
-        { find: file.url, by: `${file.base}/${first.tag_name}/${name}`, times: "all" },
-        { find: file.sha256, by: sha256, times: "all" },
-      ];
+      return [address, { find: file.sha256, by: sha256, times: "all" }];
     });
     const days = (Date.parse(first.published_at ?? "") - Date.parse(own.published_at ?? "")) / 86_400_000;
     return {
@@ -87,7 +103,7 @@ function pinOf({ path, files: byArch }: Program): Pin {
   return { kind: "program", name: posix.basename(path), pinned, newest };
 }
 
-function fileOf({ url, sha256 }: { url: string; sha256: string }): File[] {
+function fileOf({ url, sha256 }: ReleaseFile): File[] {
   const [, base, repository, tag, name] = ASSET.exec(url) ?? [];
   if (!base || !repository || !tag || !name) return [];
   return [{ url, sha256, base, repository, tag, name }];

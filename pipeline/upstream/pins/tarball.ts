@@ -6,7 +6,7 @@ import type { Newest, Pin, Resolver } from "../pin.ts";
 import { replaced } from "../replace.ts";
 import { Unknown } from "../unknown.ts";
 import type { Upstream } from "../upstream.ts";
-import { flavorsOf, sourcesOf } from "./flavors.ts";
+import { flavorsOf, sourcesOf, titleOf } from "./flavors.ts";
 
 /** The publishers whose lists are known: by the name of a file, up to its version, and what follows it. */
 const PUBLISHERS: readonly { readonly file: RegExp; readonly list: ListFiles }[] = [
@@ -29,7 +29,7 @@ interface File {
 export const tarballs: Resolver = ({ release }) =>
   flavorsOf(release).flatMap((flavor) => {
     const sources = sourcesOf(flavor, release).flatMap((each) => (each.from === "tarball" ? [each] : []));
-    return sources.length > 0 ? [pinOf(`${flavor.name} tarball`, sources)] : [];
+    return sources.length > 0 ? [pinOf(`${titleOf(flavor, release)} tarball`, sources)] : [];
   });
 
 function pinOf(name: string, sources: readonly { url: string; sha256: string }[]): Pin {
