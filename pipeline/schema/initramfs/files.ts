@@ -10,3 +10,6 @@ export const INITRAMFS_FILES = [
   { from: "init/initramfs/init", to: "/init", mode: 0o755, debug: false },
   { from: "init/initramfs/debug", to: "/etc/initramfs/debug", mode: 0o755, debug: true },
 ] as const;
+
+/** The files that the tool container is made from in which the files of an appliance are packed. */
+export const PACKING_FILES = ["dockerfiles/tools/efi.Dockerfile", "dockerfiles/tools/efi"] as const;

@@ -12,15 +12,30 @@ export type Bus = "pci" | "mmio";
 export const formatOn = (bus: Bus, arch: Arch): KernelFormat =>
   kernelFormatOf(bus === "pci" ? "qemu" : "firecracker", arch);
 
+/** The two parts of a UEFI firmware: images of flash memory. */
+export interface Firmware {
+  /** The program, which is only read. */
+  readonly code: string;
+  /** The variables, which the firmware changes: a copy for this machine alone. */
+  readonly variables: string;
+}
+
 export interface QemuOptions {
   readonly arch: Arch;
   readonly accel: Accel;
   /** @default pci */
   readonly bus?: Bus | undefined;
-  readonly kernel: string;
+  /** The kernel that QEMU starts; undefined for a machine whose firmware starts what is on its disk. */
+  readonly kernel?: string | undefined;
   readonly initrd?: string | undefined;
+  /** UEFI firmware, which starts `EFI/BOOT/BOOT<ARCH>.EFI` of a disk. @default QEMU's own firmware */
+  readonly firmware?: Firmware | undefined;
   /** The image of the root file system. @default no disk */
   readonly disk?: string;
+  /** An image that the guest sees as a virtio disk, and does not boot from. Its writes go to a temporary overlay. @default none */
+  readonly dataDisk?: string | undefined;
+  /** A directory that the guest sees as a disk with one FAT file system, which it cannot write. @default none */
+  readonly fatDisk?: string | undefined;
   /** Where the guest's writes go: to a temporary overlay, or to the image itself. @default overlay */
   readonly writes?: "overlay" | "image";
   /** @default DEFAULT_MEMORY_MIB */
@@ -76,16 +91,27 @@ export function qemuArguments(options: QemuOptions, socket: string): string[] {
     ...["-machine", machine, "-accel", ACCELERATORS[options.accel], ...more],
     ...["-cpu", options.accel === "kvm" ? "host" : "max"],
     ...["-smp", String(options.cpus ?? DEFAULT_CPUS), "-m", String(options.memoryMib ?? DEFAULT_MEMORY_MIB)],
-    ...["-kernel", options.kernel, ...(options.initrd ? ["-initrd", options.initrd] : [])],
-    ...["-append", cmdline.join(" ")],
+    ...startArguments(options, cmdline.join(" ")),
+    ...(options.fatDisk === undefined
+      ? []
+      : [
+          ...["-drive", `file=fat:${quoted(options.fatDisk)},format=raw,if=none,id=fat,read-only=on`],
+          ...["-device", `virtio-blk-${devices},drive=fat`],
+        ]),
     ...(disk === undefined
       ? []
       : [
           ...[
             "-drive",
-            `file=${disk.replaceAll(",", ",,")},format=raw,if=none,id=root,snapshot=${options.writes === "image" ? "off" : "on"}`,
+            `file=${quoted(disk)},format=raw,if=none,id=root,snapshot=${options.writes === "image" ? "off" : "on"}`,
           ],
           ...["-device", `virtio-blk-${devices},drive=root`],
+        ]),
+    ...(options.dataDisk === undefined
+      ? []
+      : [
+          ...["-drive", `file=${quoted(options.dataDisk)},format=raw,if=none,id=data,snapshot=on`],
+          ...["-device", `virtio-blk-${devices},drive=data`],
         ]),
     ...["-device", `virtio-rng-${devices}`],
     ...(network
@@ -98,5 +124,20 @@ export function qemuArguments(options: QemuOptions, socket: string): string[] {
         ]
       : []),
     ...["-serial", "stdio", "-qmp", `unix:${socket},server=on,wait=off`],
+  ];
+}
+
+/** A value in QEMU's options, in which a comma ends a value. */
+const quoted = (value: string) => value.replaceAll(",", ",,");
+
+/** What QEMU starts, with the kernel's parameters. systemd's EFI stub appends those that it finds in SMBIOS. */
+function startArguments({ kernel, initrd, firmware }: QemuOptions, cmdline: string): string[] {
+  if (kernel !== undefined)
+    return ["-kernel", kernel, ...(initrd ? ["-initrd", initrd] : []), "-append", cmdline];
+  if (firmware === undefined) throw new Error("a machine needs a kernel or a firmware");
+  return [
+    ...["-drive", `if=pflash,format=raw,readonly=on,file=${quoted(firmware.code)}`],
+    ...["-drive", `if=pflash,format=raw,file=${quoted(firmware.variables)}`],
+    ...["-smbios", `type=11,value=io.systemd.stub.kernel-cmdline-extra=${quoted(cmdline)}`],
   ];
 }
