@@ -1,8 +1,8 @@
-import { type BaseRootfs, type Budget, TOOLS_LOCK } from "../constructs/base-rootfs.ts";
+import type { BaseRootfs, Budget } from "../constructs/base-rootfs.ts";
 import { type Kernel, kernelFragments } from "../constructs/kernel.ts";
 import type { PresetLayer } from "../constructs/preset-layer.ts";
 import type { Release } from "../constructs/release.ts";
-import type { BaseCell, Cells, KernelCell, MadeFrom, PresetCell } from "../schema/cells.ts";
+import type { BaseCell, Cells, KernelCell, PresetCell } from "../schema/cells.ts";
 import { assetNames, type Coordinates, cellId } from "../schema/kinds/index.ts";
 import { apkVersions, Listing, listingPath } from "../schema/listing.ts";
 import type { Arch } from "../schema/names.ts";
@@ -20,19 +20,11 @@ import {
   hashKernelInputs,
   imageByName,
   madeWith,
-  readInput,
   sha256,
   short,
   sourcesByName,
 } from "./inputs.ts";
-
-const TOOLS_DOCKERFILE = "dockerfiles/tools/Dockerfile";
-const TOOLS_FILES = [
-  "dockerfiles/network/env",
-  "dockerfiles/network/snapshot",
-  "dockerfiles/tools/package.json",
-  TOOLS_LOCK,
-];
+import { renderTools, type Tools } from "./tools.ts";
 
 /** The cells of a release, and their Dockerfiles. */
 export interface Rendered {
@@ -72,7 +64,7 @@ export function renderCells(release: Release): Rendered {
     const recipe = initramfsDockerfile(appliance);
     rendered(recipe.dockerfile);
     generated.push(...recipe.generated, initramfsDocument(release, appliance));
-    return appliance.archs.map((arch) => initramfsCell(release, appliance, recipe, arch));
+    return appliance.archs.map((arch) => initramfsCell(release, appliance, recipe, arch, tools));
   });
   const made = [...kernels, ...bases, ...presets, ...appliances];
   const cells = {
@@ -114,32 +106,6 @@ function regressionsOf(
       ...(boot === undefined ? {} : { boot_percent: boot }),
       accepts: accepts.map((each) => ({ ...each })),
     },
-  };
-}
-
-/** The tool container, and its inputs by name. */
-interface Tools {
-  readonly cell: Cells["tools"];
-  readonly made_from: MadeFrom;
-}
-
-/** The tool container, which is made from Debian: the image that its Dockerfile names, or else mmdebstrap. */
-function renderTools(release: Release): Tools {
-  const text = readInput(release, TOOLS_DOCKERFILE);
-  const image = /^ARG ROOTFS=(\S+)$/m.exec(text)?.[1];
-  if (!image) throw new PipelineError(`${TOOLS_DOCKERFILE}: no line ARG ROOTFS=image@sha256:…`);
-  const recipe = {
-    dockerfile: TOOLS_DOCKERFILE,
-    files: TOOLS_FILES,
-    sources: [
-      { from: "image" as const, image },
-      { from: "mmdebstrap" as const, suite: "trixie" },
-    ],
-  };
-  const inputs = { recipe, text };
-  return {
-    cell: { ...recipe, inputs: hashInputs(release, inputs) },
-    made_from: { "tools image": imageByName(image), ...filesByName(release, inputs) },
   };
 }
 

@@ -2,6 +2,7 @@ import type { Initramfs } from "../../constructs/initramfs/initramfs.ts";
 import { programsFor } from "../../constructs/initramfs/program.ts";
 import type { Release } from "../../constructs/release.ts";
 import type { Copied, InitramfsCell } from "../../schema/cells.ts";
+import { PACKING_FILES } from "../../schema/initramfs/files.ts";
 import { kernelPackage } from "../../schema/initramfs/kernels.ts";
 import { assetNames, cellId } from "../../schema/kinds/index.ts";
 import type { Arch } from "../../schema/names.ts";
@@ -10,10 +11,12 @@ import {
   filesByName,
   hashInputs,
   madeWith,
+  readInput,
   sha256,
   short,
   sourcesByName,
 } from "../inputs.ts";
+import type { Tools } from "../tools.ts";
 import { type ApplianceRecipe, SERVICES } from "./dockerfile.ts";
 import { modulesWith, serviceFiles } from "./lists.ts";
 
@@ -23,6 +26,7 @@ export function initramfsCell(
   appliance: Initramfs,
   { dockerfile, generated }: ApplianceRecipe,
   arch: Arch,
+  tools: Tools,
 ): InitramfsCell {
   const { name, flavor, otherVersions, kernel, mode, budget } = appliance;
   const coordinates = { kind: "initramfs", name, arch, flavor: flavor.name } as const;
@@ -55,12 +59,14 @@ export function initramfsCell(
   // The generated files may not be there yet. Their texts are inputs all the same.
   const files = dockerfile.files.filter((path) => !texts.has(path));
   const inputs = { recipe: { ...recipe, files }, text: dockerfile.text };
+  const packing = new Map(PACKING_FILES.map((path) => [path, readInput(release, path)]));
   return {
     ...recipe,
     files: [...dockerfile.files],
     assets: assetNames(coordinates, release.defaultFlavor),
-    inputs: hashInputs(release, inputs, [...texts.values()]),
+    inputs: hashInputs(release, inputs, [tools.cell.inputs, ...packing.values(), ...texts.values()]),
     made_from: {
+      ...tools.made_from,
       ...madeWith(release),
       ...sourcesByName(recipe.sources),
       ...Object.fromEntries(
@@ -76,7 +82,8 @@ export function initramfsCell(
       ),
       ...contentsByName(contents),
       ...filesByName(release, inputs),
-      ...Object.fromEntries([...texts].map(([path, text]) => [path, short(sha256(text))])),
+      "command line": recipe.command_line,
+      ...Object.fromEntries([...packing, ...texts].map(([path, text]) => [path, short(sha256(text))])),
     },
     other_versions: otherVersions.map((other) => ({
       version: other.version,

@@ -3,6 +3,7 @@ import { describe, expect, it, vi } from "vitest";
 import { App } from "../../../pipeline/constructs/app.ts";
 import { BaseRootfs, type BaseRootfsProps } from "../../../pipeline/constructs/base-rootfs.ts";
 import { type AptProps, type DebianProps, Flavor } from "../../../pipeline/constructs/flavor.ts";
+import { Initramfs, type InitramfsProps } from "../../../pipeline/constructs/initramfs/initramfs.ts";
 import { npm, type UvOptions, uv } from "../../../pipeline/constructs/install.ts";
 import { Kernel, type KernelProps } from "../../../pipeline/constructs/kernel.ts";
 import { PresetLayer, type PresetLayerProps } from "../../../pipeline/constructs/preset-layer.ts";
@@ -33,6 +34,7 @@ interface Declared {
   onAlpine: Props<BaseRootfsProps>;
   tool: Props<PresetLayerProps>;
   agent: Writable<UvOptions>;
+  appliance: Props<InitramfsProps>;
   another: boolean;
 }
 
@@ -44,6 +46,13 @@ const listing = (...packages: string[]) =>
   JSON.stringify({ schema_version: 1, id: "base", content_size: 1, files: {}, packages });
 const tarball = (digit: string) => ({ url: "https://example.com/rootfs.tar.gz", sha256: digit.repeat(64) });
 const program = (digit: string) => ({ path: "/usr/local/bin/agent", files: programFiles(digit) });
+const inRelease = (digit: string) => ({
+  amd64: {
+    url: "https://github.com/example/zinit/releases/download/v1/zinit-x86_64",
+    sha256: digit.repeat(64),
+  },
+  arm64: { url: "https://github.com/example/zinit/releases/download/v1/zinit-aarch64" },
+});
 const programFiles = (digit: string) => ({ amd64: tarball(digit), arm64: tarball("8") });
 
 const declared = (): Declared => ({
@@ -51,6 +60,7 @@ const declared = (): Declared => ({
     ...{ [TOOL_LOCK]: lockfile("tool", {}), [TOOL_PACKAGE]: "{}" },
     ...{ "dockerfiles/other/package-lock.json": lockfile("other", {}) },
     ...{ "dockerfiles/other/package.json": "{}" },
+    ...{ "init/initramfs/init": "#!/bin/sh", "init/initramfs/debug": "#!/bin/sh", "our/init": "#!/bin/sh" },
     ...{ [listingPath("amd64")]: listing("apk musl 1.2.5-r9"), [listingPath("arm64")]: undefined },
   },
   ids: { release: "test", kernel: "kernel", ubuntu: "base-ubuntu", alpine: "base-alpine" },
@@ -66,6 +76,11 @@ const declared = (): Declared => ({
   onAlpine: { packages: ["openssh-server"], diskMib: 512, published: false },
   tool: { install: npm("tool", { binary: "tool/bin/tool" }), check: ["tool", "--version"] },
   agent: { repository: "https://example.com/agent", commit: "a".repeat(40), extras: ["all"] },
+  appliance: {
+    packages: { kmod: "loads modules" },
+    programs: [{ path: "/sbin/zinit", files: inRelease("7") }],
+    services: { lo: { exec: "ip link set lo up" } },
+  },
   another: false,
 });
 
@@ -88,6 +103,14 @@ function rendered(tree: Declared): Rendered {
   const buildOn = Flavor.debian(tree.debian);
   const source = { package: "linux-source-6.12", version: "1" };
   new Kernel(release, ids.kernel, { source, buildOn, boots: ["ubuntu"], ...tree.kernel });
+  // Its distributions are its own, so that nothing else changes with them.
+  const own = { version: "3.22", image: `alpine${digest("6")}` };
+  new Initramfs(release, "box", {
+    flavor: Flavor.alpine(own),
+    kernel: { flavor: Flavor.debian({ ...tree.debian, image: `debian${digest("6")}` }) },
+    packages: {},
+    ...tree.appliance,
+  });
   return cellsById(renderCells(release).cells);
 }
 
@@ -102,7 +125,10 @@ const changed = (original: Rendered, now: Rendered): string[] =>
 const ALL = [...rendered(declared()).keys()];
 const having = (...parts: string[]) => ALL.filter((id) => parts.every((part) => id.includes(part)));
 const KERNELS = having("kernel");
-const IMAGES = ALL.filter((id) => !KERNELS.includes(id));
+const APPLIANCES = having("initramfs");
+const IMAGES = ALL.filter((id) => ![...KERNELS, ...APPLIANCES].includes(id));
+/** What is made in the tool container. */
+const PACKED = ALL.filter((id) => !KERNELS.includes(id));
 
 const edit =
   (path: string) =>
@@ -133,12 +159,12 @@ const INPUTS: readonly [string, (tree: Declared) => void, readonly string[]][] =
   ],
   ["the archive's instant", ({ ubuntu }) => set(ubuntu, { snapshot: "20261121T000000Z" }), having("ubuntu")],
   [
-    "the archive's instant of the compiler",
+    "the archive's instant of the compiler, and of the kernel of an appliance",
     ({ debian }) => set(debian, { snapshot: "20261121T000000Z" }),
-    KERNELS,
+    [...KERNELS, ...APPLIANCES],
   ],
   ["the compiler's image", ({ debian }) => set(debian, { image: `debian${digest("5")}` }), KERNELS],
-  ["the compiler's suite", ({ debian }) => set(debian, { suite: "forky" }), KERNELS],
+  ["the compiler's suite", ({ debian }) => set(debian, { suite: "forky" }), [...KERNELS, ...APPLIANCES]],
   [
     "the source of the kernel",
     ({ kernel }) => set(kernel, { source: { package: "linux-source-6.12", version: "6.12.116-1" } }),
@@ -159,7 +185,7 @@ const INPUTS: readonly [string, (tree: Declared) => void, readonly string[]][] =
   [
     "the instant of the newest file",
     ({ release }) => set(release, { newestFile: "2026-10-06T00:00:00Z" }),
-    IMAGES,
+    PACKED,
   ],
   ["a preset's lockfile", edit(TOOL_LOCK), having("tool")],
   ["a preset's package.json", edit(TOOL_PACKAGE), having("tool")],
@@ -174,9 +200,9 @@ const INPUTS: readonly [string, (tree: Declared) => void, readonly string[]][] =
   ["the extras of a preset", ({ agent }) => set(agent, { extras: [] }), having("agent")],
   ["/init", edit("init/init"), IMAGES],
   ["the configuration of sshd", edit("init/sshd_config"), IMAGES],
-  ["the tools' Dockerfile", edit(TOOLS_DOCKERFILE), IMAGES],
-  ["the tools' lockfile", edit("dockerfiles/tools/package-lock.json"), IMAGES],
-  ["the tools' package.json", edit("dockerfiles/tools/package.json"), IMAGES],
+  ["the tools' Dockerfile", edit(TOOLS_DOCKERFILE), PACKED],
+  ["the tools' lockfile", edit("dockerfiles/tools/package-lock.json"), PACKED],
+  ["the tools' package.json", edit("dockerfiles/tools/package.json"), PACKED],
   ["the network's settings", edit("dockerfiles/network/env"), ALL],
   ["how the archive is asked", edit("dockerfiles/network/snapshot"), ALL],
   ["a fragment of every kernel", edit("dockerfiles/kernel/common.config"), KERNELS],
@@ -187,6 +213,59 @@ const INPUTS: readonly [string, (tree: Declared) => void, readonly string[]][] =
     ({ files }) => set(files, { [listingPath("amd64")]: listing("apk musl 1.2.5-r10") }),
     having("amd64", "alpine"),
   ],
+  [
+    "the userland of an appliance",
+    ({ appliance }) =>
+      set(appliance, { flavor: Flavor.alpine({ version: "3.22", image: `alpine${digest("9")}` }) }),
+    APPLIANCES,
+  ],
+  [
+    "the distribution of its kernel",
+    ({ appliance }) =>
+      set(appliance, {
+        kernel: { flavor: Flavor.alpine({ version: "3.22", image: `alpine${digest("6")}` }) },
+      }),
+    APPLIANCES,
+  ],
+  [
+    "the version of its kernel",
+    ({ appliance, debian }) =>
+      set(appliance, {
+        kernel: { flavor: Flavor.debian({ ...debian, image: `debian${digest("6")}` }), version: "edge" },
+      }),
+    APPLIANCES,
+  ],
+  ["the set of its modules", ({ appliance }) => set(appliance, { modules: "full" }), APPLIANCES],
+  [
+    "a module of its own",
+    ({ appliance }) => set(appliance, { extraModules: [{ name: "nfs", why: "its disks" }] }),
+    APPLIANCES,
+  ],
+  [
+    "a package of an appliance",
+    ({ appliance }) => set(appliance, { packages: { curl: "HTTP" } }),
+    APPLIANCES,
+  ],
+  [
+    "a program of it for one arch",
+    ({ appliance }) => set(appliance, { programs: [{ path: "/sbin/zinit", files: inRelease("8") }] }),
+    ["initramfs-box-amd64"],
+  ],
+  [
+    "the command of a service",
+    ({ appliance }) => set(appliance, { services: { lo: { exec: "ip link set lo down" } } }),
+    APPLIANCES,
+  ],
+  ["what it starts", ({ appliance }) => set(appliance, { start: ["/sbin/zinit", "init", "-d"] }), APPLIANCES],
+  ["the size of its tmpfs", ({ appliance }) => set(appliance, { rootMib: 512 }), APPLIANCES],
+  ["its command line", ({ appliance }) => set(appliance, { commandLine: "console=ttyS1" }), APPLIANCES],
+  ["its own script as /init", ({ appliance }) => set(appliance, { init: "our/init" }), APPLIANCES],
+  ["the /init of appliances", edit("init/initramfs/init"), APPLIANCES],
+  ["their debug hook", edit("init/initramfs/debug"), APPLIANCES],
+  ["how their kernel is unpacked", edit("dockerfiles/initramfs/kernel.sh"), APPLIANCES],
+  ["how their modules are copied", edit("dockerfiles/initramfs/modules.sh"), APPLIANCES],
+  ["how their EFI file is made", edit("dockerfiles/tools/efi"), APPLIANCES],
+  ["the container in which it is made", edit("dockerfiles/tools/efi.Dockerfile"), APPLIANCES],
 ];
 
 /** A change that decides no byte of an image. */
@@ -204,6 +283,18 @@ const NO_INPUTS: readonly [string, (tree: Declared) => void][] = [
   ["whether a base is published", ({ onAlpine }) => set(onAlpine, { published: true })],
   ["the budget of a base", ({ onUbuntu }) => set(onUbuntu, { budget: { contentMb: 1, assetMb: 1 } })],
   ["the budget of a preset", ({ tool }) => set(tool, { budget: { contentMb: 1, assetMb: 1 } })],
+  ["the budget of an appliance", ({ appliance }) => set(appliance, { budget: { contentMb: 1, assetMb: 1 } })],
+  [
+    "another release that a variable may choose",
+    ({ appliance }) =>
+      set(appliance, {
+        otherVersions: [Flavor.alpine({ version: "3.21", image: `alpine${digest("9")}` })],
+      }),
+  ],
+  [
+    "what a package is there for",
+    ({ appliance }) => set(appliance, { packages: { kmod: "loads the modules" } }),
+  ],
   ["the ids of constructs", ({ ids }) => set(ids, { release: "r", kernel: "k", ubuntu: "u", alpine: "a" })],
   ["the order of packages", ({ onAlpine }) => set(onAlpine, { packages: [...onAlpine.packages!].reverse() })],
   ["what a kernel boots", ({ kernel }) => set(kernel, { boots: ["ubuntu", "alpine"] })],
@@ -296,8 +387,11 @@ describe("the inputs of this project's cells", () => {
   /** Whether a cell is made from a file, by the file's place in the repository. */
   function isMadeFrom(id: string, path: string): boolean {
     const kernel = id.startsWith("kernel-");
+    const appliance = id.startsWith("initramfs-");
     const [top, directory, name = ""] = path.split("/");
-    if (top === "init") return !kernel;
+    if (top === "init") return !kernel && appliance === (directory === "initramfs");
+    if (directory === "initramfs") return appliance;
+    if (directory === "tools" && name.startsWith("efi")) return appliance;
     if (top === "listings") {
       const [base] = directory!.split(".");
       return (

@@ -1,5 +1,8 @@
-import { expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { Flavor } from "../../../pipeline/constructs/flavor.ts";
+import { Initramfs } from "../../../pipeline/constructs/initramfs/initramfs.ts";
+import type { ApplianceProgram } from "../../../pipeline/constructs/initramfs/program.ts";
+import { pinsOf } from "../../../pipeline/upstream/index.ts";
 import { FileServer } from "../../support/file-server.ts";
 import { declared, pinNamed, upstream, written } from "../../support/upstream/upstream.ts";
 
@@ -104,4 +107,81 @@ it("is brought to the highest version, wherever GitHub lists it", async () => {
     release("v1.0.0", 10, [sha("a"), sha("b")]),
   ]);
   expect(await newest()).toMatchObject({ version: "v1.10.0", behind: { versions: 2, days: 9 } });
+});
+
+describe("of an appliance", () => {
+  const appliance = (files: ApplianceProgram["files"]) => {
+    const project = declared({ flavor }, { "images.ts": JSON.stringify(files) });
+    new Initramfs(project.release, "box", {
+      ...{ flavor: other, kernel: { flavor }, packages: {} },
+      programs: [{ path: "/sbin/zinit", files }],
+    });
+    return project;
+  };
+  const other = Flavor.alpine({ version: "3.23", image: "y:1@sha256:".padEnd(75, "1") });
+  const unpinned = { amd64: { url: file("1.0.0", "amd64") } };
+
+  async function answers(files: ApplianceProgram["files"], releases: unknown) {
+    const server = await FileServer.start();
+    const path = "/repos/example/agent/releases?per_page=100";
+    server.files.set(path, Buffer.from(JSON.stringify(releases)));
+    const project = appliance(files);
+    const newest = () =>
+      pinNamed(project, "zinit").newest(upstream({ addresses: { githubApi: server.url } }));
+    return { project, newest };
+  }
+
+  it("is brought to the newest release like that of a base", async () => {
+    const { project, newest } = await answers({ amd64: PROGRAM.files.amd64 }, [
+      release("v1.2.0", 18, [sha("c"), sha("d")]),
+      release("v1.0.0", 10, [sha("a"), sha("b")]),
+    ]);
+    const pinned = JSON.stringify({ amd64: PROGRAM.files.amd64 });
+    expect(await written(project, await newest())).toEqual({
+      "images.ts": pinned.replaceAll("1.0.0", "1.2.0").replace(sha("a"), sha("c")),
+    });
+  });
+
+  it("without a sha256 gets no sha256 by itself: what GitHub has is said", async () => {
+    const { project, newest } = await answers(unpinned, [
+      release("v1.2.0", 18, [null, null]),
+      release("v1.0.0", 10, [sha("a"), null]),
+    ]);
+    const answer = await newest();
+    expect(answer).toMatchObject({
+      ...{ version: "v1.2.0", behind: { versions: 1 } },
+      note: `agent-1.0.0-amd64 is not pinned; GitHub has the sha256 ${sha("a")}`,
+    });
+    expect(answer).not.toHaveProperty("changed");
+    expect(await written(project, answer)).toEqual({
+      "images.ts": JSON.stringify(unpinned).replaceAll("1.0.0", "1.2.0"),
+    });
+  });
+
+  it("without a sha256 is not brought to a release that does not have its file", async () => {
+    const { newest } = await answers(unpinned, [
+      release("v1.2.0", 18, [], { assets: [] }),
+      release("v1.0.0", 10, [null, null]),
+    ]);
+    await expect(newest()).rejects.toThrow("v1.2.0 has no agent-1.2.0-amd64");
+  });
+
+  it("of the newest release is no pin", () => {
+    const project = appliance({
+      amd64: { url: "https://github.com/example/agent/releases/latest/download/agent" },
+    });
+    expect(pinsOf(project).map(({ kind }) => kind)).not.toContain("program");
+  });
+
+  it("has distributions that are pins as well, and another release of one has its version in its name", () => {
+    const names = pinsOf(appliance(unpinned)).map(({ kind, name, pinned }) => [kind, name, pinned]);
+    expect(names).toEqual(
+      expect.arrayContaining([
+        ["distribution", "alpine", "3.24"],
+        ["distribution", "alpine 3.23", "3.23"],
+        ["image", "alpine image", "0".repeat(12)],
+        ["image", "alpine 3.23 image", "1".repeat(12)],
+      ]),
+    );
+  });
 });
