@@ -3,14 +3,13 @@ import { mkdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { programInContext } from "../schema/programs.ts";
 import { download, toFile } from "../util/download/download.ts";
-import { PATIENCE, type Patience } from "../util/download/patience.ts";
+import type { Patience } from "../util/download/patience.ts";
+import { redirectOf } from "../util/download/redirect.ts";
 import { SourceError } from "../util/download/source.ts";
 import { fetchVerified } from "../util/download/verified-file.ts";
 import { PipelineError } from "../util/error.ts";
 import { sha256File } from "../util/hash.ts";
-import { proxiedFetch, USER_AGENT } from "../util/http.ts";
 import type { Run } from "../util/progress.ts";
-import { reasonOf } from "../util/reason.ts";
 
 /** A program of a cell, from a release. */
 interface Wanted {
@@ -85,26 +84,10 @@ function fixFor(status: number | undefined): string | undefined {
 }
 
 /** The address of a file in the newest release. @throws SourceError */
-async function newest(
-  url: string,
-  { silenceMs = PATIENCE.silenceMs }: Partial<Patience> = {},
-  run: Run,
-): Promise<string> {
-  const response = await proxiedFetch(silenceMs)(url, {
-    ...{ method: "HEAD", redirect: "manual", signal: run.signal, headers: { "user-agent": USER_AGENT } },
-  }).catch((cause: unknown) => {
-    run.signal.throwIfAborted();
-    throw new SourceError(reasonOf(cause), { cause });
-  });
-  const { status, statusText, headers } = response;
-  const to = headers.get("location");
-  if (status < 300 || status > 399 || to === null) {
-    throw new SourceError(`HTTP ${status} ${statusText}`.trim(), { status });
-  }
-  const found = new URL(to, url).href;
-  if (!OF_RELEASE.test(found))
-    throw new SourceError(`it is redirected to ${found}, which is no file of a release`);
-  return found;
+async function newest(url: string, patience: Partial<Patience> = {}, run: Run): Promise<string> {
+  const found = await redirectOf(url, patience, run);
+  if (OF_RELEASE.test(found)) return found;
+  throw new SourceError(`it is redirected to ${found}, which is no file of a release`);
 }
 
 /** A file whose sha256 nobody knows. Its name in the cache is made of its address. @throws SourceError */
