@@ -4,6 +4,7 @@ import {
   BaseRootfs,
   DockerHostContributor,
   Flavor,
+  Initramfs,
   Kernel,
   npm,
   PackerBundle,
@@ -51,6 +52,12 @@ export function declareImages(app: App): void {
     boots: ["debian", "alpine"],
   });
 
+  const alpine = Flavor.alpine({
+    version: "3.24",
+    image: pins.ALPINE_IMAGE,
+    tarballs: pins.ALPINE_TARBALLS,
+  });
+
   // ── bases ──────────────────────────────────────────────────────────────────────────────────────
   const everywhere = ["bash", "ca-certificates", "curl", "git", "iproute2", "openssh-server", "python3"];
   // A DHCP client for smolvm.network=guest: busybox's. It is the smallest, and Alpine's busybox has it.
@@ -71,11 +78,7 @@ export function declareImages(app: App): void {
   });
 
   new BaseRootfs(release, "base-alpine", {
-    flavor: Flavor.alpine({
-      version: "3.24",
-      image: pins.ALPINE_IMAGE,
-      tarballs: pins.ALPINE_TARBALLS,
-    }),
+    flavor: alpine,
     packages: [...everywhere, "nodejs", "npm", "openssh-keygen", "uv"],
     node: pins.NODE_ALPINE,
     diskMib: 2048,
@@ -140,6 +143,54 @@ export function declareImages(app: App): void {
       },
       debian: "it is installed with uv, which the Debian base does not have",
     },
+  });
+
+  // ── appliances: a kernel and an initramfs that runs from memory; built and booted locally ──────
+  const services = {
+    lo: { exec: "ip link set lo up", oneshot: true },
+    dhcp: { exec: "udhcpc -f -i eth0", test: "ip route get 1.1.1.1", after: ["lo"] },
+    "sshd-keys": { exec: "ssh-keygen -A", oneshot: true },
+    sshd: { exec: "/usr/sbin/sshd -D", after: ["dhcp", "sshd-keys"] },
+  };
+
+  new Initramfs(release, "zos", {
+    flavor: alpine,
+    otherVersions: [Flavor.alpine({ version: "3.23", image: pins.ALPINE_3_23_IMAGE })],
+    kernel: { flavor: alpine },
+    modules: "standard",
+    packages: {
+      "btrfs-progs": "makes and checks the file system of its disks",
+      "ca-certificates": "the CAs of HTTPS",
+      curl: "fetches over HTTP",
+      e2fsprogs: "makes and checks ext4",
+      eudev: "finds devices and loads their drivers",
+      iproute2: "sets up the network",
+      kmod: "loads modules",
+      nftables: "the firewall",
+      openssh: "SSH",
+    },
+    services,
+    programs: [pins.ZINIT, pins.CORE_X, pins.RFS],
+    // Core-X and rfs are released for amd64 only.
+    archs: ["amd64"],
+    budget: { contentMb: 250, assetMb: 90 },
+  });
+
+  new Initramfs(release, "zos-debian", {
+    flavor: debian,
+    kernel: { flavor: debian },
+    packages: {
+      "btrfs-progs": "makes and checks the file system of its disks",
+      "ca-certificates": "the CAs of HTTPS",
+      iproute2: "sets up the network",
+      kmod: "loads modules",
+      "openssh-server": "SSH",
+      udev: "finds devices and loads their drivers",
+      udhcpc: "the DHCP client",
+    },
+    services: { ...services, sshd: { ...services.sshd, exec: "/usr/sbin/sshd -D -o UsePAM=no" } },
+    programs: [pins.ZINIT],
+    budget: { contentMb: 400, assetMb: 100 },
   });
 
   // ── boxes: made by `packer build`, and no part of the release ──────────────────────────────────

@@ -1,4 +1,4 @@
-import type { Arch, KernelSource, Tarball } from "./constructs/index.ts";
+import type { ApplianceProgram, Arch, KernelSource, Tarball } from "./constructs/index.ts";
 
 /**
  * The inputs that are fixed by a digest, commit or version here, and not by a lockfile. A change here changes what is
@@ -47,6 +47,10 @@ export const ALPINE_TARBALLS: Record<Arch, Tarball> = {
 /** Alpine's installation medium that the box is made from. */
 export const ALPINE_BOX = "3.24.2";
 
+/** Docker Hub's alpine:3.23, which an appliance can be built with instead (ALPINE_VERSION=3.23). */
+export const ALPINE_3_23_IMAGE =
+  "alpine:3.23@sha256:85fe1e81d6758c208f3e1eed4338a1997e19d4be002d4dd32d3100c9a8c010a0";
+
 /** Docker Hub's debian:trixie-slim: the digest of the multi-arch index. */
 export const DEBIAN_IMAGE =
   "debian:trixie-slim@sha256:a29215f6a35e51e22adffa17f89e9d2ef06214e64a2bad10d765c46aea49f11f";
@@ -66,3 +70,24 @@ export const NODE_ALPINE = "24.18.1";
 
 /** NousResearch/hermes-agent at the tag v2026.9.24 of its repository. */
 export const HERMES_COMMIT = "f97608f178d1ffeca59860195ab7da295f7c8e5f";
+
+/** ThreeFold's programs. None of these releases says a sha256, and nobody has confirmed one: only debug mode takes them. */
+export const ZINIT: ApplianceProgram = {
+  path: "/sbin/zinit",
+  files: {
+    amd64: { url: "https://github.com/threefoldtech/zinit/releases/download/v0.2.28/zinit-linux-x86_64" },
+    arm64: { url: "https://github.com/threefoldtech/zinit/releases/download/v0.2.28/zinit-linux-aarch64" },
+  },
+};
+export const CORE_X: ApplianceProgram = {
+  path: "/bin/corex",
+  files: {
+    amd64: {
+      url: "https://github.com/threefoldtech/corex/releases/download/2.1.4/corex-2.1.4-amd64-linux-static",
+    },
+  },
+};
+export const RFS: ApplianceProgram = {
+  path: "/bin/rfs",
+  files: { amd64: { url: "https://github.com/threefoldtech/rfs/releases/download/v2.0.7/rfs" } },
+};
