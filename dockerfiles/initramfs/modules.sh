@@ -97,4 +97,6 @@ cut -d ' ' -f 5 /tmp/rows >/tmp/listed
   printf '\n  ]\n}\n'
 } >"$out/boot/modules.json"
 cp /tmp/essential "$out/etc/initramfs/modules"
+# As in the userland: this says that the packages are those of today.
+[ ! -e /tmp/network/live ] || touch "$out/boot/live"
 cp "$kernel/boot/vmlinuz" "$kernel/boot/config" "$out/boot/"

@@ -2,7 +2,6 @@ import type { Initramfs } from "../../constructs/initramfs/initramfs.ts";
 import { programsFor } from "../../constructs/initramfs/program.ts";
 import type { Release } from "../../constructs/release.ts";
 import type { Copied, InitramfsCell } from "../../schema/cells.ts";
-import { PACKING_FILES } from "../../schema/initramfs/files.ts";
 import { kernelPackage } from "../../schema/initramfs/kernels.ts";
 import { assetNames, cellId } from "../../schema/kinds/index.ts";
 import type { Arch } from "../../schema/names.ts";
@@ -11,7 +10,6 @@ import {
   filesByName,
   hashInputs,
   madeWith,
-  readInput,
   sha256,
   short,
   sourcesByName,
@@ -59,12 +57,11 @@ export function initramfsCell(
   // The generated files may not be there yet. Their texts are inputs all the same.
   const files = dockerfile.files.filter((path) => !texts.has(path));
   const inputs = { recipe: { ...recipe, files }, text: dockerfile.text };
-  const packing = new Map(PACKING_FILES.map((path) => [path, readInput(release, path)]));
   return {
     ...recipe,
     files: [...dockerfile.files],
     assets: assetNames(coordinates, release.defaultFlavor),
-    inputs: hashInputs(release, inputs, [tools.cell.inputs, ...packing.values(), ...texts.values()]),
+    inputs: hashInputs(release, inputs, [tools.cell.inputs, ...texts.values()]),
     made_from: {
       ...tools.made_from,
       ...madeWith(release),
@@ -83,7 +80,7 @@ export function initramfsCell(
       ...contentsByName(contents),
       ...filesByName(release, inputs),
       "command line": recipe.command_line,
-      ...Object.fromEntries([...packing, ...texts].map(([path, text]) => [path, short(sha256(text))])),
+      ...Object.fromEntries([...texts].map(([path, text]) => [path, short(sha256(text))])),
     },
     other_versions: otherVersions.map((other) => ({
       version: other.version,

@@ -1,6 +1,6 @@
 import type { Initramfs } from "../../constructs/initramfs/initramfs.ts";
 import { COPY_NETWORK } from "../../schema/boot-files.ts";
-import { INITRAMFS_FILES } from "../../schema/initramfs/files.ts";
+import { INITRAMFS_FILES, PACKING_FILES } from "../../schema/initramfs/files.ts";
 import { programInContext } from "../../schema/programs.ts";
 import { apkInstall, aptInstall, type Dockerfile, NETWORK, run, SNAPSHOT } from "../dockerfile.ts";
 import { marker } from "../marker.ts";
@@ -61,7 +61,11 @@ export function initramfsDockerfile(appliance: Initramfs): ApplianceRecipe {
     ...programs.map(({ path }) => `COPY ${programInContext(path)} /programs${path}`),
     ...(programs.length > 0
       ? [
-          `RUN [ "$BUILDMODE" = debug ] || strip --strip-all ${programs.map(({ path }) => `/programs${path}`).join(" ")}`,
+          // A script has nothing to strip.
+          "RUN set -eu; \\",
+          `    for program in ${programs.map(({ path }) => `/programs${path}`).join(" ")}; do \\`,
+          '      [ "$BUILDMODE" = debug ] || [ "$(head -c 4 "$program" | tail -c 3)" != ELF ] || strip --strip-all "$program"; \\',
+          "    done",
         ]
       : []),
     "",
@@ -91,6 +95,8 @@ export function initramfsDockerfile(appliance: Initramfs): ApplianceRecipe {
       text: `${lines.join("\n")}\n`,
       files: [
         ...[NETWORK, ...(apt ? [SNAPSHOT] : []), ...SCRIPTS],
+        // The recipe does not copy these, but the assets are made with them.
+        ...PACKING_FILES,
         ...files.map(({ from }) => from),
         ...generated.map(({ path }) => path),
       ],

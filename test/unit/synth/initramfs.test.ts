@@ -101,7 +101,10 @@ ARG MODULE_SET=minimal
 RUN sh /build/modules.sh "$KERNEL_PACKAGE" "/build/modules/$MODULE_SET"
 ARG BUILDMODE=debug
 COPY programs/sbin/zinit /programs/sbin/zinit
-RUN [ "$BUILDMODE" = debug ] || strip --strip-all /programs/sbin/zinit
+RUN set -eu; \\
+    for program in /programs/sbin/zinit; do \\
+      [ "$BUILDMODE" = debug ] || [ "$(head -c 4 "$program" | tail -c 3)" != ELF ] || strip --strip-all "$program"; \\
+    done
 
 FROM \${ROOTFS}
 COPY dockerfiles/network/ /tmp/network/
@@ -185,6 +188,8 @@ RUN set -eu; \\
       "dockerfiles/network/snapshot",
       "dockerfiles/initramfs/kernel.sh",
       "dockerfiles/initramfs/modules.sh",
+      "dockerfiles/tools/efi.Dockerfile",
+      "dockerfiles/tools/efi",
       "init/initramfs/init",
       "init/initramfs/debug",
     ]);
