@@ -3,15 +3,14 @@
 ARG TOOLS=smolvm-tools
 FROM ${TOOLS}
 ARG ARCH
-# The tool container has the instant of its own packages in this file; one behind a mirror has no such file.
-RUN sed -n 's/^APT::Snapshot "\(.*\)";$/\1/p' /tmp/network/snapshot.conf >/tmp/instant 2>/dev/null || true
 COPY dockerfiles/network/ /tmp/network/
 RUN set -eu; . /tmp/network/env; . /tmp/network/snapshot; \
     [ "$ARCH" = "$(dpkg --print-architecture)" ] || dpkg --add-architecture "$ARCH"; \
-    apt_update "$(cat /tmp/instant)"; \
+    apt_update 20261120T000000Z; \
     apt-get install -y --no-install-recommends binutils-aarch64-linux-gnu binutils-x86-64-linux-gnu xz-utils; \
     cd /tmp; \
     apt-get download "systemd-boot-efi:$ARCH"; \
+    dpkg-deb -f systemd-boot-efi_*.deb Version >/usr/lib/systemd-boot-efi.version; \
     dpkg-deb -x systemd-boot-efi_*.deb /; \
     rm systemd-boot-efi_*.deb; \
     apt-get clean; \

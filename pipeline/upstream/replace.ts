@@ -1,5 +1,6 @@
 import { posix } from "node:path";
 import { TOOLS_LOCK } from "../constructs/base-rootfs.ts";
+import { PACKING_FILES } from "../schema/initramfs/files.ts";
 import { PipelineError } from "../util/error.ts";
 import type { Declared, Texts } from "./pin.ts";
 
@@ -18,6 +19,8 @@ export interface Replacement {
 }
 
 export const TOOLS_DOCKERFILE = posix.join(posix.dirname(TOOLS_LOCK), "Dockerfile");
+/** The tool containers. */
+const TOOLS_DOCKERFILES = [TOOLS_DOCKERFILE, PACKING_FILES[0]];
 
 /** What could end a literal or a comment, or begin code within one. Every line break and control character is among them. */
 const CODE = /["'`\\$\p{Cc}\u2028\u2029]|\*\//gu;
@@ -25,7 +28,7 @@ const CODE = /["'`\\$\p{Cc}\u2028\u2029]|\*\//gu;
 /** `from "./pins.ts"`. */
 const IMPORTED = /\bfrom "(\.\.?\/[^"]+\.ts)"/g;
 
-/** The files of the project in which a maintainer writes pins: the declaration, what it imports, the tool container. */
+/** The files of the project in which a maintainer writes pins: the declaration, what it imports, the tool containers. */
 export function placesOf({ declaration, own }: Declared): string[] {
   const places: string[] = [];
   const add = (path: string) => {
@@ -39,7 +42,7 @@ export function placesOf({ declaration, own }: Declared): string[] {
     }
   };
   add(declaration);
-  if (own(TOOLS_DOCKERFILE) !== undefined) places.push(TOOLS_DOCKERFILE);
+  places.push(...TOOLS_DOCKERFILES.filter((path) => own(path) !== undefined));
   return places;
 }
 

@@ -7,6 +7,7 @@ import { locate } from "../../schema/recipes.ts";
 import type { Run } from "../../util/progress.ts";
 import { buildImage } from "./container-image.ts";
 import { hasImage } from "./engine.ts";
+import { runTool } from "./tool.ts";
 import { dockerArch, type ToolsOptions } from "./tools-image.ts";
 
 /**
@@ -37,4 +38,14 @@ export async function ensureEfiTools(
     run,
   );
   return image;
+}
+
+/** The version of Debian's package with the EFI stub. */
+export async function efiStubVersion(docker: Docker, image: string, work: string, run: Run): Promise<string> {
+  const { output } = await runTool(
+    docker,
+    { image, work, command: ["cat", "/usr/lib/systemd-boot-efi.version"] },
+    run,
+  );
+  return output.trim();
 }

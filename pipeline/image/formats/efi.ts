@@ -1,4 +1,4 @@
-import { rename, rm, writeFile } from "node:fs/promises";
+import { rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type Docker from "dockerode";
 import type { Arch } from "../../schema/names.ts";
@@ -28,9 +28,13 @@ export interface EfiOptions {
 
 /**
  * Makes one EFI executable of a kernel, an initramfs and a command line, by systemd's stub: a "unified kernel image". The
- * same inputs give the same bytes. Returns its path. @throws PipelineError if that fails
+ * same inputs give the same bytes. Returns its path and size, bytes. @throws PipelineError if that fails
  */
-export async function makeEfi(docker: Docker, options: EfiOptions, run: Run): Promise<string> {
+export async function makeEfi(
+  docker: Docker,
+  options: EfiOptions,
+  run: Run,
+): Promise<{ path: string; size: number }> {
   const { arch, directory, name, kernel, initrd, commandLine, osRelease, release, epoch, tools } = options;
   const partial = `${name}.partial`;
   const texts = { osrel: osRelease, cmdline: commandLine, uname: release };
@@ -56,7 +60,7 @@ export async function makeEfi(docker: Docker, options: EfiOptions, run: Run): Pr
     }
     const finished = join(directory, name);
     await rename(join(directory, partial), finished);
-    return finished;
+    return { path: finished, size: (await stat(finished)).size };
   } finally {
     for (const left of [partial, ...Object.keys(texts).map(text)]) {
       await rm(join(directory, left), { force: true });

@@ -14,13 +14,17 @@ import type { Compressed } from "./zstd.ts";
  * The kernel's decoder knows no check but CRC32, and no filter of other archs. Blocks of a fixed size are compressed in
  * parallel; the number of threads is fixed as well, because one thread alone would write one block.
  */
-const XZ = "xz -6 --check=crc32 --threads=4 --block-size=32MiB --no-adjust --stdout";
+const XZ = "xz --check=crc32 --threads=4 --block-size=32MiB --no-adjust --stdout";
+/** xz's own default. A higher level needs more memory in the machine that boots, and makes the file hardly smaller. */
+const MOST_LEVEL = 6;
 
 export interface XzOptions {
   /** The directory in which the file is made. */
   readonly directory: string;
   /** The file's name. */
   readonly name: string;
+  /** The level that the user wants, as one of zstd. Levels above xz's default count as that. */
+  readonly level: number;
   /** The name of the image of the container with xz (`ensureEfiTools`). */
   readonly tools: string;
 }
@@ -29,7 +33,7 @@ export interface XzOptions {
 export async function compressXz(
   docker: Docker,
   input: Readable,
-  { directory, name, tools }: XzOptions,
+  { directory, name, level, tools }: XzOptions,
   run: Run,
 ): Promise<Compressed> {
   const partial = `${name}.partial`;
@@ -48,7 +52,7 @@ export async function compressXz(
       docker,
       {
         ...{ image: tools, work: directory, stdin: input.pipe(counted) },
-        command: ["sh", "-c", `exec ${XZ} >/work/${partial}`],
+        command: ["sh", "-c", `exec ${XZ} -${Math.min(level, MOST_LEVEL)} >/work/${partial}`],
       },
       run,
     );

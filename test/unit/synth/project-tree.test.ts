@@ -20,10 +20,13 @@ it("what is committed is what the tree synthesises to", () => {
   ).toEqual([]);
 });
 
-it("the container in which images are made has its packages from the same day as they", () => {
-  const tools = readFileSync(join(REPOSITORY, "dockerfiles/tools/Dockerfile"), "utf8");
-  expect(tools).toContain(`apt_update ${APT_SNAPSHOT};`);
-});
+it.each(["Dockerfile", "efi.Dockerfile"])(
+  "the container of dockerfiles/tools/%s, in which images are made, has its packages from the same day as they",
+  (name) => {
+    const tools = readFileSync(join(REPOSITORY, "dockerfiles/tools", name), "utf8");
+    expect(tools).toContain(`apt_update ${APT_SNAPSHOT};`);
+  },
+);
 
 it("every image is built on a base of its own arch and flavor, which is published where the image is", () => {
   const { cells } = cellsOf(output);
