@@ -13,7 +13,8 @@ npm run -s synth -- --check
 npm run -s bench -- plan --check
 npm run -s lint
 npm run -s typecheck
-shellcheck -x init/init scripts/*.sh dockerfiles/kernel/{build,check-config,source} bench/cloud-kernel/{init,make-initrd} .ci/run
+shellcheck -x init/init scripts/*.sh dockerfiles/kernel/{build,check-config,source} bench/cloud-kernel/{init,make-initrd} .ci/run \
+  dockerfiles/tools/efi dockerfiles/initramfs/*.sh init/initramfs/{init,debug} test/support/zinit
 bash scripts/api.sh --check
 npm test
 npm run -s test:commands
