@@ -43,7 +43,9 @@ need git git
 need zstd zstd
 need resize2fs e2fsprogs
 need genisoimage genisoimage
-need packer packer
+# UEFI firmware, with which appliances are booted.
+[ -e /usr/share/OVMF/OVMF_CODE_4M.fd ] || packages+=(ovmf)
+[ -e /usr/share/AAVMF/AAVMF_CODE.fd ] || packages+=(qemu-efi-aarch64)
 need python3 python3
 need openssl openssl
 [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || packages+=(debian-archive-keyring)

@@ -8,6 +8,10 @@ packages=()
 need() { command -v "$1" >/dev/null || packages+=("$2"); }
 # Opens release reports.
 need chromium chromium
+# Validates the templates of boxes.
+need packer packer
+# Reads the archives of appliances.
+need cpio cpio
 
 [ "${#packages[@]}" -gt 0 ] || exit 0
 printf 'installing %s, for tests\n' "${packages[*]}" >&2

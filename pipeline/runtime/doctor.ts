@@ -13,6 +13,7 @@ import { PipelineError } from "../util/error.ts";
 import { unwatched } from "../util/progress.ts";
 import { EMULATORS, hostArch, vcpuFailure } from "../vm/accel.ts";
 import { probeKernel } from "../vm/proof/probe.ts";
+import { hasFirmware } from "../vm/qemu/firmware.ts";
 import { EMULATION_FIX } from "./archs.ts";
 import { kernelDirectory } from "./kinds/kernel/cache.ts";
 import { readCells } from "./read-cells.ts";
@@ -65,6 +66,13 @@ export const CHECKS: readonly Check[] = [
       onPath("mmdebstrap")
         ? ok("installed")
         : { level: "warn", found: "missing: the debian flavor cannot be built", fix: SETUP },
+  },
+  {
+    title: "UEFI firmware",
+    check: async () =>
+      hasFirmware(hostArch())
+        ? ok("installed")
+        : { level: "warn", found: "missing: the EFI file of an appliance cannot be booted", fix: SETUP },
   },
   { title: "disk space", check: disk },
   {

@@ -67,20 +67,9 @@ async function bootOnce(
       run.signal,
     );
     const report = await reported(machine, accel, options.timeoutMs ?? LOGIN_MS[accel], run);
-    const { root, program } = report;
-    const fail = (problem: string) =>
-      new PipelineError(problem, { code: "boot-failed", details: consoleTail(machine!) });
-    if (root !== "tmpfs") throw fail(`the appliance runs on ${root}, and not on a tmpfs`);
-    if (!program) throw fail("the appliance does not say which program is its PID 1");
-    if (!report.disks.some((name) => name.startsWith("vd"))) throw fail("the appliance has no virtio disk");
-    if (report.networks.length === 0) throw fail("the appliance has no network card");
-    const missing = services.filter((name) => !report.services.some((each) => each.name === name));
-    if (missing.length > 0) throw fail(`the init program does not know the services ${missing.join(", ")}`);
-    const failed = report.services.filter(({ state }) => !STARTED.includes(state));
-    if (failed.length > 0) {
-      throw fail(
-        `services have not started: ${failed.map(({ name, state }) => `${name} (${state})`).join(", ")}`,
-      );
+    const problem = problemOf(report, services);
+    if (problem !== undefined) {
+      throw new PipelineError(problem, { code: "boot-failed", details: consoleTail(machine) });
     }
     const stage = (name: string) => machine!.console.stageUptime(name) ?? 0;
     return {
@@ -98,6 +87,18 @@ async function bootOnce(
 /** zinit's states of a service that has started, or has done what it is there for. */
 const STARTED = ["Running", "Success"];
 
+/** What a report lacks of an appliance that works; undefined if nothing. */
+export function problemOf(report: Report, services: readonly string[]): string | undefined {
+  if (report.root !== "tmpfs") return `the appliance runs on ${report.root}, and not on a tmpfs`;
+  if (!report.disks.some((name) => name.startsWith("vd"))) return "the appliance has no virtio disk";
+  if (report.networks.length === 0) return "the appliance has no network card";
+  const missing = services.filter((name) => !report.services.some((each) => each.name === name));
+  if (missing.length > 0) return `the init program does not list the services ${missing.join(", ")}`;
+  const failed = report.services.filter(({ state }) => !STARTED.includes(state));
+  if (failed.length === 0) return undefined;
+  return `services have not started: ${failed.map(({ name, state }) => `${name} (${state})`).join(", ")}`;
+}
+
 /** A directory that a guest sees as a disk, from which UEFI firmware starts `efi`. */
 async function efiDisk(arch: Arch, efi: string, directory: string): Promise<string> {
   const root = join(directory, "efi");
@@ -107,9 +108,9 @@ async function efiDisk(arch: Arch, efi: string, directory: string): Promise<stri
   return root;
 }
 
-interface Report {
+export interface Report {
+  /** The type of the root file system. */
   readonly root: string | undefined;
-  readonly program: string | undefined;
   readonly memoryMib: number;
   readonly usedMib: number;
   readonly modules: string[];
@@ -157,7 +158,7 @@ export function parseReport(console: string): Report {
     [...console.matchAll(new RegExp(`^INITRAMFS ${name} (.*?)\\s*$`, "gm"))].map(([, value]) => value!);
   const [memoryMib = 0, usedMib = 0] = values("memory")[0]?.split(" ").map(Number) ?? [];
   return {
-    ...{ root: values("root")[0], program: values("program")[0], memoryMib, usedMib },
+    ...{ root: values("root")[0], memoryMib, usedMib },
     ...{ modules: values("module").sort(), disks: values("disk"), networks: values("network") },
     services: values("service").map((line) => {
       const [name = "", state = ""] = line.split(" ");

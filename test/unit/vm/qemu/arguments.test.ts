@@ -33,4 +33,22 @@ describe("a kernel in QEMU", () => {
       ["arm64", "image", "image"],
     ]);
   });
+
+  it("is none where firmware starts an EFI file, which gets the parameters by SMBIOS", () => {
+    const firmware = { code: "/code.fd", variables: "/a,b.fd" };
+    const { disk: _, kernel: __, ...rest } = options;
+    const args = qemuArguments({ ...rest, firmware, fatDisk: "/fat", cmdline: ["a=1,2"] }, "/socket");
+    expect(args).not.toContain("-kernel");
+    expect(args).not.toContain("-append");
+    const values = (flag: string) => args.filter((_, index) => args[index - 1] === flag);
+    expect(values("-drive")).toEqual([
+      "if=pflash,format=raw,readonly=on,file=/code.fd",
+      "if=pflash,format=raw,file=/a,,b.fd",
+      "file=fat:/fat,format=raw,if=none,id=fat,read-only=on",
+    ]);
+    expect(values("-smbios")).toEqual([
+      "type=11,value=io.systemd.stub.kernel-cmdline-extra=console=ttyS0 reboot=k panic=1 " +
+        "ip=10.0.2.15::10.0.2.2:255.255.255.0::eth0:off:10.0.2.3 a=1,,2",
+    ]);
+  });
 });
