@@ -36,10 +36,11 @@ export async function makeAuditedImage(
   });
   await makeExt4(docker, tar, { ...ext4, contentBytes }, run);
   const findings = await audit.findings(rootfs);
-  if (findings.length > 0) throw refused(title, findings);
+  if (findings.length > 0) throw refuse(title, findings);
 }
 
-function refused(title: string, findings: readonly Finding[]): PipelineError {
+/** The error for an image that an audit refuses. */
+export function refuse(title: string, findings: readonly Finding[]): PipelineError {
   const shown = findings.slice(0, SHOWN_FINDINGS).map((finding) => `- ${findingLine(finding)}`);
   const more = findings.length - shown.length;
   return new PipelineError(

@@ -22,13 +22,16 @@ export interface Contents {
   readonly unused: readonly string[];
 }
 
-/** Lists what is in a root file system, and to whom its files belong. */
+/**
+ * Lists what is in a root file system, and to whom its files belong.
+ * @param also what belongs to the image and is no file in it. @default none
+ */
 export async function contentsOf(
   rootfs: Rootfs,
-  { recipe, arch }: { recipe: Recipe; arch: Arch },
+  { recipe, arch, also = [] }: { recipe: Recipe; arch: Arch; also?: readonly Component[] },
 ): Promise<Contents> {
   const npm = await npmPackages(rootfs);
-  const packages = await listComponents(rootfs, npm, recipe);
+  const packages = [...(await listComponents(rootfs, npm, recipe)), ...also];
   const distribution = distributionOf(
     (await rootfs.read("etc/os-release")) ?? (await rootfs.read("usr/lib/os-release")),
   );

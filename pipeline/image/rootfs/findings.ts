@@ -21,6 +21,7 @@ export const FINDINGS = {
   "program-missing": "The preset's command is missing, or is a dangling symlink.",
   "not-executable": "The preset's command is not executable.",
   "interpreter-missing": "The interpreter of the preset's command is not in the image.",
+  "debug-hook": "An appliance of release mode has the debug hook, or its `/init` is in debug mode.",
   unowned:
     "A file belongs to no package, is not part of the recipe, and no known script makes it. See `docs/inventory.md`.",
 } as const satisfies Readonly<Record<string, string>>;

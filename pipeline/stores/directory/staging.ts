@@ -14,10 +14,11 @@ import { inTheWay, ownershipOf } from "./ownership.ts";
 
 /** The maximum size of a facts file, bytes. */
 export const MOST_FACTS_BYTES = 16 << 20;
+const kind = z.enum(["base", "preset"]);
 /** What earlier versions wrote for an image: facts without its boots, or without the owners of its files. */
 const FromEarlier = z.union([
-  z.looseObject({ content_size: z.number(), proven: z.undefined().optional() }),
-  z.looseObject({ content_size: z.number(), accounted: z.undefined().optional() }),
+  z.looseObject({ kind, proven: z.undefined().optional() }),
+  z.looseObject({ kind, accounted: z.undefined().optional() }),
 ]);
 
 const ADVICE = "choose another directory with --store dir:PATH";

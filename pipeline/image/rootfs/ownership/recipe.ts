@@ -1,5 +1,13 @@
 import { BOOT_FILES } from "../../../schema/boot-files.ts";
-import type { BaseCell, Cells, Copied, Embedded, PresetCell, Unowned } from "../../../schema/cells.ts";
+import type {
+  BaseCell,
+  Cells,
+  Copied,
+  Embedded,
+  InitramfsCell,
+  PresetCell,
+  Unowned,
+} from "../../../schema/cells.ts";
 import { idsBelow, ofKind } from "../../../schema/kinds/index.ts";
 import { globs } from "./glob.ts";
 import type { OwnerOf } from "./owner.ts";
@@ -27,7 +35,10 @@ export const plainRecipe = (name: string): Recipe => ({
 });
 
 /** The recipe of a cell, with that of its base. */
-export function recipeOf({ cells }: Pick<Cells, "cells">, cell: BaseCell | PresetCell): Recipe {
+export function recipeOf(
+  { cells }: Pick<Cells, "cells">,
+  cell: BaseCell | PresetCell | InitramfsCell,
+): Recipe {
   const below = idsBelow(cell).base;
   const all = [...ofKind(cells, "base").filter(({ id }) => id === below), cell];
   return {

@@ -108,8 +108,11 @@ async function build(workshop: Workshop, cell: BaseCell, image: string): Promise
   };
 }
 
-/** The declared sources, or the source that the user sets with --rootfs. */
-function sourcesOf(workshop: Workshop, cell: BaseCell): readonly RootfsSource[] {
+/** The declared sources of a root file system, or the source that the user sets with --rootfs. @throws PipelineError if its hash is not known */
+export function sourcesOf(
+  workshop: Workshop,
+  cell: Pick<BaseCell, "id" | "flavor" | "sources">,
+): readonly RootfsSource[] {
   const rootfs = rootfsFor(workshop.options, cell.flavor);
   if (!rootfs) return cell.sources;
   const declared = cell.sources.find((source) => source.from === "tarball");

@@ -53,6 +53,7 @@ export const DEBIAN: readonly Rule[] = [
     paths: /^var\/cache\/debconf\/(config|passwords|templates)\.dat$/,
     reason: "debconf's database",
   },
+  { by: "kmod", paths: /^etc\/modules$/, reason: "kmod's list of modules to load, which is empty" },
   {
     by: "ucf",
     paths: /^var\/lib\/ucf\/((hashfile|registry)(\.\d)?|cache\/:[^/]+)$/,
