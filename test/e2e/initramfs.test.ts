@@ -19,6 +19,7 @@ import type { App } from "../../pipeline/constructs/app.ts";
 import { BaseRootfs } from "../../pipeline/constructs/base-rootfs.ts";
 import { Flavor } from "../../pipeline/constructs/flavor.ts";
 import { Initramfs, type InitramfsProps } from "../../pipeline/constructs/initramfs/initramfs.ts";
+import type { ApplianceProgram } from "../../pipeline/constructs/initramfs/program.ts";
 import type { Service } from "../../pipeline/constructs/initramfs/service.ts";
 import { Release } from "../../pipeline/constructs/release.ts";
 import { toCpio } from "../../pipeline/image/formats/cpio.ts";
@@ -26,16 +27,13 @@ import { InitramfsFacts } from "../../pipeline/schema/facts.ts";
 import type { QemuOptions } from "../../pipeline/vm/qemu/arguments.ts";
 import { endsWithin } from "../../pipeline/vm/watch.ts";
 import { ALPINE_TARBALL, alpineBase, hasAlpine, serveAlpine } from "../support/alpine.ts";
+import { serveZinit } from "../support/appliance.ts";
 import { DEBIAN, testKernel } from "../support/kernel.ts";
 import { startMachine } from "../support/machine.ts";
 import { cli, Project } from "../support/project.ts";
-import { serveDirectory } from "../support/serve.ts";
 import { normalised, type TestEntry, tree } from "../support/tar.ts";
 
 const TAG = "initramfs-test";
-/** zinit itself cannot be fetched in tests. This takes its place. */
-const ZINIT = readFileSync(join(import.meta.dirname, "../support/zinit"));
-const AT = "example/zinit/releases/download/v1/zinit";
 
 /** What the services of each appliance see: its tmpfs, a virtio disk, and a network. */
 const SERVICES: Record<string, Service> = {
@@ -53,7 +51,7 @@ const SERVICES: Record<string, Service> = {
 
 /** An appliance of each userland, with Debian's cloud kernel. */
 const declare =
-  (address: string) =>
+  (zinit: ApplianceProgram) =>
   (app: App): void => {
     const release = new Release(app, "appliances", {
       ...{ tag: TAG, repository: "example/images", defaultFlavor: "debian" },
@@ -61,10 +59,9 @@ const declare =
     });
     new BaseRootfs(release, "base-debian", { flavor: DEBIAN, packages: ["openssh-server"], diskMib: 1024 });
     testKernel(release, ["debian"]);
-    const sha256 = createHash("sha256").update(ZINIT).digest("hex");
     const common = {
       kernel: { flavor: DEBIAN },
-      programs: [{ path: "/sbin/zinit", files: { amd64: { url: `${address}/${AT}`, sha256 } } }],
+      programs: [zinit],
       services: SERVICES,
       rootMib: 512,
     } satisfies Partial<InitramfsProps>;
@@ -80,15 +77,13 @@ const declare =
 
 let project: Project;
 let mirror: { server: Server; url: string } | undefined;
-let served: { server: Server; url: string };
+let served: Awaited<ReturnType<typeof serveZinit>>;
 let directory: string;
 beforeAll(async () => {
   directory = mkdtempSync(join(tmpdir(), "smolvm-appliance-"));
-  mkdirSync(join(directory, "served", AT, ".."), { recursive: true });
-  writeFileSync(join(directory, "served", AT), ZINIT);
-  served = await serveDirectory(join(directory, "served"), /^\//);
+  served = await serveZinit(join(directory, "served"));
   mirror = hasAlpine ? await serveAlpine() : undefined;
-  project = new Project(declare(served.url));
+  project = new Project(declare(served.program));
 });
 afterAll(() => {
   mirror?.server.close();
