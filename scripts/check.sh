@@ -14,7 +14,8 @@ npm run -s bench -- plan --check
 npm run -s lint
 npm run -s typecheck
 shellcheck -x init/init scripts/*.sh dockerfiles/kernel/{build,check-config,source} bench/cloud-kernel/{init,make-initrd} .ci/run \
-  dockerfiles/tools/efi dockerfiles/initramfs/*.sh init/initramfs/{init,debug} test/support/zinit
+  dockerfiles/tools/efi dockerfiles/initramfs/*.sh init/initramfs/{init,debug} test/support/zinit \
+  test/support/alpine-medium/{init,console,setup-disk,make}
 bash scripts/api.sh --check
 npm test
 npm run -s test:commands

@@ -8,8 +8,14 @@ packages=()
 need() { command -v "$1" >/dev/null || packages+=("$2"); }
 # Opens release reports.
 need chromium chromium
-# Validates the templates of boxes.
+# Make a box from an installation medium of the tests' own, which is for x86_64.
 need packer packer
+need qemu-img qemu-utils
+if [ "$(uname -m)" = x86_64 ]; then
+  need extlinux extlinux
+  [ -e /usr/lib/ISOLINUX/isolinux.bin ] || packages+=(isolinux)
+  [ -e /usr/lib/syslinux/mbr/mbr.bin ] || packages+=(syslinux-common)
+fi
 # Reads the archives of appliances.
 need cpio cpio
 

@@ -4,18 +4,19 @@ import { join } from "node:path";
 import { ALPINE_TARBALL } from "./alpine.ts";
 import { command, type Ended, REPOSITORY } from "./project.ts";
 
-const IMAGE = "smolvm-test/alpine";
+/** The container image of the real Alpine root file system. */
+export const ALPINE_IMAGE = "smolvm-test/alpine";
 
 /** The address of the server inside the container. Its packages are those of the test data, in each branch and component. */
 export const INSIDE = "http://127.0.0.1:8080";
 
 /** Makes the image of the real Alpine root file system. */
 export function importAlpine(): void {
-  execFileSync("docker", ["import", "-", IMAGE], { input: readFileSync(ALPINE_TARBALL.url) });
+  execFileSync("docker", ["import", "-", ALPINE_IMAGE], { input: readFileSync(ALPINE_TARBALL.url) });
 }
 
 /** Removes the image. */
-export const removeAlpine = (): void => void execFileSync("docker", ["rmi", "-f", IMAGE]);
+export const removeAlpine = (): void => void execFileSync("docker", ["rmi", "-f", ALPINE_IMAGE]);
 
 /** Serves packages, and the files of `/box/http`, to one client. */
 const SERVE =
@@ -56,7 +57,7 @@ until wget -q -O /dev/null ${INSIDE}/v3.19/main/x86_64/APKINDEX.tar.gz; do sleep
   const mounts = ["--volume", `${directory}:/box:ro`, "--volume", `${packages}:/packages:ro`];
   const line = [
     ...["docker", "run", "--rm", "--network", "none", ...rights, ...mounts],
-    ...[IMAGE, "sh", "-ec", `${prepare}${script}`],
+    ...[ALPINE_IMAGE, "sh", "-ec", `${prepare}${script}`],
   ];
   return await command(line, {});
 }

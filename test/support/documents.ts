@@ -95,7 +95,7 @@ export const NOT_RUN: Readonly<Record<string, string>> = {
   "packer validate out/packer/alpine-box/alpine-box.pkr.json":
     "it asks Alpine's mirror; test/commands/packer.test.ts validates the template with a mirror on loopback",
   "packer build -only='alpine-box.qemu.*' out/packer/alpine-box/alpine-box.pkr.json":
-    "it downloads Alpine; test/e2e/packer.test.ts runs its scripts in a real Alpine",
+    "it downloads Alpine; test/e2e/packer-build.test.ts builds from a medium on loopback",
   "packer build -only='alpine-box.virtualbox-iso.*' out/packer/alpine-box/alpine-box.pkr.json":
     "it downloads Alpine, and VirtualBox needs a machine that it can be installed on",
   "vagrant box add --name alpine-box out/images/alpine-box/alpine-box-libvirt.box":
