@@ -1,4 +1,4 @@
-import { cellNames } from "../../release/diff/cell-names.ts";
+import { assetLabel, cellNames } from "../../release/diff/cell-names.ts";
 import type { ReleaseContents } from "../../release/diff/contents.ts";
 import {
   type AssetChange,
@@ -90,7 +90,7 @@ function assetTable(assets: readonly AssetChange[], regressions: readonly Regres
   const isRegression = (name: string, what: Regression["what"]) =>
     regressions.some((each) => each.asset === name && each.what === what) ? " !" : "";
   const rows = assets.map(({ cell, asset, size, boot_ms: boot }) => [
-    codeSpan(asset.startsWith("vmlinux-") ? asset : cell),
+    codeSpan(assetLabel(cell, asset)),
     humanBytes(size.to),
     `${percent(size)}${isRegression(asset, "size")}`,
     boot ? seconds(boot.to) : "-",

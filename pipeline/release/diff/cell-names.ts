@@ -34,3 +34,7 @@ function merged(parts: readonly Part[], keyOf: (part: Part) => string[], field: 
     [field]: [...new Set(same.map((part) => part[field]))].sort().join(", "),
   }));
 }
+
+/** What an asset is called: by its cell, or by its own name if the cell has other assets too, as kernels and appliances do. */
+export const assetLabel = (cell: string, asset: string): string =>
+  asset.endsWith("-rootfs.ext4.zst") ? cell : asset;

@@ -1,6 +1,7 @@
 import type { Regressions } from "../../schema/cells.ts";
 import { humanBytes } from "../../util/human-bytes.ts";
 import { seconds } from "../../util/seconds.ts";
+import { assetLabel } from "./cell-names.ts";
 import type { AssetContents, ReleaseContents } from "./contents.ts";
 import { isComparable } from "./diff.ts";
 
@@ -69,5 +70,6 @@ export const unacceptedAmong = (regressions: readonly Regression[]): Regression[
 export function regressionText({ cell, asset, what, from, to, percent, limit }: Regression): string {
   const shown = what === "size" ? humanBytes : seconds;
   const change = `${what} ${shown(from)} -> ${shown(to)} (+${percent.toFixed(1)} %, limit ${limit} %)`;
-  return `${cell}: ${asset.startsWith("vmlinux-") ? `${asset} ` : ""}${change}`;
+  const label = assetLabel(cell, asset);
+  return `${cell}: ${label === cell ? "" : `${label} `}${change}`;
 }

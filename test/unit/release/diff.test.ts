@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { cellNames } from "../../../pipeline/release/diff/cell-names.ts";
+import { assetLabel, cellNames } from "../../../pipeline/release/diff/cell-names.ts";
 import type { CellContents, ReleaseContents } from "../../../pipeline/release/diff/contents.ts";
 import { diffReleases, type ReleaseDiff } from "../../../pipeline/release/diff/diff.ts";
 import type { Package } from "../../../pipeline/schema/facts.ts";
@@ -126,6 +126,15 @@ it.each([
   [["other"], "other"],
 ])("%j are written as %s", (ids, text) => {
   expect(cellNames(ids)).toBe(text);
+});
+
+it.each([
+  ["codex-amd64-ubuntu", "codex-amd64-ubuntu-rootfs.ext4.zst", "codex-amd64-ubuntu"],
+  ["base-amd64-ubuntu", "base-amd64-rootfs.ext4.zst", "base-amd64-ubuntu"],
+  ["kernel-amd64", "vmlinux-amd64.elf", "vmlinux-amd64.elf"],
+  ["initramfs-zinit-amd64", "vmlinuz-zinit-amd64.efi", "vmlinuz-zinit-amd64.efi"],
+])("the asset of %s, %s, is called %s", (cell, asset, label) => {
+  expect(assetLabel(cell, asset)).toBe(label);
 });
 
 // ── for any two releases ─────────────────────────────────────────────────────────────────────────
