@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { unique } from "../util/unique.ts";
 import { Sha256 } from "./digest.ts";
+import { FramesPlace } from "./frames.ts";
 import { BuildMode } from "./initramfs/choices.ts";
 import { ResolvedModule } from "./initramfs/resolved.ts";
 import { Arch, KernelFormat } from "./names.ts";
@@ -173,6 +174,8 @@ export const RootfsFacts = z.strictObject({
   flavor: z.string(),
   preset: z.string().nullable(),
   zstd_level: z.int(),
+  /** The table of its frames; no field if it is one frame, as earlier versions made it. */
+  frames: FramesPlace.optional(),
   /** The total size of all files, bytes. */
   content_size: z.int().positive(),
   accounted: Accounted,

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { MadeFrom } from "./cells.ts";
 import { Sha256 } from "./digest.ts";
 import { Accel, type Facts, ProvenOn, provenOf } from "./facts.ts";
+import { FramesPlace } from "./frames.ts";
 import { loginMsOf } from "./kinds/index.ts";
 
 const Size = z.int().positive();
@@ -19,6 +20,9 @@ export const RecordedAsset = z.strictObject({
   image_sha256: Sha256.describe("sha256 of the unpacked file; that of the asset if it is not compressed"),
   image_size: Size.describe("length of the unpacked file, bytes; it has holes where it is empty"),
   content_size: Size.describe("total size of the files in the image, bytes; not for kernels").optional(),
+  frames: FramesPlace.describe(
+    "the table of the file's zstd frames, from which a client fetches those that it does not have; not for kernels",
+  ).optional(),
   sbom: z
     .strictObject({ asset: z.string(), sha256: Sha256, size: Size })
     .describe("the inventory of what is inside, a file of the same release"),
@@ -58,6 +62,7 @@ export function recordedAsset(facts: Facts, madeFrom?: MadeFrom): RecordedAsset 
   return {
     ...{ sha256, size, image_sha256, image_size },
     ...("content_size" in facts ? { content_size: facts.content_size } : {}),
+    ...("frames" in facts && facts.frames ? { frames: facts.frames } : {}),
     sbom: { asset, sha256: sbomSha256, size: sbomSize },
     proven: provenOf(facts),
     ...bootOf(facts),

@@ -47,6 +47,7 @@ export function factsOf(cell: Cell, asset: string, overrides: readonly string[] 
     ...common,
     ...{ kind: cell.kind, flavor: cell.flavor, preset: cell.kind === "preset" ? cell.preset : null },
     ...{ zstd_level: 19, content_size: 1000, accounted: ACCOUNTED },
+    frames: { offset: 1 + asset.length, size: 56, sha256: sha256(`frames of ${asset}`) },
     boot: { ...boot, ...login, kernel_sha256: sha256("kernel"), check: null },
     proven: PROVEN,
   });

@@ -77,6 +77,7 @@ describe("publish", () => {
       image_sha256: sha256(`image of ${CODEX}`),
       image_size: 10 * bytesOf(CODEX).length,
       content_size: 1000,
+      frames: { offset: 1 + CODEX.length, size: 56, sha256: sha256(`frames of ${CODEX}`) },
       proven: ["qemu-pci", "qemu-mmio"],
       sbom: {
         asset: sbomAsset(CODEX),

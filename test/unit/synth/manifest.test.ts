@@ -14,11 +14,14 @@ import { sampleApp } from "../../support/tree.ts";
 
 const { cells } = cellsOf(synth(sampleApp()));
 
+/** Where the table of an asset's frames is, of each something of its own. */
+const framesOf = (asset: string) => ({ offset: asset.length, size: 56, sha256: "a".repeat(64) });
+
 /** What is recorded of these assets, of each something of its own. */
 const recorded = (names: readonly string[]) =>
   Object.fromEntries(
     names.map((asset) => {
-      const more = asset.endsWith(".zst") ? { content_size: asset.length } : {};
+      const more = asset.endsWith(".zst") ? { content_size: asset.length, frames: framesOf(asset) } : {};
       const known = assetOf(asset, Buffer.from(asset), Buffer.from(`in ${asset}`));
       return [asset, { ...known, ...more, proven: ["qemu-pci"], inputs: "0".repeat(64) }];
     }),
