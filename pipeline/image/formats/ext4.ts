@@ -1,10 +1,11 @@
-import { rename, rm } from "node:fs/promises";
+import { readFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
 import type Docker from "dockerode";
 import { PipelineError } from "../../util/error.ts";
 import type { Run } from "../../util/progress.ts";
 import { runTool } from "../docker/tool.ts";
+import { listRuns, parseRuns, type SparseFile } from "./sparse.ts";
 
 /**
  * UUID of the file system and seed of its directory hashes. All images have the same: both are part of the
@@ -35,19 +36,21 @@ export interface Ext4Options {
  */
 const JOURNAL_MIB = 16;
 
-/** Makes an ext4 image from a tar, without root and without a mount. Returns its path. @throws PipelineError if that fails */
+/** Makes an ext4 image from a tar, without root and without a mount. @throws PipelineError if that fails */
 export async function makeExt4(
   docker: Docker,
   tar: Readable,
   options: Ext4Options,
   run: Run,
-): Promise<string> {
+): Promise<SparseFile> {
   const partial = `${options.name}.partial`;
   const path = join(options.directory, partial);
+  const list = `${options.name}.runs`;
   const script = [
     `truncate -s ${options.sizeMib}M /work/${partial}`,
-    `SOURCE_DATE_EPOCH=${options.epoch} exec mke2fs -q -F -t ext4 -b 4096 -L smolvm-rootfs -J size=${JOURNAL_MIB} -m 0 ` +
+    `SOURCE_DATE_EPOCH=${options.epoch} mke2fs -q -F -t ext4 -b 4096 -L smolvm-rootfs -J size=${JOURNAL_MIB} -m 0 ` +
       `-U ${UUID} -E hash_seed=${UUID},lazy_itable_init=0 -d - /work/${partial} ${options.sizeMib}M`,
+    listRuns(`/work/${partial}`, `/work/${list}`),
   ].join(" && ");
   try {
     const result = await runTool(
@@ -64,10 +67,14 @@ export async function makeExt4(
         cause,
       });
     });
-    return finished;
+    const { size } = await stat(finished);
+    const runs = parseRuns(await readFile(join(options.directory, list), "utf8"), size);
+    return { path: finished, size, runs };
   } catch (error) {
     await rm(path, { force: true });
     throw error;
+  } finally {
+    await rm(join(options.directory, list), { force: true });
   }
 }
 

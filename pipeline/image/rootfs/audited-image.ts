@@ -2,6 +2,7 @@ import type Docker from "dockerode";
 import { PipelineError } from "../../util/error.ts";
 import type { Run } from "../../util/progress.ts";
 import { type Ext4Options, makeExt4 } from "../formats/ext4.ts";
+import type { SparseFile } from "../formats/sparse.ts";
 import { Audit, type Meant } from "./audit.ts";
 import { type Finding, findingLine } from "./findings.ts";
 import { type Rootfs, toTar } from "./normalise.ts";
@@ -24,7 +25,7 @@ export async function makeAuditedImage(
   rootfs: Rootfs,
   { title, meant, ...ext4 }: AuditedImageOptions,
   run: Run,
-): Promise<void> {
+): Promise<SparseFile> {
   run.progress.step("make the ext4 image");
   const audit = new Audit(meant);
   const contentBytes = rootfs.entries.reduce((sum, entry) => sum + rootfs.sizeOf(entry), 0);
@@ -34,9 +35,10 @@ export async function makeAuditedImage(
     done += chunk.length;
     run.progress.bytes(done, contentBytes);
   });
-  await makeExt4(docker, tar, { ...ext4, contentBytes }, run);
+  const image = await makeExt4(docker, tar, { ...ext4, contentBytes }, run);
   const findings = await audit.findings(rootfs);
   if (findings.length > 0) throw refuse(title, findings);
+  return image;
 }
 
 /** The error for an image that an audit refuses. */

@@ -1,3 +1,4 @@
+import type { SparseFile } from "../../image/formats/sparse.ts";
 import { makeAuditedImage } from "../../image/rootfs/audited-image.ts";
 import { type Contents, contentsOf } from "../../image/rootfs/contents.ts";
 import type { Rootfs } from "../../image/rootfs/normalise.ts";
@@ -14,8 +15,13 @@ export const IMAGE = "rootfs.ext4";
 export const checkOf = (cell: BaseCell | PresetCell): PresetCell["check"] | null =>
   "check" in cell ? cell.check : null;
 
+/** A root file system that was made: what is in it, and its image. */
+export interface MadeRootfs extends Contents {
+  readonly image: SparseFile;
+}
+
 /**
- * container image -> tar, normalised and audited -> `rootfs.ext4` in `directory`. Returns its contents.
+ * container image -> tar, normalised and audited -> `rootfs.ext4` in `directory`.
  * @param look called with the root file system. @default none
  * @throws PipelineError with the audit's findings
  */
@@ -25,7 +31,7 @@ export async function makeRootfs(
   { image, order }: Pick<Layer, "image" | "order">,
   directory: string,
   look: (rootfs: Rootfs) => Promise<void> = async () => {},
-): Promise<Contents> {
+): Promise<MadeRootfs> {
   const { docker, run, epoch, tools } = workshop;
   const options = { arch: cell.arch, directory, baseOrder: order, epoch };
   return await withRootfs(docker, image, options, run, async (rootfs) => {
@@ -33,7 +39,7 @@ export async function makeRootfs(
     const contents = await contentsOf(rootfs, { recipe: recipeOf(workshop.cells, cell), arch: cell.arch });
     for (const each of contents.unused) run.progress.warn(`${cell.id}: ${each}`);
     const { secrets } = workshop.options;
-    await makeAuditedImage(
+    const made = await makeAuditedImage(
       docker,
       rootfs,
       {
@@ -50,6 +56,6 @@ export async function makeRootfs(
       run,
     );
     await look(rootfs);
-    return contents;
+    return { ...contents, image: made };
   });
 }

@@ -4,9 +4,9 @@ import { join } from "node:path";
 import { x } from "tinyexec";
 import { copyOut } from "../../image/docker/container-image.ts";
 import { onPath } from "../../image/docker/engine.ts";
+import { sha256Sparse } from "../../image/formats/sparse.ts";
 import { differences, type Fingerprints, fingerprints } from "../../image/rootfs/fingerprint.ts";
 import type { BaseCell, PresetCell } from "../../schema/cells.ts";
-import { sha256File } from "../../util/hash.ts";
 import type { Twice } from "../kinds/steps.ts";
 import { inWorkDirectory, type Workshop } from "../workshop.ts";
 import type { Layer } from "./build.ts";
@@ -46,10 +46,10 @@ export async function reproduceRootfs(
 const makeOnce = (workshop: Workshop, cell: BaseCell | PresetCell, layer: Layer): Promise<Made> =>
   inWorkDirectory(workshop, cell, async (directory) => {
     let paths: Fingerprints = new Map();
-    await makeRootfs(workshop, cell, layer, directory, async (rootfs) => {
+    const { image } = await makeRootfs(workshop, cell, layer, directory, async (rootfs) => {
       paths = await fingerprints(rootfs);
     });
-    const sha256 = await sha256File(join(directory, IMAGE), workshop.run.signal);
+    const sha256 = await sha256Sparse(image, workshop.run.signal);
     return { image: layer.image, paths, sha256 };
   });
 
