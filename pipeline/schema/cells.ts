@@ -277,7 +277,7 @@ export const Cells = z.strictObject({
 });
 export type Cells = z.infer<typeof Cells>;
 /** Part of the inputs of every root file system. Raise it when a code change makes other bytes from the same files. */
-export const RECIPE_VERSION = 3;
+export const RECIPE_VERSION = 4;
 export const CELLS_PATH = "out/cells.json";
 /** The paths at which a project may declare its images, relative to its root; the first one is the default. */
 export const DECLARATIONS = ["images.ts", "pipeline/images.ts"] as const;

@@ -83,7 +83,10 @@ export async function normalise(
   };
 }
 
-/** The entries that remain after scrubbing: those in `baseOrder` first, in that order, then the others, sorted. */
+/**
+ * The entries that remain after scrubbing: those in `baseOrder` first, in that order, then the others, sorted, directories
+ * before files. What a preset adds to a directory then changes no block among the contents of files.
+ */
 export function order(index: TarIndex, baseOrder: readonly string[]): Entry[] {
   const left = new Map([...index].filter(([path, entry]) => !isScrubbed(path, entry.type)));
   const first: Entry[] = [];
@@ -92,8 +95,12 @@ export function order(index: TarIndex, baseOrder: readonly string[]): Entry[] {
     if (entry) first.push(entry);
     left.delete(path);
   }
-  // Sorted by path; `parentsFirst` then puts each entry after its parent.
-  const rest = [...left.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
+  // `parentsFirst` then puts each entry after its parent.
+  const sorted = [...left.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
+  const [directories, files] = [true, false].map((wanted) =>
+    sorted.filter(({ type }) => (type === "directory") === wanted),
+  );
+  const rest = [...directories!, ...files!];
   return parentsFirst([...first, ...rest]);
 }
 

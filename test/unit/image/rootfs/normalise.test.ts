@@ -39,8 +39,8 @@ const tree: TestEntry[] = [
 ];
 
 describe("a normalised root file system", () => {
-  it("is sorted, directories before what is in them", async () => {
-    expect(await pathsOf(tree)).toEqual(["bin", "bin/tool", "etc", "etc/alpha", "etc/zeta"]);
+  it("is sorted, with all directories before all files", async () => {
+    expect(await pathsOf(tree)).toEqual(["bin", "etc", "bin/tool", "etc/alpha", "etc/zeta"]);
   });
 
   it("begins with the base's paths in the base's order, then has its own, sorted", async () => {
