@@ -34,8 +34,13 @@ export interface CellOptions extends Overridable {
   readonly accel?: Accel | undefined;
   /** The time limit for the SSH login, ms. @default LOGIN_MS, by accelerator */
   readonly bootTimeoutMs?: number | undefined;
-  /** A directory of saved container images of bases. They are loaded from there, and new ones are saved there. @default none */
+  /**
+   * A directory of saved container images of bases and of compressed frames. They are loaded from there, and new ones are
+   * saved there. @default none for container images; frames are in `out/cache/frames`
+   */
   readonly bases?: string | undefined;
+  /** Whether the stage `container` compresses the base's frames, too. @default false */
+  readonly frames?: boolean | undefined;
   /** Values of the build's environment that no image may contain. */
   readonly secrets: readonly { readonly name: string; readonly value: string }[];
 }

@@ -19,6 +19,7 @@ import { toolsImage } from "../../pipeline/image/docker/tools-image.ts";
 import { declareImages } from "../../pipeline/images.ts";
 import { readCells } from "../../pipeline/runtime/read-cells.ts";
 import { RootfsFacts } from "../../pipeline/schema/facts.ts";
+import { dataSize, decodeTable, type Frame } from "../../pipeline/schema/frames.ts";
 import { generateKey, keyParameter, login, runCommand } from "../../pipeline/vm/ssh.ts";
 import { describeInit } from "../support/init-suite.ts";
 import { startMachine } from "../support/machine.ts";
@@ -65,6 +66,14 @@ describe("debian, from the archive to a staged image", () => {
     // The contract: under 300 MiB for a root file system of 1 GB.
     expect(Number(readFileSync(rss, "utf8"))).toBeLessThan(300 * 1024);
     imageSha = Object.fromEntries([BASE, CODEX].map((id) => [id, buildSha(id)]));
+  });
+
+  it("gives the preset all bytes that it has from the base as the base's asset has them", () => {
+    const known = new Set(framesOf(BASE).map(({ sha256 }) => sha256));
+    const codex = framesOf(CODEX);
+    const own = codex.filter((frame) => !known.has(frame.sha256));
+    const bytes = (frames: readonly Frame[]) => frames.reduce((sum, { size }) => sum + size, 0);
+    expect(bytes(own) / bytes(codex)).toBeLessThan(0.6);
   });
 
   it("gives the same bytes when both are built from scratch again, elsewhere", async () => {
@@ -186,6 +195,17 @@ describe("debian, from the archive to a staged image", () => {
 });
 
 describeInit("GNU userland (debian)", () => ({ disk: image(BASE), kernel: project.kernel("amd64") }));
+
+/** The frames of a compressed image, from the table in its file. */
+function framesOf(id: string): readonly Frame[] {
+  const directory = join(project.root, "out/images", id);
+  const { frames, image_size: imageSize } = JSON.parse(readFileSync(join(directory, "build.json"), "utf8"));
+  const table = readFileSync(join(directory, "rootfs.ext4.zst")).subarray(
+    frames.offset,
+    frames.offset + frames.size,
+  );
+  return decodeTable(table, { size: dataSize(frames), imageSize });
+}
 
 function buildSha(id: string, where = project): string {
   const facts = JSON.parse(readFileSync(join(where.root, "out/images", id, "build.json"), "utf8"));

@@ -62,7 +62,11 @@ export const cellCommand = withBuildOptions(
       `time limit for the SSH login of a booted machine, seconds (${range(BOUNDS.bootTimeoutS)})`,
       wholeNumber(BOUNDS.bootTimeoutS),
     )
-    .option("--bases <dir>", "load container images of bases from this directory, and save new ones there"),
+    .option("--frames", "with --stage container, also compress what presets have in common with the base")
+    .option(
+      "--bases <dir>",
+      "load bases (container images, compressed frames) from this directory, and save new ones there",
+    ),
 ).action(async (ids: string[], flags: Flags, command: Command) => {
   const cells = readCells(root());
   const selected = selectCells(cells, ids);

@@ -31,8 +31,15 @@ export function checkStageFlags(
 ): void {
   const ignored = stage ? IGNORED[stage] : {};
   for (const [option, flag] of Object.entries(ignored)) {
+    // Frames are compressed.
+    if (stage === "container" && option === "level" && isGiven("frames")) continue;
     if (isGiven(option))
       throw new PipelineError(`${flag} has no effect with --stage ${stage}`, { fix: "omit one of the two" });
+  }
+  if (stage !== "container" && isGiven("frames")) {
+    throw new PipelineError("--frames has no effect without --stage container", {
+      fix: "omit it",
+    });
   }
   const uploads = stage === "upload" || (stage === undefined && store?.kind === "github");
   if (uploads) return;

@@ -31,6 +31,7 @@ export interface BuildFlags {
   readonly accel?: Accel;
   readonly bootTimeout?: number;
   readonly bases?: string;
+  readonly frames?: true;
   readonly record?: true;
   readonly asDeclared?: true;
   readonly aptMirror?: string;
@@ -106,6 +107,7 @@ export function toOptions(cells: Cells, flags: BuildFlags, selected: readonly Ce
     accel: askedAccel(flags.accel),
     bootTimeoutMs: flags.bootTimeout && flags.bootTimeout * 1000,
     bases: flags.bases && resolve(flags.bases),
+    frames: flags.frames,
     epoch: epochFromEnvironment(),
     secrets: secretsOf(network, { ...process.env, GITHUB_TOKEN: githubToken() }),
   };

@@ -13,7 +13,8 @@ import { presetOf } from "../../schema/kinds/index.ts";
 import { readRecord } from "../../util/record.ts";
 import { type Base, madeOverrides } from "../kinds/base/container.ts";
 import { cellDirectory, inWorkDirectory, notBuilt, type Workshop } from "../workshop.ts";
-import { IMAGE, makeRootfs } from "./image.ts";
+import { makeImage } from "./frames.ts";
+import { IMAGE } from "./image.ts";
 
 /** `out/images/<id>/build.json`: the facts that the build stage passes to the verify stage. */
 export const BuildFacts = RootfsFacts.omit({ boot: true, proven: true });
@@ -66,9 +67,9 @@ async function pack(
   layer: Layer,
   directory: string,
 ): Promise<BuildFacts> {
-  const { docker, options, run, tools } = workshop;
+  const { docker, options, run } = workshop;
   const { base } = layer;
-  const contents = await makeRootfs(workshop, cell, layer, directory);
+  const { compressing, ...contents } = await makeImage(workshop, cell, layer, directory);
   const { packages, sbom, size, files, accounting } = contents;
   await writeFile(join(directory, SBOM), sbom);
   const { listing, agreed } = await compareListing(options.root, cell, contents, {
@@ -77,7 +78,7 @@ async function pack(
   const { budget } = cell;
   if (budget) checkBudget({ what: "its files", bytes: size, limit: budget.content, files }, listing);
   run.progress.step(`compress (zstd -${options.level} --long=${ZSTD_WINDOW_LOG})`);
-  const result = await compress(docker, join(directory, IMAGE), { tools, level: options.level }, run);
+  const result = await compress(docker, contents.image, compressing, run);
   if (budget && options.level === DEFAULT_LEVEL) {
     checkBudget({ what: "its compressed bytes", bytes: result.size, limit: budget.asset, files }, listing);
   }
@@ -102,6 +103,7 @@ async function pack(
     overrides,
     source: base.source,
     zstd_level: options.level,
+    frames: result.frames,
     content_size: size,
     accounted: accounting.totals,
     sbom: sbomFacts(cell.assets[0]!, sbom, packages),

@@ -22,6 +22,8 @@ export const base: Kind<BaseCell> = {
     flags: `--bases ${DIRECTORY}`,
     // A base needs the kernel only when it boots.
     stage: "container",
+    // Kernels are compiled meanwhile, and neither the base's own job nor those of its presets compress these again.
+    stageFlags: "--frames",
   },
   ...rootfsReport,
 };

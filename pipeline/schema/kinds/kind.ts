@@ -28,6 +28,8 @@ export interface HandedOn {
    * the jobs of the cells that the cell itself depends on. @default the cell's own job makes it
    */
   readonly stage?: "container";
+  /** Further flags of the command in that job. @default none */
+  readonly stageFlags?: string;
 }
 
 /** The properties of a kind of cell that do not need a build. */

@@ -142,7 +142,7 @@ function jobOf(matrix: string): Pick<Job, "if" | "runs-on" | "timeout-minutes" |
 function stageJob(kind: KindName): [string, Job][] {
   const { handedOn } = kindNamed(kind);
   if (!handedOn?.stage) return [];
-  const { stage, made, flags } = handedOn;
+  const { stage, made, flags, stageFlags } = handedOn;
   const job = {
     name: `${stage} of \${{ matrix.cell }}`,
     needs: ["plan"],
@@ -150,7 +150,7 @@ function stageJob(kind: KindName): [string, Job][] {
     steps: [
       ...prepare,
       installTools,
-      runCell(`Build the ${made}`, [`--stage ${stage}`, flags]),
+      runCell(`Build the ${made}`, [`--stage ${stage}`, flags, stageFlags]),
       handOver(handedOn),
     ],
   };

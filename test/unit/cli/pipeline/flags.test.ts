@@ -260,6 +260,11 @@ describe("flags that contradict each other", () => {
       "--level has no effect with --stage container: omit one of the two",
     ],
     [
+      // Frames have a level.
+      ["--stage", "container", "--level", "3", "--frames"],
+      "codex-amd64-debian has no stage container",
+    ],
+    [
       ["--stage", "container", "--record"],
       "--record has no effect with --stage container: omit one of the two",
     ],
@@ -276,6 +281,7 @@ describe("flags that contradict each other", () => {
       ["--stage", "build", "--store", "github"],
       "--store github is only for uploads, and --stage build uploads nothing: omit one of the two",
     ],
+    [["--stage", "build", "--frames"], "--frames has no effect without --stage container: omit it"],
     [["--release-id", "5"], "--release-id is only for uploads: add --store github or --stage upload"],
     [["--initrd", "x"], "--initrd is given without --kernel: add --kernel PATH"],
     [
