@@ -17,6 +17,8 @@ import {
   stampOf,
   writeEntry,
 } from "./cache-entry.ts";
+import type { Table } from "./frames/parts.ts";
+import { readTable, tableFileOf, writeTable } from "./frames/table-file.ts";
 import { ImageError } from "./image-error.ts";
 
 /** A file to be cached. */
@@ -29,6 +31,16 @@ export interface Wanted {
   readonly flavor: string | null;
   /** What the file in the cache must be: its digest, and its length in bytes. @default anything */
   readonly image?: { readonly sha256: string; readonly size: number } | undefined;
+}
+
+/** What is known of a file that was made for the cache. */
+export interface Made {
+  /** The size of the file as downloaded, bytes. */
+  readonly wireSize: number;
+  /** The sha256 of what was written, if it was hashed on the way. @default the file is read and hashed */
+  readonly imageSha256?: string | undefined;
+  /** The table of the asset's frames. @default none: other images are not put together from this one */
+  readonly table?: Table | undefined;
 }
 
 /** A file of the cache. */
@@ -87,11 +99,7 @@ export class Cache {
    * @throws ImageError (`download`) if what `make` has written is not `wanted.image`
    * @throws PipelineError if the cache cannot be written
    */
-  async ensure(
-    wanted: Wanted,
-    run: Run,
-    make: (partial: string) => Promise<{ wireSize: number }>,
-  ): Promise<string> {
+  async ensure(wanted: Wanted, run: Run, make: (partial: string) => Promise<Made>): Promise<string> {
     const there = await this.find(wanted.sha256, run, wanted);
     if (there) return there;
     await makeDirectory(this.directory, ADVICE);
@@ -106,11 +114,12 @@ export class Cache {
         if (made) return made;
         const partial = `${path}.${process.pid}.partial`;
         try {
-          const { wireSize } = await make(partial);
+          const { wireSize, imageSha256, table } = await make(partial);
           const known = {
             ...{ schema_version: 2 as const, ...about, wire_size: wireSize },
-            file_sha256: await verifiedSha256(partial, wanted, run),
+            file_sha256: await verifiedSha256(partial, wanted, imageSha256, run),
           } as const;
+          if (table) await writeTable(path, table);
           // The entry is written before the file is renamed: if this process is killed in between, the hash in the entry
           // still verifies the file.
           await writeEntry(path, { ...known, stamp: (await stampOf(partial))! });
@@ -169,10 +178,11 @@ export class Cache {
     return found;
   }
 
-  /** Removes a file and its entry. @throws PipelineError if they cannot be removed */
+  /** Removes a file, its entry and its table. @throws PipelineError if they cannot be removed */
   async remove({ path }: Pick<Cached, "path">): Promise<void> {
     try {
       await rm(`${path}.json`, { force: true });
+      await rm(tableFileOf(path), { force: true });
       await rm(path, { force: true });
     } catch (error) {
       throw cannotWrite(this.directory, error, ADVICE);
@@ -181,7 +191,7 @@ export class Cache {
 
   /** Removes a path that `leftovers` returned, if it is still useless. @throws PipelineError if it cannot be removed */
   async removeLeftover(path: string, run: Run = unwatched()): Promise<void> {
-    const file = path.replace(/\.json$/, "");
+    const file = path.replace(/\.(json|frames)$/, "");
     if (path.endsWith(".lock")) return await removeStale(path, ADVICE);
     if (!SHA256.test(basename(file))) return await rm(path, { force: true });
     await withLock(lockOf(file), run, () => this.#removeUseless(file, run), LOCK);
@@ -189,6 +199,14 @@ export class Cache {
 
   async #removeUseless(path: string, run: Run): Promise<void> {
     if (!(await entryOf(path, run))) await this.remove({ path });
+  }
+
+  /** The paths of the images that have a table of their frames, sorted. @throws PipelineError if the cache cannot be read */
+  async withTables(): Promise<string[]> {
+    const names = new Set(await this.names());
+    return [...names]
+      .filter((name) => SHA256.test(name) && names.has(tableFileOf(name)))
+      .map((name) => join(this.directory, name));
   }
 
   /** The names of all files in its directory, sorted. @throws PipelineError if the cache cannot be read */
@@ -209,11 +227,16 @@ async function isWanted(
   return (await stat(path)).size === image.size && (sha256 === undefined || sha256 === image.sha256);
 }
 
-/** The sha256 of a file. @throws ImageError (`download`) if the file is not what is wanted */
-async function verifiedSha256(path: string, { asset, image }: Wanted, run: Run): Promise<string> {
+/** The sha256 of a file, which is `known` or found out. @throws ImageError (`download`) if the file is not what is wanted */
+async function verifiedSha256(
+  path: string,
+  { asset, image }: Wanted,
+  known: string | undefined,
+  run: Run,
+): Promise<string> {
   const { size } = await stat(path);
   if (image && size !== image.size) throw otherImage(asset, `${size} bytes`, `${image.size}`);
-  const sha256 = await sha256File(path, run.signal);
+  const sha256 = known ?? (await sha256File(path, run.signal));
   if (image && sha256 !== image.sha256) throw otherImage(asset, `sha256 ${sha256}`, image.sha256);
   return sha256;
 }
@@ -233,10 +256,10 @@ const otherImage = (asset: string, is: string, expected: string) =>
 const lockOf = (path: string) => `${path}.lock`;
 
 /** Names of temporary files: the process that makes a file, an entry or a file lock puts its pid into the name. */
-const PARTIAL = /^([^.]+)(?:\.json|\.lock)?(?:\.\d+)?\.(\d+)\.(?:partial|stale)$/;
+const PARTIAL = /^([^.]+)(?:\.json|\.frames|\.lock)?(?:\.\d+)?\.(\d+)\.(?:partial|stale)$/;
 const BREAK = /^([^.]+)\.lock\.break\.\d+\.(\d+)_(\d+|-)$/;
-/** Names of a file, its entry and its file lock. */
-const FILE = /^([^.]+)(\.json|\.lock)?$/;
+/** Names of a file, its entry, its table and its file lock. */
+const FILE = /^([^.]+)(\.json|\.frames|\.lock)?$/;
 
 /** Whether a path is a useless file of this cache. Files with other names, and files without an entry, are never touched. */
 async function isLeftover(path: string, name: string, run: Run): Promise<boolean> {
@@ -251,7 +274,8 @@ async function isLeftover(path: string, name: string, run: Run): Promise<boolean
   if (await isLocked(lockOf(file))) return false;
   if (end === ".lock") return true;
   // The entry is judged together with its file.
-  if (end === ".json" && (await existing(file))) return false;
+  if ((end === ".json" || end === ".frames") && (await existing(file))) return false;
+  if (end === ".frames") return (await readTable(file)) !== undefined;
   return (await readEntry(file)) !== undefined && (await entryOf(file, run)) === undefined;
 }
 

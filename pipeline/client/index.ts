@@ -22,6 +22,7 @@ export {
   ensureImage,
   ensureKernel,
   ensureRootfs,
+  type FetchedShare,
   type FileQuery,
   isPublished,
   type KernelQuery,

@@ -1,4 +1,5 @@
 import { DEFAULT_VMM } from "../schema/defaults.ts";
+import type { FramesPlace } from "../schema/frames.ts";
 import { assetNames, type Coordinates, cellId } from "../schema/kinds/index.ts";
 import type { Manifest } from "../schema/manifest.ts";
 import { type Arch, assetNameOf, type KernelFormat, kernelFormatOf, type Vmm } from "../schema/names.ts";
@@ -47,6 +48,8 @@ export interface Remote {
   readonly size: number | undefined;
   /** The unpacked file; undefined if it is not known. */
   readonly image?: ImageFile | undefined;
+  /** The table of its zstd frames; undefined if it has none, or it is not known. */
+  readonly frames?: FramesPlace | undefined;
 }
 
 /** An unpacked file. */
@@ -64,7 +67,7 @@ export function remoteOf({ assets }: Pick<Manifest, "assets">, url: string, sha2
   const image = known && {
     ...{ sha256: known.image_sha256, size: known.image_size, contentSize: known.content_size },
   };
-  return { url, sha256, size: known?.size, image };
+  return { url, sha256, size: known?.size, image, frames: known?.frames };
 }
 
 /** The manifest does not have what was requested. */

@@ -16,7 +16,8 @@ import { placeOf } from "../util/place.ts";
 import { type Run, unwatched } from "../util/progress.ts";
 import { hostArch } from "../vm/accel.ts";
 import { Cache, type Wanted } from "./cache.ts";
-import { type Downloaded, type DownloadOptions, download } from "./download.ts";
+import { type DownloadOptions, download, type Fetched } from "./download.ts";
+import type { Framed } from "./frames/reuse.ts";
 import { ImageError } from "./image-error.ts";
 import { loadManifest, offeredManifest } from "./load-manifest.ts";
 import { isBuiltHere, lookUp, storeOf } from "./local-store.ts";
@@ -65,6 +66,14 @@ export interface LocalImage {
   readonly flavor: string;
   /** How long the parts took. */
   readonly timings: Timings;
+  /** What was downloaded of the root file system, if the rest was copied from other cached images. */
+  readonly fetched?: FetchedShare | undefined;
+}
+
+/** How much of a file was downloaded, bytes. */
+export interface FetchedShare {
+  readonly fetched: number;
+  readonly size: number;
 }
 
 /** How long each part took, ms. `downloadMs` is 0 if nothing was downloaded. */
@@ -207,20 +216,25 @@ async function ensure(
     };
   }
   await cache.checkRoom((kernelThere ? 0 : roomOf(kernel)) + (rootfsThere ? 0 : roomOf(rootfs)));
-  const took: Downloaded[] = [];
+  const took: Fetched[] = [];
   const ensureFile = (remote: Remote, about: Wanted) =>
     withRebuildAdvice(remote, () => {
       const source = { remote, mirrors, patience: options.patience };
       return fetchInto(cache, about, source, run, (downloaded) => took.push(downloaded));
     });
   const kernelPath = await ensureFile(kernel, wanted[0]);
+  const ofKernel = took.length;
   const rootfsPath = await ensureFile(rootfs, wanted[1]);
+  const ofRootfs = took[ofKernel];
   const sum = (key: "downloadMs" | "finishMs") => took.reduce((total, each) => total + each[key], 0);
   return {
     kernelPath,
     rootfsPath,
     flavor,
     timings: { lookupMs, downloadMs: sum("downloadMs"), finishMs: sum("finishMs") },
+    ...(ofRootfs && ofRootfs.wireSize < ofRootfs.size
+      ? { fetched: { fetched: ofRootfs.wireSize, size: ofRootfs.size } }
+      : {}),
   };
 }
 
@@ -261,14 +275,26 @@ async function fetchInto(
   wanted: Wanted,
   source: Omit<DownloadOptions, "unpack">,
   run: Run,
-  onDownloaded: (downloaded: Downloaded) => void = () => {},
+  onDownloaded: (downloaded: Fetched) => void = () => {},
 ): Promise<string> {
   return await cache.ensure(wanted, run, async (partial) => {
     run.progress.step(`fetch ${wanted.asset}`);
-    const downloaded = await download({ ...source, unpack: isCompressed(wanted.asset) }, partial, run);
+    const unpack = isCompressed(wanted.asset);
+    const framed = unpack ? await framedOf(source.remote, wanted, cache) : undefined;
+    const downloaded = await download({ ...source, unpack, framed }, partial, run);
     onDownloaded(downloaded);
-    return downloaded;
+    return { ...downloaded, wireSize: downloaded.size };
   });
+}
+
+/** What is needed to put an asset together from frames; undefined if the manifest does not have all of it. */
+async function framedOf(
+  { size, image, frames }: DownloadOptions["remote"],
+  { asset }: Wanted,
+  cache: Cache,
+): Promise<Framed | undefined> {
+  if (size === undefined || !image || !frames) return undefined;
+  return { asset, size, image, frames, cached: await cache.withTables() };
 }
 
 /** The room that a file takes in the cache, bytes. Empty blocks of an image take none. */

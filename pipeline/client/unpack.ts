@@ -14,7 +14,7 @@ export function unpackTo(path: string): Sink {
     errors += chunk.toString("utf8");
   });
   const done = new Promise<void>((resolve, reject) => {
-    child.once("error", (error) => reject(errorCode(error) === "ENOENT" ? missing() : error));
+    child.once("error", (error) => reject(errorCode(error) === "ENOENT" ? zstdMissing() : error));
     child.once("close", (code) => {
       if (code === 0) return resolve();
       if (/no space left/i.test(errors)) return reject(noSpaceFor(path));
@@ -24,7 +24,7 @@ export function unpackTo(path: string): Sink {
   return { stream: child.stdin, done, path };
 }
 
-const missing = () =>
+export const zstdMissing = () =>
   new PipelineError("zstd is not installed", {
     code: "program-missing",
     fix: "install it (on Debian and Ubuntu `sudo apt-get install zstd`)",

@@ -29,6 +29,14 @@ export type Trouble =
   /** Nobody answers. */
   | { readonly kind: "silence" };
 
+/** An answer to `Range: bytes=START-END`. */
+export interface Part {
+  readonly status: number;
+  /** @default no such header */
+  readonly contentRange?: string | undefined;
+  readonly body: Buffer;
+}
+
 /** A server of files on loopback that knows ranges and validators, and its troubles. */
 export class FileServer {
   /** By path, with the slash in front. */
@@ -48,6 +56,8 @@ export class FileServer {
   sizeInRange = true;
   /** Told as an ETag. @default by content */
   etag: ((body: Buffer) => string | undefined) | undefined;
+  /** Changes the answer to a range that has an end, before it is sent: a server that lies. @default nothing */
+  lie: ((answer: Part) => Part) | undefined;
   /** How long it waits between pieces of 64 kB, ms. */
   slowMs = 0;
   url = "";
@@ -83,6 +93,8 @@ export class FileServer {
     const body = this.files.get(request.url ?? "");
     if (!body) return void response.writeHead(404).end();
     const etag = this.etag ? this.etag(body) : `"${createHash("sha256").update(body).digest("hex")}"`;
+    const bounds = /^bytes=(\d+)-(\d+)$/.exec(range ?? "");
+    if (bounds && this.ranges) return await this.#servePart(response, body, bounds, trouble);
     const from = Number(/^bytes=(\d+)-$/.exec(range ?? "")?.[1] ?? 0);
     const partial = this.ranges && from > 0 && (condition === undefined || condition === etag);
     const part = partial ? body.subarray(from) : body;
@@ -93,6 +105,33 @@ export class FileServer {
         : {}),
       ...(trouble?.kind === "short" ? {} : { "content-length": part.length }),
     });
+    await this.#send(response, part, trouble);
+  }
+
+  async #servePart(
+    response: ServerResponse,
+    body: Buffer,
+    [, first, last]: RegExpExecArray,
+    trouble: Trouble | undefined,
+  ): Promise<void> {
+    const [start, end] = [Number(first), Math.min(Number(last) + 1, body.length)];
+    const answer: Part =
+      start < end
+        ? {
+            status: 206,
+            contentRange: `bytes ${start}-${end - 1}/${body.length}`,
+            body: body.subarray(start, end),
+          }
+        : { status: 416, contentRange: `bytes */${body.length}`, body: Buffer.alloc(0) };
+    const { status, contentRange, body: part } = this.lie ? this.lie(answer) : answer;
+    response.writeHead(status, {
+      ...(contentRange === undefined ? {} : { "content-range": contentRange }),
+      ...(trouble?.kind === "short" ? {} : { "content-length": part.length }),
+    });
+    await this.#send(response, part, trouble);
+  }
+
+  async #send(response: ServerResponse, part: Buffer, trouble: Trouble | undefined): Promise<void> {
     const end = trouble && "after" in trouble ? trouble.after : part.length;
     for (let at = 0; at < end; at += 1 << 16) {
       const piece = part.subarray(at, Math.min(end, at + (1 << 16)));

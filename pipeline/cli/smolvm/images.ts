@@ -4,7 +4,7 @@ import { loadManifest } from "../../client/load-manifest.ts";
 import { isBuiltHere, lookUp, storeOf } from "../../client/local-store.ts";
 import { usedByMachines } from "../../client/machines/registry.ts";
 import { remoteOf } from "../../client/manifest.ts";
-import { ensureBase, ensureImage } from "../../client/pull.ts";
+import { ensureBase, ensureImage, type FetchedShare } from "../../client/pull.ts";
 import { verifyCache } from "../../client/verify-cache.ts";
 import { filesOf, type Manifest } from "../../schema/manifest.ts";
 import { humanBytes } from "../../util/human-bytes.ts";
@@ -28,15 +28,27 @@ export const pullCommand = withImageOptions(
 ).action(async (preset: string, flags: ImageFlags) => {
   await inRun(async (run) => {
     const { arch, flavor, vmm } = flags;
-    const { kernelPath, rootfsPath, timings } =
+    const { kernelPath, rootfsPath, timings, fetched } =
       preset === "base"
         ? await ensureBase({ arch, flavor, vmm }, pullOptions(flags, run))
         : await ensureImage({ preset, arch, flavor, vmm }, pullOptions(flags, run));
     run.progress.end();
     process.stdout.write(`${kernelPath}\n${rootfsPath}\n`);
-    process.stderr.write(timings.downloadMs > 0 ? "downloaded\n" : "already in the cache\n");
+    process.stderr.write(
+      `${timings.downloadMs > 0 ? downloaded(preset, fetched) : "already in the cache"}\n`,
+    );
   });
 });
+
+/**
+ * `codex: 84 MB of 200 MB fetched, the rest copied from cached images`.
+ * @param share what was fetched of the root file system; undefined if nothing of it was copied
+ */
+export function downloaded(preset: string, share: FetchedShare | undefined): string {
+  if (!share) return "downloaded";
+  const [fetched, size] = [share.fetched, share.size].map(humanBytes);
+  return `${preset}: ${fetched} of ${size} fetched, the rest copied from cached images`;
+}
 
 interface ListFlags extends ManifestFlags {
   readonly cache?: string;

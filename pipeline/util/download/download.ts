@@ -22,6 +22,8 @@ export interface DownloadRequest extends Pick<HttpOptions, "giveUpMs"> {
   readonly most?: number | undefined;
   /** @default PATIENCE */
   readonly patience?: Partial<Patience> | undefined;
+  /** Gets the bytes as they arrive, and their place in the file; after a new start from the beginning again. @default none */
+  readonly onBytes?: ((chunk: Uint8Array, at: number) => void) | undefined;
 }
 
 /** The destination of a download. */
@@ -99,6 +101,7 @@ async function once(request: DownloadRequest, open: () => Sink, run: Run): Promi
         failure = error;
         throw error;
       }
+      request.onBytes?.(chunk, wireSize - chunk.length);
       // Not inside the try: when the destination fails, its error is thrown here.
       yield chunk;
     }
@@ -126,7 +129,7 @@ async function once(request: DownloadRequest, open: () => Sink, run: Run): Promi
 const CLOSED = new Set<string | undefined>(["EPIPE", "ERR_STREAM_PREMATURE_CLOSE", "ERR_STREAM_DESTROYED"]);
 
 /** An error of this machine's disk, for which another source does not help. */
-const unwritable = (path: string, cause: unknown) =>
+export const unwritable = (path: string, cause: unknown) =>
   errorCode(cause) === "ENOSPC"
     ? noSpaceFor(path, cause)
     : new PipelineError(`cannot write ${path}: ${reasonOf(cause)}`, { code: "not-writable", cause });

@@ -5,7 +5,13 @@ import type { Run } from "../progress.ts";
 import { reasonOf } from "../reason.ts";
 import { Attempts, retryAfterS } from "../retry.ts";
 import type { Patience } from "./patience.ts";
-import { type Bytes, SourceError, Unavailable } from "./source.ts";
+import { type Bytes, NoRanges, SourceError, Unavailable } from "./source.ts";
+
+/** A part of a file: the bytes from `start` up to, and without, `end`. */
+export interface Range {
+  readonly start: number;
+  readonly end: number;
+}
 
 export interface HttpOptions {
   readonly patience: Patience;
@@ -13,6 +19,10 @@ export interface HttpOptions {
   readonly size?: number | undefined;
   /** How long the server may send nothing, over all attempts together, ms. @default no limit */
   readonly giveUpMs?: number | undefined;
+  /** The part of the file to fetch. The caller must verify its bytes. @default the whole file */
+  readonly range?: Range | undefined;
+  /** Shared by several requests, so that they use the same connections. @default one of its own */
+  readonly get?: ReturnType<typeof proxiedFetch> | undefined;
 }
 
 /** The file at the source changed during the download. */
@@ -33,7 +43,7 @@ class Busy extends Error {
 /**
  * The bytes of a URL. If the connection breaks, or brings nothing for `giveUpMs`, the transfer is resumed with a range
  * request, as long as the file is the same. If the resumed transfer brings nothing for another `giveUpMs`, it fails.
- * Reading the bytes throws SourceError, Unavailable or Changed.
+ * Reading the bytes throws SourceError, Unavailable or Changed; with a `range` NoRanges, and never Changed.
  */
 export function overHttp(url: string, options: HttpOptions, run: Run): Bytes {
   const transfer = new Transfer(url, options, run);
@@ -58,7 +68,7 @@ class Transfer {
     this.#url = url;
     this.#options = options;
     this.#run = run;
-    this.#get = proxiedFetch(options.patience.silenceMs);
+    this.#get = options.get ?? proxiedFetch(options.patience.silenceMs);
   }
 
   async *chunks(): AsyncGenerator<Uint8Array> {
@@ -114,11 +124,14 @@ class Transfer {
   async *#once(): AsyncGenerator<Uint8Array> {
     const response = await this.#get(this.#url, { signal: this.#signal(), headers: this.#headers() });
     this.#reached = true;
+    const { range } = this.#options;
+    if (range) await this.#checkPart(response, range);
     if (!response.ok || !response.body) throw statusError(response);
     // A server without support for ranges sends the whole file again: skip what has arrived already.
     const skip = response.status === 206 ? 0 : this.#done;
-    this.#checkUnchanged(response);
-    const total = totalOf(response, this.#done);
+    // The parts of a file may come from several servers, with an ETag each. Their bytes are verified by the caller.
+    if (!range) this.#checkUnchanged(response);
+    const total = range ? range.end - range.start : totalOf(response, this.#done);
     this.total = total ?? this.total;
     let seen = 0;
     for await (const chunk of response.body) {
@@ -127,15 +140,40 @@ class Transfer {
       const fresh = chunk.subarray(Math.min(chunk.length, Math.max(0, skip - seen)));
       seen += chunk.length;
       this.#done += fresh.length;
+      if (range && this.#done > range.end - range.start)
+        throw new NoRanges("it sent more than was asked for");
       if (fresh.length > 0) yield fresh;
       this.#waitForByte();
     }
-    const expected = this.#options.size ?? total;
+    const expected = range ? total : (this.#options.size ?? total);
     if (this.#done < (expected ?? this.#done))
       throw new Error(`it ended after ${this.#done} of ${expected} bytes`);
   }
 
+  /** @throws NoRanges if a response is not the part of the file that was asked for */
+  async #checkPart(response: Response, range: Range): Promise<void> {
+    const { status, headers } = response;
+    // Other statuses mean the same for a part as for the whole file.
+    if (!response.ok && status !== 416) return;
+    const [, start, end, size] =
+      /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(headers.get("content-range") ?? "") ?? [];
+    const isPart =
+      status === 206 &&
+      Number(start) === range.start + this.#done &&
+      Number(end) === range.end - 1 &&
+      (size === "*" || Number(size) === (this.#options.size ?? Number(size)));
+    if (isPart) return;
+    // The whole file may be under way, which nobody reads.
+    await response.body?.cancel().catch(() => {});
+    throw new NoRanges("the server does not send parts of files");
+  }
+
   #headers(): Record<string, string> {
+    const { range } = this.#options;
+    if (range) {
+      const part = `bytes=${range.start + this.#done}-${range.end - 1}`;
+      return { "user-agent": USER_AGENT, "accept-encoding": "identity", range: part };
+    }
     return {
       "user-agent": USER_AGENT,
       // Without compression, Content-Length and ranges refer to the bytes of the file.

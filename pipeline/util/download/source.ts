@@ -21,6 +21,9 @@ export class SourceError extends PipelineError {
 /** A source does not answer in time. Other files are not requested from it either. */
 export class Unavailable extends SourceError {}
 
+/** A source does not send parts of a file. It may have the whole file. */
+export class NoRanges extends SourceError {}
+
 /** The bytes of a file at a source. */
 export interface Bytes {
   readonly chunks: AsyncIterable<Uint8Array>;
