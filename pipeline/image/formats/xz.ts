@@ -35,7 +35,7 @@ export async function compressXz(
   input: Readable,
   { directory, name, level, tools }: XzOptions,
   run: Run,
-): Promise<Compressed> {
+): Promise<Omit<Compressed, "frames">> {
   const partial = `${name}.partial`;
   const hash = createHash("sha256");
   let imageSize = 0;
