@@ -172,13 +172,12 @@ class Transfer {
     const { range } = this.#options;
     if (range) {
       const part = `bytes=${range.start + this.#done}-${range.end - 1}`;
-      return { "user-agent": USER_AGENT, "accept-encoding": "identity", range: part };
+      return { "user-agent": USER_AGENT, range: part };
     }
     return {
       "user-agent": USER_AGENT,
-      // Without compression, Content-Length and ranges refer to the bytes of the file.
-      "accept-encoding": "identity",
-      ...(this.#done > 0 ? { range: `bytes=${this.#done}-` } : {}),
+      // Without compression, Content-Length refers to the bytes of the file. `fetch` says the same with every range.
+      ...(this.#done > 0 ? { range: `bytes=${this.#done}-` } : { "accept-encoding": "identity" }),
       ...(this.#done > 0 && this.#validator ? { "if-range": this.#validator } : {}),
     };
   }
