@@ -1,24 +1,23 @@
 /**
- * Measures what a second image costs a user: `npm run bench:delta [HAVE WANT]`. HAVE and WANT are staged assets, with their
- * facts beside them (`out/release/TAG/base-amd64-rootfs.ext4.zst`); without them, two assets are generated. A loopback
- * server sends WANT whole, and then the parts of it that HAVE, in the cache, does not have. The output shows the bytes that
- * were sent, the time, and the peak memory of the client.
+ * Measures what a second image costs a user: `npm run bench:delta [HAVE WANT]`. HAVE and WANT are assets of the pipeline
+ * (`out/release/TAG/base-amd64-rootfs.ext4.zst`); without them, two assets are generated. A loopback server sends WANT
+ * whole, and then the parts of it that HAVE, in the cache, does not have. The output shows the bytes that were sent, the
+ * time, and the peak memory of the client.
  */
-import { execFile, spawnSync } from "node:child_process";
+import { execFile, spawn, spawnSync } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
 import { createReadStream, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { open } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
-import { basename, dirname, join } from "node:path";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { ensureBase, ensureImage } from "../pipeline/client/index.ts";
 import { ZSTD_WINDOW_LOG } from "../pipeline/schema/defaults.ts";
-import { Facts } from "../pipeline/schema/facts.ts";
 import { encodeTable, type Frame, skippableFrame, tableFrame } from "../pipeline/schema/frames.ts";
 import type { Asset, Manifest } from "../pipeline/schema/manifest.ts";
-import { recordedAsset } from "../pipeline/schema/recorded-digests.ts";
 import { sha256File } from "../pipeline/util/hash.ts";
 
 /** An asset on this machine. */
@@ -37,6 +36,7 @@ const MIB = 1 << 20;
 const KERNEL = Buffer.from("a kernel");
 const WANT = "want-rootfs.ext4.zst";
 const HAVE = "have-rootfs.ext4.zst";
+const NO_SBOM = { asset: "none", sha256: "0".repeat(64), size: 1 };
 const sha256Of = (bytes: Buffer) => createHash("sha256").update(bytes).digest("hex");
 
 const mb = (bytes: number) => `${(bytes / 1e6).toFixed(1)} MB`;
@@ -51,7 +51,7 @@ async function compare(paths: readonly string[]): Promise<void> {
   try {
     const [have, want] =
       paths.length === 2
-        ? paths.map(staged)
+        ? await Promise.all(paths.map(existing))
         : generated().map((parts, index) => assetOf(parts, join(directory, `${index}.zst`)));
     const { url, sent, close } = await serve(
       new Map([
@@ -124,11 +124,28 @@ async function child(manifest: string, cache: string, what: "have" | "none"): Pr
   return JSON.parse(run.stdout) as Pulled;
 }
 
-function staged(path: string): Local {
-  const facts = Facts.parse(JSON.parse(readFileSync(`${path}.json`, "utf8")));
-  if (!("frames" in facts && facts.frames))
-    throw new Error(`${basename(path)} in ${dirname(path)} has no table of frames`);
-  const { inputs: _, overrides: __, made_from: ___, from: ____, ...asset } = recordedAsset(facts);
+/** An asset of the pipeline, as its own bytes say: zstd's seek table is its end, and the table of frames is before that. */
+async function existing(path: string): Promise<Local> {
+  const { size } = statSync(path);
+  const file = await open(path);
+  const read = async (at: number, count: number) =>
+    (await file.read(Buffer.alloc(count), 0, count, at)).buffer;
+  const seekTable = size - 9 - (await read(size - 9, 4)).readUInt32LE() * 8 - 8;
+  const sizes = await read(seekTable + 8, size - 9 - seekTable - 8);
+  let [offset, imageSize] = [8, 0];
+  for (let at = 0; at < sizes.length; at += 8) {
+    offset += sizes.readUInt32LE(at);
+    imageSize += sizes.readUInt32LE(at + 4);
+  }
+  const table = await read(offset, seekTable - offset);
+  await file.close();
+  const unpacking = spawn("zstd", ["-d", "-q", "-c", `--long=${ZSTD_WINDOW_LOG}`, path]);
+  const image = createHash("sha256");
+  for await (const chunk of unpacking.stdout) image.update(chunk as Buffer);
+  const asset = {
+    ...{ sha256: await sha256File(path), size, image_sha256: image.digest("hex"), image_size: imageSize },
+    ...{ sbom: NO_SBOM, frames: { offset, size: table.length, sha256: sha256Of(table) } },
+  };
   return { path, asset };
 }
 
@@ -165,7 +182,7 @@ function assetOf(parts: readonly Buffer[], path: string): Local {
   const asset = {
     ...{ sha256: sha256Of(bytes), size: bytes.length, image_sha256: image.digest("hex") },
     image_size: parts.reduce((sum, part) => sum + part.length, 0),
-    sbom: { asset: "none", sha256: "0".repeat(64), size: 1 },
+    sbom: NO_SBOM,
     frames: { offset: frames.length + 8, size: table.length, sha256: sha256Of(table) },
   };
   return { path, asset };

@@ -7,7 +7,7 @@ import type { Part } from "./parts.ts";
 import { SparseFile } from "./sparse-file.ts";
 import { Unpacked } from "./unpacked.ts";
 
-/** How much is hashed or compared at once, bytes. */
+/** How much is read, hashed and written at once, bytes. Frames may be too large to be held in memory. */
 const PIECE = 1 << 20;
 /** A frame of zeros is packed at least so well. The rest of the frames are not compared with zeros. */
 const ZEROS_RATIO = 1000;
@@ -15,27 +15,32 @@ const ZEROS_RATIO = 1000;
 /** Fetches parts of an asset, in order. */
 export type Fetch = (ranges: readonly Range[]) => AsyncIterable<Uint8Array>;
 
+/** Puts the next bytes of a frame, from its byte `at` on, into a buffer. Returns false if it cannot. */
+type Fill = (into: Buffer, at: number) => Promise<boolean>;
+
 /**
  * An image that is put together from frames, in its order: from cached images, and fetched ones. Each frame is verified
- * before it is written, and the image is hashed on the way. After a failure it can go on from another source.
+ * before the next one is begun, a wrong one is written over, and the image is hashed on the way. After a failure it can go
+ * on from another source. The file is not to be used before the sha256 that `finish` returns is compared.
  */
 export class Assembly {
   readonly #parts: readonly Part[];
   readonly #cached: CachedFrames;
   readonly #file: SparseFile;
-  /** One frame. */
-  readonly #buffer: Buffer;
+  /** One is filled while the other is written. */
+  readonly #buffers = [Buffer.allocUnsafeSlow(PIECE), Buffer.allocUnsafeSlow(PIECE)] as const;
   /** By size: the sha256 of so many zeros. */
   readonly #zeros = new Map<number, string>();
   #image: Hash = createHash("sha256");
-  /** The first frame that is not written yet. */
+  /** The first frame that is not verified yet. */
   #next = 0;
+  /** Whether bytes of that frame may have been written, which were wrong, or not all of it. */
+  #torn = false;
 
   private constructor(parts: readonly Part[], cached: CachedFrames, file: SparseFile) {
     this.#parts = parts;
     this.#cached = cached;
     this.#file = file;
-    this.#buffer = Buffer.allocUnsafeSlow(Math.max(0, ...parts.map(({ imageSize }) => imageSize)));
   }
 
   /** @throws an error of the file system if the file cannot be created */
@@ -90,40 +95,51 @@ export class Assembly {
   }
 
   async #fromSource(part: Part, unpacked: Unpacked): Promise<void> {
-    const bytes = this.#buffer.subarray(0, part.imageSize);
-    const [frame, image] = [createHash("sha256"), this.#image.copy()];
-    await unpacked.fill(bytes, (piece) => {
-      frame.update(piece);
-      image.update(piece);
+    const sha256 = await this.#write(part, async (into) => {
+      await unpacked.fill(into);
+      return true;
     });
-    const sha256 = frame.digest("hex");
-    if (sha256 !== part.sha256) {
-      throw new SourceError(`the sha256 of a frame is ${sha256}, expected ${part.sha256}`, {
-        code: "digest-mismatch",
-      });
-    }
-    await this.#file.write(bytes, part.imageAt);
-    this.#image = image;
+    if (sha256 === part.sha256) return;
+    throw new SourceError(`the sha256 of a frame is ${sha256}, expected ${part.sha256}`, {
+      code: "digest-mismatch",
+    });
   }
 
   async #fromCache(part: Part, run: Run): Promise<boolean> {
-    const bytes = this.#buffer.subarray(0, part.imageSize);
-    if (!(await this.#cached.read(part, bytes))) return false;
+    const sha256 = await this.#write(part, (into, at) => this.#cached.read(part, into, at));
+    if (sha256 === part.sha256) return true;
+    const image = this.#cached.drop(part);
+    if (sha256) {
+      run.progress.warn(`${image} is damaged, and is not used: \`smolvm images --verify\` checks the cache`);
+    }
+    return false;
+  }
+
+  /**
+   * Writes a frame, and returns the sha256 of its bytes; undefined if they could not be had. If they are right, the image's
+   * hash has them.
+   */
+  async #write(part: Part, fill: Fill): Promise<string | undefined> {
     const [frame, image] = [createHash("sha256"), this.#image.copy()];
-    for (let at = 0; at < bytes.length; at += PIECE) {
-      const piece = bytes.subarray(at, at + PIECE);
+    const whole = this.#torn;
+    this.#torn = true;
+    let written = Promise.resolve();
+    for (let at = 0, turn = 0; at < part.imageSize; at += PIECE, turn ^= 1) {
+      const piece = this.#buffers[turn as 0 | 1].subarray(0, Math.min(PIECE, part.imageSize - at));
+      const filled = await fill(piece, at).finally(() => written);
+      if (!filled) return undefined;
       frame.update(piece);
       image.update(piece);
+      written = this.#file.write(piece, part.imageAt + at, whole);
+      // It may fail while the next bytes are awaited.
+      written.catch(() => {});
     }
-    if (frame.digest("hex") !== part.sha256) {
-      run.progress.warn(
-        `${this.#cached.drop(part)} is damaged, and is not used: \`smolvm images --verify\` checks the cache`,
-      );
-      return false;
-    }
-    await this.#file.write(bytes, part.imageAt);
+    await written;
+    const sha256 = frame.digest("hex");
+    if (sha256 !== part.sha256) return sha256;
     this.#image = image;
-    return true;
+    this.#torn = false;
+    return sha256;
   }
 
   #isZeros({ sha256, size, imageSize }: Part): boolean {

@@ -31,22 +31,19 @@ export class CachedFrames {
     return this.#places.has(keyOf(frame));
   }
 
-  /** Reads a frame into a buffer. Returns false if it cannot be read; its image is then not used any more. */
-  async read(frame: Frame, into: Buffer): Promise<boolean> {
+  /** Fills a buffer with the bytes of a frame, from its byte `at` on. Returns false if they cannot be read. */
+  async read(frame: Frame, into: Buffer, at: number): Promise<boolean> {
     const place = this.#places.get(keyOf(frame));
     const file = place && this.#files.get(place.image);
     if (!place || !file) return false;
-    let done = 0;
-    while (done < frame.imageSize) {
+    for (let done = 0; done < into.length; ) {
       const { bytesRead } = await file
-        .read(into, done, frame.imageSize - done, place.imageAt + done)
+        .read(into, done, into.length - done, place.imageAt + at + done)
         .catch(() => ({ bytesRead: 0 }));
-      if (bytesRead === 0) break;
+      if (bytesRead === 0) return false;
       done += bytesRead;
     }
-    if (done === frame.imageSize) return true;
-    this.drop(frame);
-    return false;
+    return true;
   }
 
   /** The image that has a frame is damaged: none of its frames is used any more. Returns its path. */

@@ -18,9 +18,9 @@ export class SparseFile {
     return new SparseFile(await open(path, "w"));
   }
 
-  /** Writes bytes at a place where nothing has been written. */
-  async write(bytes: Buffer, at: number): Promise<void> {
-    for (const [start, end] of filled(bytes)) {
+  /** Writes bytes. @param whole whether to write zeros too, because other bytes may have been written there */
+  async write(bytes: Buffer, at: number, whole: boolean): Promise<void> {
+    for (const [start, end] of whole ? [[0, bytes.length] as const] : filled(bytes)) {
       let done = start;
       while (done < end) done += (await this.#file.write(bytes, done, end - done, at + done)).bytesWritten;
     }

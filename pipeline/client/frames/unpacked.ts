@@ -41,15 +41,14 @@ export class Unpacked {
   }
 
   /**
-   * Fills a buffer with the next bytes; `onBytes` is called for each part of it, in order.
+   * Fills a buffer with the next bytes.
    * @throws SourceError if there are not so many; the error of reading the frames, if that failed
    */
-  async fill(buffer: Buffer, onBytes: (part: Buffer) => void): Promise<void> {
+  async fill(buffer: Buffer): Promise<void> {
     for (let done = 0; done < buffer.length; ) {
       const chunk = this.#rest.length > 0 ? this.#rest : await this.#next();
       if (!chunk) throw await this.#reason();
       const taken = chunk.copy(buffer, done);
-      onBytes(buffer.subarray(done, done + taken));
       this.#rest = chunk.subarray(taken);
       done += taken;
     }
