@@ -7,7 +7,7 @@ const sha256 = (bytes: Buffer) => createHash("sha256").update(bytes).digest("hex
 
 /** A packed file, as the pipeline packs. */
 export const packed = (bytes: Buffer): Buffer =>
-  spawnSync("zstd", ["-q", "-3", "--long=27", "-c"], { input: bytes, maxBuffer: 1 << 28 }).stdout;
+  spawnSync("zstd", ["-q", "-3", "--long=27", "-c"], { input: bytes, maxBuffer: 1 << 29 }).stdout;
 
 /** A file system of `mib` MiB: bytes that nothing packs, and twice as many zeros. */
 export const rootfsBytes = (mib: number): Buffer => {

@@ -6,7 +6,7 @@ import { checkActionsFiles } from "../../../../pipeline/cli/pipeline/actions-fil
 import { cellCommand } from "../../../../pipeline/cli/pipeline/cell.ts";
 import { releaseCommand } from "../../../../pipeline/cli/pipeline/release.ts";
 import { synthCommand } from "../../../../pipeline/cli/pipeline/synth.ts";
-import { pruneCommand } from "../../../../pipeline/cli/smolvm/images.ts";
+import { downloaded, pruneCommand } from "../../../../pipeline/cli/smolvm/images.ts";
 import { createCommand, startCommand, timings } from "../../../../pipeline/cli/smolvm/machine.ts";
 import { claim } from "../../../../pipeline/client/machines/registry.ts";
 import { checkStartOptions } from "../../../../pipeline/client/machines/start-options.ts";
@@ -181,6 +181,13 @@ describe("what is asked of a machine", () => {
     };
     expect(await checkStartOptions(options as never)).toBe(`${publicKey} me@here`);
   });
+});
+
+it("`smolvm pull` says how much it fetched of an image that others in the cache have parts of", () => {
+  expect(downloaded("codex", undefined)).toBe("downloaded");
+  expect(downloaded("codex", { fetched: 84e6, size: 200e6 })).toBe(
+    "codex: 84 MB of 200 MB fetched, the rest copied from cached images",
+  );
 });
 
 it("the parts of a start add up to its total, with what is none of them", () => {
