@@ -3,12 +3,18 @@ import { finished } from "node:stream/promises";
 import type Docker from "dockerode";
 import type { Run } from "../../util/progress.ts";
 import { OWNER_LABEL, removeContainer } from "./engine.ts";
+import { toolInput } from "./tool-input.ts";
 
 export interface ToolOptions {
   readonly image: string;
   readonly command: readonly string[];
   /** A directory of the host, mounted at `/work` in the container. */
   readonly work: string;
+  /**
+   * Directories of Docker's machine that are mounted over each other, the first on top, at `/rootfs`, read-only. The tool is
+   * then root, because files of a root file system may be closed to others. @default none
+   */
+  readonly layers?: readonly string[];
   /** The tool's standard input. @default empty */
   readonly stdin?: Readable;
   /** Called with each chunk of the tool's output. @default none */
@@ -30,17 +36,27 @@ const KEPT_OUTPUT = 8192;
  */
 export async function runTool(docker: Docker, options: ToolOptions, run: Run): Promise<ToolResult> {
   run.signal.throwIfAborted();
-  const container = await docker.createContainer({
-    Image: options.image,
-    Cmd: [...options.command],
-    Env: ["LC_ALL=C.UTF-8"],
-    ...(process.getuid ? { User: `${process.getuid()}:${process.getgid?.()}` } : {}),
-    OpenStdin: options.stdin !== undefined,
-    StdinOnce: true,
-    Tty: false,
-    Labels: { [OWNER_LABEL]: String(process.pid) },
-    HostConfig: { Binds: [`${options.work}:/work`], NetworkMode: "none" },
-  });
+  const input = await toolInput(docker, options.stdin, options.work);
+  const container = await docker
+    .createContainer({
+      Image: options.image,
+      Cmd: input.command(options.command),
+      Env: ["LC_ALL=C.UTF-8"],
+      ...(process.getuid && !options.layers ? { User: `${process.getuid()}:${process.getgid?.()}` } : {}),
+      OpenStdin: options.stdin !== undefined,
+      StdinOnce: true,
+      Tty: false,
+      Labels: { [OWNER_LABEL]: String(process.pid) },
+      HostConfig: {
+        Binds: [`${options.work}:/work`],
+        NetworkMode: "none",
+        ...(options.layers ? { Mounts: [overlay(options.layers)] } : {}),
+      },
+    })
+    .catch(async (error) => {
+      await input.end();
+      throw error;
+    });
   const stop = () => void removeContainer(docker, container.id).catch(() => {});
   run.signal.addEventListener("abort", stop, { once: true });
   try {
@@ -65,11 +81,12 @@ export async function runTool(docker: Docker, options: ToolOptions, run: Run): P
     const exited = container.wait({ condition: "next-exit" }) as Promise<{ StatusCode: number }>;
     await container.start();
     let inputError: unknown;
-    const fed = feed(options.stdin, stream).catch((error: unknown) => {
+    const fed = input.feed(stream).catch((error: unknown) => {
       inputError = error;
       stop();
     });
     const { StatusCode } = await exited;
+    await input.end();
     run.signal.throwIfAborted();
     if (inputError) throw inputError;
     await received;
@@ -82,12 +99,21 @@ export async function runTool(docker: Docker, options: ToolOptions, run: Run): P
     run.signal.removeEventListener("abort", stop);
     options.stdin?.destroy();
     await removeContainer(docker, container.id);
+    await input.end();
   }
 }
 
-/** Sends a tool its input. The tool's stdin is closed at the end of the input. */
-async function feed(input: Readable | undefined, stream: NodeJS.ReadWriteStream): Promise<void> {
-  if (!input) return;
-  input.pipe(stream);
-  await finished(input);
-}
+/** A mount of layers. It has none to write to. Docker removes it with the container, because it is an anonymous volume. */
+const overlay = (layers: readonly string[]): Docker.MountSettings => ({
+  Type: "volume",
+  Source: "",
+  Target: "/rootfs",
+  VolumeOptions: {
+    NoCopy: true,
+    Labels: {},
+    DriverConfig: {
+      Name: "local",
+      Options: { type: "overlay", device: "overlay", o: `lowerdir=${layers.join(":")}` },
+    },
+  },
+});
