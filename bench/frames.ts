@@ -193,7 +193,7 @@ async function withImage<T>(
   change: (rootfs: Rootfs) => Rootfs | Promise<Rootfs>,
   use: (sparse: SparseFile, rootfs: Rootfs) => Promise<T>,
 ): Promise<T> {
-  const settings = { arch, directory: work, baseOrder: order, epoch };
+  const settings = { arch, directory: work, tools, baseOrder: order, epoch };
   const [sparse, rootfs] = await withRootfs(docker, image, settings, run, async (rootfs) => {
     const wanted = await change(rootfs);
     const ext4 = { directory: work, name: "image", sizeMib: base.disk_mib, epoch, tools };

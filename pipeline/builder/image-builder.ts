@@ -274,7 +274,7 @@ async function ext4Of(docker: Docker, image: string, settings: Ext4Settings, run
   await withRootfs(
     docker,
     image,
-    { arch, directory, baseOrder: [], epoch, passwords },
+    { arch, directory, tools, baseOrder: [], epoch, passwords },
     run,
     async (rootfs) => {
       await reportUnowned(rootfs, title, run);

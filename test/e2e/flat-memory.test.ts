@@ -17,46 +17,16 @@ const SMALL_FILES = 10_000;
 /** What ends a tar, bytes. */
 const TRAILER = 1024;
 
-/** Lists a tar as fast as one can be made: 1024 files of a MiB. */
-const LIST = `
-import { Readable } from "node:stream";
-import { buffer } from "node:stream/consumers";
-import { pack } from "tar-stream";
-import { indexTar } from "./pipeline/image/rootfs/tar-index.ts";
-
-const MIB = 2 ** 20;
-const archive = pack();
-archive.entry({ name: "file-0000" }, Buffer.alloc(MIB));
-archive.finalize();
-const one = (await buffer(archive)).subarray(0, 512);
-async function* tar() {
-  for (let number = 0; number < 1024; number++) {
-    const header = Buffer.from(one);
-    header.write(String(number).padStart(4, "0"), 5);
-    header.fill(" ", 148, 156);
-    header.write(header.reduce((sum, byte) => sum + byte, 0).toString(8).padStart(6, "0") + "\\0 ", 148);
-    yield header;
-    // Each of its own, so that keeping them would show.
-    yield Buffer.alloc(MIB, number);
-  }
-  yield Buffer.alloc(1024);
-}
-const index = await indexTar(Readable.from(tar()), new AbortController().signal);
-const bytes = [...index.values()].reduce((sum, { content }) => sum + content.size, 0);
-const peakMib = Math.round(process.resourceUsage().maxRSS / 1024);
-console.log(JSON.stringify({ entries: index.size, bytes, peakMib }));
-`;
-
-/** What the build stage does with a spooled tar. */
+/** What the build stage does with a spooled tar, and with an image of its size. */
 const REPACK = `
-import { createReadStream } from "node:fs";
 import { open } from "node:fs/promises";
+import { sha256Sparse } from "./pipeline/image/formats/sparse.ts";
 import { Audit } from "./pipeline/image/rootfs/audit.ts";
 import { normalise, toTar } from "./pipeline/image/rootfs/normalise.ts";
 import { indexTar } from "./pipeline/image/rootfs/tar-index.ts";
 
-const index = await indexTar(createReadStream(process.env.SPOOL), new AbortController().signal);
 const spool = await open(process.env.SPOOL);
+const index = await indexTar(spool, new AbortController().signal);
 const rootfs = await normalise(index, spool, { baseOrder: [], epoch: 1_700_000_000 });
 const audit = new Audit({ arch: "amd64", program: null, secrets: [{ name: "a token", value: "not-in-any-of-these-files" }] });
 let read = 0;
@@ -72,6 +42,8 @@ for (let before = -1; before !== read; ) {
 let bytes = 0;
 for await (const chunk of tar) bytes += chunk.length;
 await spool.close();
+const { SPOOL: path } = process.env;
+await sha256Sparse({ path, size: bytes, runs: [{ start: 0, end: bytes }] });
 const peakMib = Math.round(process.resourceUsage().maxRSS / 1024);
 console.log(JSON.stringify({ entries: rootfs.entries.length, bytes, peakMib }));
 `;
@@ -118,12 +90,6 @@ async function measured(program: string, env: NodeJS.ProcessEnv = {}): Promise<M
 }
 
 describe("a root file system of a gigabyte and more", () => {
-  it(`is listed in less than ${LIMIT_MIB} MiB of memory, however fast it comes`, async () => {
-    const { entries, bytes, peakMib } = await measured(LIST);
-    expect([entries, bytes]).toEqual([1024, GIB]);
-    expect(peakMib).toBeLessThan(LIMIT_MIB);
-  });
-
   it(`goes from tar to tar in less than ${LIMIT_MIB} MiB of memory`, async () => {
     const path = join(tempDirectory(), "spool.tar");
     const size = await writeTar(path);

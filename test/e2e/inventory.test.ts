@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Release } from "../../pipeline/constructs/release.ts";
 import { connect } from "../../pipeline/image/docker/engine.ts";
+import { toolsImage } from "../../pipeline/image/docker/tools-image.ts";
 import { contentsOf } from "../../pipeline/image/rootfs/contents.ts";
 import { type Accounting, RULES } from "../../pipeline/image/rootfs/ownership/account.ts";
 import { recipeOf } from "../../pipeline/image/rootfs/ownership/recipe.ts";
@@ -64,7 +65,8 @@ async function accountOf(
   const cell = [...ofKind(cells.cells, "base"), ...ofKind(cells.cells, "preset")].find(
     (each) => each.id === id,
   )!;
-  const options = { arch: "amd64", directory, baseOrder: [], epoch: cells.source_date_epoch } as const;
+  const tools = toolsImage(cells.tools);
+  const options = { arch: "amd64", directory, tools, baseOrder: [], epoch: cells.source_date_epoch } as const;
   let result: { accounting: Accounting; paths: string[] } | undefined;
   await withRootfs(await connect(), image, options, unwatched(), async (rootfs) => {
     const { accounting } = await contentsOf(rootfs, { recipe: recipeOf(cells, cell), arch: "amd64" });

@@ -1,15 +1,38 @@
+import { createHash } from "node:crypto";
+import { createWriteStream } from "node:fs";
+import { open, readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
 import Docker from "dockerode";
 import { beforeAll, describe, expect, it } from "vitest";
+import { exportImage } from "../../pipeline/image/docker/container-image.ts";
 import { buildNetwork } from "../../pipeline/image/docker/network.ts";
+import { spoolImage } from "../../pipeline/image/docker/spool-image.ts";
 import { runTool } from "../../pipeline/image/docker/tool.ts";
 import { ensureTools } from "../../pipeline/image/docker/tools-image.ts";
+import { indexTar } from "../../pipeline/image/rootfs/tar-index.ts";
 import { readCells } from "../../pipeline/runtime/read-cells.ts";
 import { REPOSITORY } from "../support/project.ts";
+import { tempDirectory } from "../support/run.ts";
 import { silentRun } from "../support/silent.ts";
 
 const MIB = Buffer.alloc(1 << 20);
+
+/** All that an image takes from a tar, by path, with the hashes of the files. What Docker adds has the time of its container. */
+async function contentOf(path: string) {
+  await using file = await open(path);
+  const { signal } = silentRun();
+  const result = new Map<string, unknown>();
+  for (const [name, { content, ...entry }] of [...(await indexTar(file, signal))].sort()) {
+    const bytes = content && Buffer.alloc(content.size);
+    if (bytes) await file.read(bytes, 0, bytes.length, content.offset);
+    const mtime = Math.min(entry.mtime, readCells(REPOSITORY).source_date_epoch);
+    result.set(name, { ...entry, mtime, sha256: bytes && createHash("sha256").update(bytes).digest("hex") });
+  }
+  return result;
+}
 
 describe("a tool container", () => {
   let image: string;
@@ -53,6 +76,20 @@ describe("a tool container", () => {
       })(),
     );
     expect(await run("head -c 10 | wc -c; exit 4", endless)).toEqual({ exitCode: 4, output: "10\n" });
+  });
+
+  it("reads the file system of a container image as docker export gives it", async () => {
+    const [directory, docker] = [tempDirectory(), new Docker()];
+    const path = (name: string) => join(directory, name);
+    await spoolImage(docker, image, { tools: image, directory, name: "layers" }, silentRun());
+    await pipeline(await exportImage(docker, image, silentRun()), createWriteStream(path("export")));
+    const [layers, exported] = await Promise.all([contentOf(path("layers")), contentOf(path("export"))]);
+    expect(layers.size).toBeGreaterThan(1000);
+    expect(layers).toEqual(exported);
+    // GNU tar's records, and not those of Docker, show which of the two has read it.
+    expect(await readFile(path("layers"))).not.toEqual(await readFile(path("export")));
+    const { Volumes } = await docker.listVolumes();
+    expect(Volumes.filter(({ Options }) => Options?.type === "overlay")).toEqual([]);
   });
 
   it("is ended when its input fails, with that failure", async () => {

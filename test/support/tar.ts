@@ -1,9 +1,11 @@
 import { open, writeFile } from "node:fs/promises";
-import { Readable } from "node:stream";
+import { join } from "node:path";
+import type { Readable } from "node:stream";
 import { buffer } from "node:stream/consumers";
 import { type Header, pack } from "tar-stream";
 import { normalise, type Rootfs, toTar } from "../../pipeline/image/rootfs/normalise.ts";
 import { indexTar, type TarIndex } from "../../pipeline/image/rootfs/tar-index.ts";
+import { tempDirectory } from "./run.ts";
 
 /** One entry of a test's tar: what it says, over harmless defaults. */
 export type TestEntry = Partial<Omit<Header, "pax">> & {
@@ -76,7 +78,13 @@ export async function tarWithPax(name: string, key: string, value: Buffer): Prom
   return Buffer.concat([resealed(extended).subarray(0, -TRAILER), await tarOf([{ name, body: "x" }])]);
 }
 
-export const indexOf = (tar: Buffer): Promise<TarIndex> => indexTar(Readable.from([tar]), NEVER);
+/** The index of a tar. */
+export async function indexOf(tar: Buffer): Promise<TarIndex> {
+  const path = join(tempDirectory(), "index.tar");
+  await writeFile(path, tar);
+  await using file = await open(path);
+  return await indexTar(file, NEVER);
+}
 
 /** Spools a tar to `path` and normalises it, as the build stage does; `use` is given the result. */
 export async function normalised<T>(
@@ -89,7 +97,7 @@ export async function normalised<T>(
   await writeFile(path, tar);
   const spool = await open(path);
   try {
-    return await use(await normalise(await indexOf(tar), spool, { baseOrder, epoch: EPOCH }));
+    return await use(await normalise(await indexTar(spool, NEVER), spool, { baseOrder, epoch: EPOCH }));
   } finally {
     await spool.close();
   }

@@ -1,4 +1,4 @@
-import { createHash, type Hash } from "node:crypto";
+import { createHash } from "node:crypto";
 import { posix } from "node:path";
 import type { Arch } from "../../schema/names.ts";
 import { elfFiles, whyNotLoadable } from "./binaries.ts";
@@ -7,7 +7,7 @@ import { FileTree } from "./file-tree.ts";
 import type { Finding, FindingId } from "./findings.ts";
 import type { Rootfs } from "./normalise.ts";
 import type { UnownedFile } from "./ownership/account.ts";
-import type { Entry } from "./tar-index.ts";
+import type { Content, Entry } from "./tar-index.ts";
 
 /** Paths that no image may have. The list does not depend on what `scrub.ts` removes, so that the audit finds its mistakes. */
 const FORBIDDEN: readonly (readonly [id: FindingId, pattern: RegExp, what: string])[] = [
@@ -52,13 +52,11 @@ export interface Meant {
   readonly login?: "key" | "password" | undefined;
   /** Values of the build's environment that it must not contain. */
   readonly secrets: readonly Secret[];
-  /** The files without an owner, the largest first. @default none are looked for */
-  readonly unowned?: readonly UnownedFile[] | undefined;
 }
 
 /**
  * Checks a root file system while its bytes are written into the image. Call `chunk` with every chunk of
- * every file, in order, and then `findings`.
+ * every file, in order, and then `findings`; `inspect` may be called before.
  */
 export class Audit {
   readonly #secrets: readonly { name: string; bytes: Buffer }[];
@@ -66,9 +64,6 @@ export class Audit {
   readonly #found: Finding[] = [];
   #path = "";
   #tail: Buffer = Buffer.alloc(0);
-  /** The hashes of the large programs, by path. */
-  readonly #programs = new Map<string, Hash>();
-
   readonly #meant: Meant;
 
   constructor(meant: Meant) {
@@ -79,57 +74,82 @@ export class Audit {
     this.#overlap = Math.max(0, ...this.#secrets.map(({ bytes }) => bytes.length - 1));
   }
 
-  chunk(entry: Entry, chunk: Buffer): void {
-    this.#hashProgram(entry, chunk);
+  chunk({ path }: Entry, chunk: Buffer): void {
     if (this.#secrets.length === 0) return;
-    // A value may be split between two chunks, so the end of the previous chunk is searched again.
-    const bytes = entry.path === this.#path ? Buffer.concat([this.#tail, chunk]) : chunk;
-    for (const secret of this.#secrets) {
-      if (bytes.includes(secret.bytes)) {
-        this.#found.push({ id: "secret", path: entry.path, what: `holds ${secret.name}` });
+    // A value may be split between two chunks.
+    const seam =
+      path === this.#path ? Buffer.concat([this.#tail, chunk.subarray(0, this.#overlap)]) : Buffer.alloc(0);
+    for (const { name, bytes } of this.#secrets) {
+      if (chunk.includes(bytes) || seam.includes(bytes)) {
+        this.#found.push({ id: "secret", path, what: `holds ${name}` });
       }
     }
-    this.#path = entry.path;
-    this.#tail = bytes.subarray(Math.max(0, bytes.length - this.#overlap));
+    this.#path = path;
+    const end = chunk.length < this.#overlap && seam.length > 0 ? seam : chunk;
+    // A copy, so that the chunk is not kept.
+    this.#tail = Buffer.from(end.subarray(Math.max(0, end.length - this.#overlap)));
   }
 
-  #hashProgram({ path, content }: Entry, chunk: Buffer): void {
-    if (!content || content.size < LARGE_PROGRAM) return;
-    let hash = this.#programs.get(path);
-    if (!hash) {
-      if (!isElf(chunk)) return;
-      hash = createHash("sha256");
-      this.#programs.set(path, hash);
-    }
-    hash.update(chunk);
-  }
-
-  /** Large programs below /opt that the image has elsewhere too. Hard links to one file are not copies. */
-  #secondCopies(): Finding[] {
-    const first = new Map<string, string>();
-    return [...this.#programs].flatMap(([path, hash]) => {
-      const digest = hash.digest("hex");
-      const other = first.get(digest);
-      if (other === undefined) first.set(digest, path);
-      return other !== undefined && path.startsWith("opt/")
-        ? [{ id: "second-copy" as const, path, what: `is a second copy of ${other}` }]
-        : [];
-    });
-  }
-
-  async findings(rootfs: Rootfs): Promise<Finding[]> {
-    const all = [
-      ...this.#found,
-      ...this.#secondCopies(),
+  /** What can be found before the image is written. */
+  async inspect(rootfs: Rootfs): Promise<Finding[]> {
+    return [
+      ...(await secondCopies(rootfs)),
       ...forbiddenPaths(rootfs, this.#meant),
       ...(await accounts(rootfs, this.#meant)),
       ...(await owners(rootfs)),
       ...modes(rootfs),
       ...(await binaries(rootfs, this.#meant)),
-      ...unownedFiles(this.#meant),
     ];
+  }
+
+  /**
+   * All findings.
+   * @param unowned the files without an owner, the largest first
+   * @param inspected the findings of `inspect`. @default `inspect` is called
+   */
+  async findings(
+    rootfs: Rootfs,
+    unowned: readonly UnownedFile[] = [],
+    inspected: Promise<readonly Finding[]> = this.inspect(rootfs),
+  ): Promise<Finding[]> {
+    const all = [...this.#found, ...(await inspected), ...unownedFiles(unowned)];
     return [...new Map(all.map((finding) => [`${finding.path} ${finding.what}`, finding])).values()];
   }
+}
+
+/** Large programs below /opt that the image has elsewhere too. Hard links to one file are not copies. */
+async function secondCopies(rootfs: Rootfs): Promise<Finding[]> {
+  const bySize = new Map<number, Map<Content, Entry>>();
+  for (const entry of rootfs.entries) {
+    const { content } = entry;
+    if (!content || content.size < LARGE_PROGRAM) continue;
+    const same = bySize.get(content.size) ?? new Map<Content, Entry>();
+    if (!same.has(content)) same.set(content, entry);
+    bySize.set(content.size, same);
+  }
+  const first = new Map<string, string>();
+  const found: Finding[] = [];
+  // Two files of different sizes differ, so most programs are not read for this.
+  for (const entry of [...bySize.values()]
+    .filter(({ size }) => size > 1)
+    .flatMap((same) => [...same.values()])) {
+    const digest = await programDigest(rootfs, entry);
+    if (digest === undefined) continue;
+    const other = first.get(digest);
+    if (other === undefined) first.set(digest, entry.path);
+    else if (entry.path.startsWith("opt/")) {
+      found.push({ id: "second-copy", path: entry.path, what: `is a second copy of ${other}` });
+    }
+  }
+  return found;
+}
+
+/** The digest of a program; undefined for another file. */
+async function programDigest(rootfs: Rootfs, entry: Entry): Promise<string | undefined> {
+  if (!isElf(await rootfs.readAt(entry)(0, 4))) return undefined;
+  const hash = createHash("sha256");
+  for await (const chunk of rootfs.chunks(entry)) hash.update(chunk);
+  return hash.digest("hex");
 }
 
 function forbiddenPaths(rootfs: Rootfs, { login }: Meant): Finding[] {
@@ -150,7 +170,7 @@ function forbiddenPaths(rootfs: Rootfs, { login }: Meant): Finding[] {
 const NAMED_UNOWNED = 10;
 
 /** Names the largest files that belong to nobody, and says how many there are in all. */
-function unownedFiles({ unowned = [] }: Meant): Finding[] {
+function unownedFiles(unowned: readonly UnownedFile[]): Finding[] {
   const finding = (path: string, what: string): Finding => ({ id: "unowned", path, what });
   const named = unowned
     .slice(0, NAMED_UNOWNED)

@@ -6,6 +6,7 @@ import type { SparseFile } from "../formats/sparse.ts";
 import { Audit, type Meant } from "./audit.ts";
 import { type Finding, findingLine } from "./findings.ts";
 import { type Rootfs, toTar } from "./normalise.ts";
+import type { UnownedFile } from "./ownership/account.ts";
 
 /** Findings shown when an audit refuses an image. */
 const SHOWN_FINDINGS = 20;
@@ -14,6 +15,8 @@ export interface AuditedImageOptions extends Omit<Ext4Options, "contentBytes"> {
   /** The name of the image in errors: a cell's id, or the name that a user gave. */
   readonly title: string;
   readonly meant: Meant;
+  /** The files without an owner, the largest first; they are looked for while the image is made. @default none */
+  readonly unowned?: Promise<readonly UnownedFile[]>;
 }
 
 /**
@@ -23,7 +26,7 @@ export interface AuditedImageOptions extends Omit<Ext4Options, "contentBytes"> {
 export async function makeAuditedImage(
   docker: Docker,
   rootfs: Rootfs,
-  { title, meant, ...ext4 }: AuditedImageOptions,
+  { title, meant, unowned, ...ext4 }: AuditedImageOptions,
   run: Run,
 ): Promise<SparseFile> {
   run.progress.step("make the ext4 image");
@@ -35,8 +38,11 @@ export async function makeAuditedImage(
     done += chunk.length;
     run.progress.bytes(done, contentBytes);
   });
+  const inspected = audit.inspect(rootfs);
+  // Both are awaited when the image is made. Until then a failure of theirs must not end the process.
+  for (const each of [inspected, unowned]) each?.catch(() => {});
   const image = await makeExt4(docker, tar, { ...ext4, contentBytes }, run);
-  const findings = await audit.findings(rootfs);
+  const findings = await audit.findings(rootfs, await unowned, inspected);
   if (findings.length > 0) throw refuse(title, findings);
   return image;
 }

@@ -33,6 +33,10 @@ export interface NormaliseOptions {
 
 /** How much is read at once, bytes. */
 const CHUNK = 1 << 20;
+/** Files of at most this size are read together, bytes. */
+const SMALL = 1 << 16;
+/** How much is read for small files at once, bytes. */
+const WINDOW = 1 << 18;
 
 /**
  * Orders and scrubs the entries of a spooled tar, and limits their times to `epoch`. A preset has its base's paths
@@ -57,6 +61,7 @@ export async function normalise(
     rewritten.set(content, rewrite(before, { epoch: options.epoch, passwords: new Set(options.passwords) }));
   }
   const text = (content: Content) => rewritten.get(content);
+  const readInOrder = readerInOrder(spool);
 
   return {
     entries: [...entries.values()],
@@ -72,7 +77,7 @@ export async function normalise(
     async *chunks({ content }) {
       if (!content) return;
       const replaced = text(content);
-      if (replaced === undefined) yield* readChunks(spool, content);
+      if (replaced === undefined) yield* readInOrder(content);
       else yield Buffer.from(replaced);
     },
     sizeOf({ content }) {
@@ -189,11 +194,32 @@ function header(entry: Entry) {
   };
 }
 
+/** Reads content whose order is much like that of the spool: small files that lie together there are read at once. */
+function readerInOrder(spool: FileHandle): (content: Content) => AsyncIterable<Buffer> {
+  let last = { from: 0, bytes: Buffer.alloc(0) };
+  return async function* ({ offset, size }) {
+    if (size === 0) return;
+    if (size > SMALL) return yield* readChunks(spool, { offset, size });
+    let { from, bytes } = last;
+    if (offset < from || offset + size > from + bytes.length) {
+      const { buffer, bytesRead } = await spool.read(Buffer.allocUnsafe(WINDOW), 0, WINDOW, offset);
+      [from, bytes] = [offset, buffer.subarray(0, bytesRead)];
+      last = { from, bytes };
+    }
+    // A copy, so that a small file does not keep what was read with it.
+    const content = Buffer.from(bytes.subarray(offset - from, offset - from + size));
+    if (content.length < size) throw cutSpool();
+    yield content;
+  };
+}
+
+const cutSpool = () => new Error("the spooled tar is shorter than its index says");
+
 async function* readChunks(spool: FileHandle, { offset, size }: Content): AsyncIterable<Buffer> {
   for (let done = 0; done < size; ) {
     const length = Math.min(CHUNK, size - done);
     const { buffer, bytesRead } = await spool.read(Buffer.allocUnsafe(length), 0, length, offset + done);
-    if (bytesRead === 0) throw new Error("the spooled tar is shorter than its index says");
+    if (bytesRead === 0) throw cutSpool();
     yield buffer.subarray(0, bytesRead);
     done += bytesRead;
   }

@@ -1,8 +1,7 @@
+import type { FileHandle } from "node:fs/promises";
 import { posix } from "node:path";
-import type { Readable } from "node:stream";
-import { pipeline } from "node:stream/promises";
-import { extract, type Header } from "tar-stream";
 import { PipelineError } from "../../util/error.ts";
+import { type TarHeader, tarHeaders } from "./tar-headers.ts";
 
 /** The position of a file's content in the tar. Hard links to one file share one object. */
 export interface Content {
@@ -42,27 +41,16 @@ const CAPABILITY = "SCHILY.xattr.security.capability";
 const LARGEST_ID = 0o777777;
 
 /**
- * Reads the tar of a root file system to its end and returns its entries. The tar is not trusted.
- * @throws PipelineError if an entry is outside the root, is repeated, or cannot be written into an image
+ * Reads the headers of a root file system's tar and returns its entries. The tar is not trusted.
+ * @throws PipelineError if it is incomplete, or an entry is outside the root, is repeated, or cannot be written into an image
  */
-export async function indexTar(tar: Readable, signal: AbortSignal): Promise<TarIndex> {
+export async function indexTar(tar: FileHandle, signal: AbortSignal): Promise<TarIndex> {
   const index = new Map<string, Entry>();
-  const reader = extract();
-  // The reader and the current entry emit the error that `pipeline` rejects with.
-  reader.on("error", () => {});
-  reader.on("entry", (header, stream, next) => {
-    stream.on("error", () => {});
-    try {
-      add(index, header);
-    } catch (error) {
-      stream.resume();
-      return next(error as Error);
-    }
-    stream.on("end", () => next());
-    stream.resume();
-  });
   try {
-    await pipeline(tar, reader as unknown as NodeJS.WritableStream, { signal });
+    for await (const header of tarHeaders(tar)) {
+      signal.throwIfAborted();
+      add(index, header);
+    }
   } catch (error) {
     if (error instanceof PipelineError || signal.aborted) throw error;
     throw new PipelineError(`the root file system's tar cannot be read: ${(error as Error).message}`, {
@@ -73,63 +61,57 @@ export async function indexTar(tar: Readable, signal: AbortSignal): Promise<TarI
   return index;
 }
 
-function add(
-  index: Map<string, Entry>,
-  header: Header & { byteOffset?: number; type?: string | null },
-): void {
+function add(index: Map<string, Entry>, header: TarHeader): void {
   const path = checkPath(header.name);
   if (path === "") return;
   if (path.includes("\ufffd")) throw hostile(path, "has a name that is not UTF-8");
   if (index.has(path)) throw hostile(path, "is in the tar twice");
   checkParent(index, path);
-  const pax = (header.pax ?? {}) as Record<string, string>;
-  // An owner that is too large for the header's field is in a pax record; the field is then not valid.
-  const uid = Number(pax.uid ?? header.uid ?? 0);
-  const gid = Number(pax.gid ?? header.gid ?? 0);
+  // An owner that is too large for the header's field is in a record; the field is then not valid.
+  const [uid, gid] = (["uid", "gid"] as const).map((id) => Number(header.records.get(id) ?? header[id])) as [
+    number,
+    number,
+  ];
   if (![uid, gid].every((id) => Number.isInteger(id) && id >= 0 && id <= LARGEST_ID)) {
     throw hostile(path, `has owner ${uid}:${gid}, which is not a valid owner (0 to ${LARGEST_ID})`);
   }
-  const capability = pax[CAPABILITY];
+  const capability = header.records.get(CAPABILITY);
   if (capability?.includes("\ufffd")) {
     throw hostile(
       path,
       "has a security.capability that cannot be copied into an image (its bytes are not UTF-8)",
     );
   }
+  const { size, offset, devmajor: major, devminor: minor } = header;
   const common = {
     path,
-    mode: (header.mode ?? 0) & 0o7777,
+    mode: header.mode & 0o7777,
     uid,
     gid,
-    mtime: Math.trunc((header.mtime?.getTime() ?? 0) / 1000),
+    mtime: header.mtime,
     ...(capability === undefined ? {} : { capability }),
   };
   switch (header.type) {
-    case "file":
-    case "contiguous-file":
-      index.set(path, {
-        ...common,
-        type: "file",
-        content: { offset: header.byteOffset ?? 0, size: header.size ?? 0 },
-      });
+    case "0":
+      index.set(path, { ...common, type: "file", content: { offset, size } });
       return;
-    case "link":
-      index.set(path, { ...linked(index, path, header.linkname ?? ""), path });
+    case "1":
+      index.set(path, { ...linked(index, path, header.linkname), path });
       return;
-    case "symlink":
-      index.set(path, { ...common, type: "symlink", target: header.linkname ?? "" });
+    case "2":
+      index.set(path, { ...common, type: "symlink", target: header.linkname });
       return;
-    case "directory":
-    case "fifo":
-      index.set(path, { ...common, type: header.type });
+    case "3":
+      index.set(path, { ...common, type: "character-device", device: { major, minor } });
       return;
-    case "character-device":
-    case "block-device":
-      index.set(path, {
-        ...common,
-        type: header.type,
-        device: { major: header.devmajor ?? 0, minor: header.devminor ?? 0 },
-      });
+    case "4":
+      index.set(path, { ...common, type: "block-device", device: { major, minor } });
+      return;
+    case "5":
+      index.set(path, { ...common, type: "directory" });
+      return;
+    case "6":
+      index.set(path, { ...common, type: "fifo" });
       return;
     default:
       throw hostile(path, `has a type (${header.type}) that is not allowed in a root file system`);

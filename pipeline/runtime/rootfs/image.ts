@@ -33,11 +33,11 @@ export async function makeRootfs(
   look: (rootfs: Rootfs) => Promise<void> = async () => {},
 ): Promise<MadeRootfs> {
   const { docker, run, epoch, tools } = workshop;
-  const options = { arch: cell.arch, directory, baseOrder: order, epoch };
+  const options = { arch: cell.arch, directory, tools, baseOrder: order, epoch };
   return await withRootfs(docker, image, options, run, async (rootfs) => {
-    run.progress.step("find the owner of each file");
-    const contents = await contentsOf(rootfs, { recipe: recipeOf(workshop.cells, cell), arch: cell.arch });
-    for (const each of contents.unused) run.progress.warn(`${cell.id}: ${each}`);
+    // While the image is made: the machine has more than one core, and this needs no more than the index and a few files.
+    const recipe = recipeOf(workshop.cells, cell);
+    const listed = contentsOf(rootfs, { recipe, arch: cell.arch });
     const { secrets } = workshop.options;
     const made = await makeAuditedImage(
       docker,
@@ -48,13 +48,15 @@ export async function makeRootfs(
           arch: cell.arch,
           program: checkOf(cell)?.command[0] ?? null,
           secrets,
-          unowned: contents.accounting.unowned,
         },
+        unowned: listed.then(({ accounting }) => accounting.unowned),
         ...{ directory, name: IMAGE, sizeMib: cell.disk_mib, epoch, tools },
         sizeKnob: `diskMib of the ${cell.flavor} base in images.ts`,
       },
       run,
     );
+    const contents = await listed;
+    for (const each of contents.unused) run.progress.warn(`${cell.id}: ${each}`);
     await look(rootfs);
     return { ...contents, image: made };
   });

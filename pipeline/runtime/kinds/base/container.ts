@@ -13,7 +13,7 @@ import { PipelineError } from "../../../util/error.ts";
 import { readRecord } from "../../../util/record.ts";
 import { writeWhole } from "../../../util/whole-file.ts";
 import { fetchProgram } from "../../programs.ts";
-import { buildRecipe, LIVE, type Workshop } from "../../workshop.ts";
+import { buildRecipe, inWorkDirectory, LIVE, type Workshop } from "../../workshop.ts";
 
 const WHAT = "the base's container image";
 
@@ -101,7 +101,9 @@ async function build(workshop: Workshop, cell: BaseCell, image: string): Promise
   run.progress.step("list the base's paths");
   return {
     image,
-    paths: await listPaths(docker, image, run),
+    paths: await inWorkDirectory(workshop, cell, (directory) =>
+      listPaths(docker, image, { directory, tools: workshop.tools }, run),
+    ),
     source: imported.source,
     fallback: imported.from !== sources[0],
     live: workshop.toolsLive || (await hasFile(docker, image, LIVE)),

@@ -67,7 +67,7 @@ export async function makeAppliance(
   const { arch, assets, budget } = cell;
   const [cpio = "", efi = ""] = assets;
 
-  const exported = { arch, directory, baseOrder: [], epoch };
+  const exported = { arch, directory, tools: workshop.tools, baseOrder: [], epoch };
   const { contents, packed, osRelease } = await withRootfs(
     docker,
     container.image,
@@ -89,7 +89,7 @@ export async function makeAppliance(
       if (budget) checkBudget({ what: "its files", bytes: size, limit: budget.content, files }, undefined);
       run.progress.step("make the cpio (xz)");
       const { unowned } = contents.accounting;
-      const audit = new Audit({ arch, program: null, secrets: options.secrets, unowned });
+      const audit = new Audit({ arch, program: null, secrets: options.secrets });
       let done = 0;
       const archive = toCpio(rootfs, (entry, chunk) => {
         audit.chunk(entry, chunk);
@@ -102,7 +102,7 @@ export async function makeAppliance(
         { directory, name: cpio, tools, level: options.level },
         run,
       );
-      const findings = [...(await audit.findings(rootfs)), ...(await debugFindings(rootfs, cell))];
+      const findings = [...(await audit.findings(rootfs, unowned)), ...(await debugFindings(rootfs, cell))];
       if (findings.length > 0) throw refuse(cell.id, findings);
       await look(rootfs);
       const osRelease = (await rootfs.read("etc/os-release")) ?? (await rootfs.read("usr/lib/os-release"));

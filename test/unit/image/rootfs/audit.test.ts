@@ -6,6 +6,7 @@ import { Audit, type Meant, type Secret } from "../../../../pipeline/image/rootf
 import { type Finding, findingLine } from "../../../../pipeline/image/rootfs/findings.ts";
 import type { Rootfs } from "../../../../pipeline/image/rootfs/normalise.ts";
 import { toTar } from "../../../../pipeline/image/rootfs/normalise.ts";
+import type { UnownedFile } from "../../../../pipeline/image/rootfs/ownership/account.ts";
 import type { Entry } from "../../../../pipeline/image/rootfs/tar-index.ts";
 import { elfFile } from "../../../support/elf.ts";
 import { normalised, type TestEntry } from "../../../support/tar.ts";
@@ -44,8 +45,8 @@ function audited(
 const idOf = (what: string) => (what.startsWith("lets ") ? "no-password" : "password-hash");
 
 /** What the audit finds in an image with these files without an owner. */
-const withUnowned = (unowned: Meant["unowned"]) =>
-  new Audit({ arch: "amd64", program: null, secrets: [], unowned }).findings(rawRootfs([]));
+const withUnowned = (unowned?: readonly UnownedFile[]) =>
+  new Audit({ arch: "amd64", program: null, secrets: [] }).findings(rawRootfs([]), unowned);
 
 const meaning = (secrets: readonly Secret[]) => new Audit({ arch: "amd64", program: null, secrets });
 
@@ -125,7 +126,7 @@ describe("the audit", () => {
       { id: "unowned", path: "opt/mine", what: "belongs to no package, recipe or known script (12 bytes)" },
     ]);
     expect(await withUnowned([])).toEqual([]);
-    expect(await withUnowned(undefined)).toEqual([]);
+    expect(await withUnowned()).toEqual([]);
   });
 
   it("names the largest of many such files, with the total", async () => {

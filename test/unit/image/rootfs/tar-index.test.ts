@@ -1,7 +1,9 @@
-import { Readable } from "node:stream";
+import { open, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { indexTar } from "../../../../pipeline/image/rootfs/tar-index.ts";
 import { PipelineError } from "../../../../pipeline/util/error.ts";
+import { tempDirectory } from "../../../support/run.ts";
 import { indexOf, resealed, type TestEntry, tarOf, tarWithPax } from "../../../support/tar.ts";
 
 const CAPABILITY = "SCHILY.xattr.security.capability";
@@ -95,18 +97,11 @@ describe("a root file system's tar", () => {
   });
 
   it("is read no further when the work is interrupted, and the reason is that", async () => {
+    const path = join(tempDirectory(), "tar");
+    await writeFile(path, await tarOf([{ name: "x" }]));
+    await using tar = await open(path);
     const reason = new Error("interrupted");
-    const endless = Readable.from(
-      (async function* () {
-        for (let index = 0; ; index++)
-          yield (await tarOf([{ name: `x${index}`, body: "x" }])).subarray(0, 1024);
-      })(),
-    );
-    const controller = new AbortController();
-    const reading = indexTar(endless, controller.signal);
-    controller.abort(reason);
-    await expect(reading).rejects.not.toBeInstanceOf(PipelineError);
-    expect(endless.destroyed).toBe(true);
+    await expect(indexTar(tar, AbortSignal.abort(reason))).rejects.toBe(reason);
   });
 
   const file = { name: "file", body: "x" };
@@ -225,7 +220,7 @@ describe("a root file system's tar", () => {
   });
 
   it("with nothing in it is refused", async () => {
-    await expect(indexOf(Buffer.alloc(0))).rejects.toThrow("the root file system's tar is empty");
+    await expect(indexOf(Buffer.alloc(1024))).rejects.toThrow("the root file system's tar is empty");
   });
 
   it("that ends too early, or is no tar at all, is refused", async () => {
