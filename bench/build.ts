@@ -160,11 +160,11 @@ function conventional(image: string, sizeMib: number, directory: string, piped: 
     string,
     string,
   ];
-  const container = sh('docker create "$1" /init', image).trim();
   const { steps, next } = stopwatch();
+  next(STEPS[0]);
+  const container = sh('docker create "$1" /init', image).trim();
   try {
     if (!piped) {
-      next(STEPS[0]);
       sh('docker export "$1" -o "$2"', container, tar);
     }
     next(STEPS[1]);
