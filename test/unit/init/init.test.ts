@@ -26,6 +26,7 @@ describe.each(SHELLS)("/init under %s", (shell) => {
       `D=${directory}`,
       'RESOLV_CONF=$D/resolv.conf MILESTONES="$D/a.jsonl $D/b.jsonl" AGENT=$D/agent AGENT_LOG=$D/agent.log',
       "CONSOLE=$D/console KERNEL_LOG=$D/kmsg RTC=$D/rtc NETWORK_HOOK=$D/hook",
+      "ROUTES=$D/route ADDRESSES=$D/fib_trie HOST_KEY=$D/host_key AUTHORIZED_KEYS=$D/.ssh/authorized_keys",
     ];
     const { stdout, stderr, status } = spawnSync(
       program,
@@ -152,6 +153,47 @@ describe.each(SHELLS)("/init under %s", (shell) => {
     });
   });
 
+  describe("a network that the kernel has configured", () => {
+    /** /proc/net/route and /proc/net/fib_trie of a machine with 10.0.2.15/24 on eth0 and the gateway 10.0.2.2. */
+    const ROUTE = [
+      "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT",
+      "eth0\t00000000\t0202000A\t0003\t0\t0\t0\t00000000\t0\t0\t0",
+      "eth0\t0002000A\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\n",
+    ].join("\n");
+    const ADDRESSES = [
+      "Local:\n  +-- 0.0.0.0/0 3 0 5\n     |-- 0.0.0.0\n        /0 universe UNICAST",
+      "        |-- 10.0.2.0\n           /24 link UNICAST\n        |-- 10.0.2.15\n           /32 host LOCAL",
+      "     |-- 10.0.2.255\n        /32 link BROADCAST\n",
+    ].join("\n");
+
+    test.each([
+      ["as it is asked for", "10.0.2.15::10.0.2.2:255.255.255.0", 0],
+      ["without a gateway", "10.0.2.15:::255.255.255.0", 0],
+      ["with another address", "10.0.2.16::10.0.2.2:255.255.255.0", 3],
+      ["with a broadcast's address", "10.0.2.255::10.0.2.2:255.255.255.0", 3],
+      ["with another netmask", "10.0.2.15::10.0.2.2:255.255.0.0", 3],
+      ["with another gateway", "10.0.2.15::10.0.2.3:255.255.255.0", 3],
+      ["on another device", "10.0.2.15::10.0.2.2:255.255.255.0::eth1", 3],
+      ["on a device that is down", "10.0.2.15::10.0.2.2:255.255.255.0::down", 3],
+    ])("%s takes so many commands: %s, %i", (_, ip, commands) => {
+      const directory = tempDirectory();
+      for (const [device, flags] of [
+        ["eth0", "0x1043\n"],
+        ["eth1", "0x1043\n"],
+        ["down", "0x1002\n"],
+      ] as const) {
+        mkdirSync(join(directory, "net", device), { recursive: true });
+        writeFileSync(join(directory, "net", device, "flags"), flags);
+      }
+      writeFileSync(join(directory, "route"), ip.endsWith("down") ? ROUTE.replaceAll("eth0", "down") : ROUTE);
+      writeFileSync(join(directory, "fib_trie"), ADDRESSES);
+      const { stdout } = run(`NETWORK_DEVICES=$D/net; ip() { echo ip; }; configure_network ${ip}`, {
+        directory,
+      });
+      expect(stdout).toBe("ip\n".repeat(commands));
+    });
+  });
+
   describe("smolvm.network=guest", () => {
     const IP = "ip() { echo ip $*; }";
 
@@ -193,7 +235,7 @@ describe.each(SHELLS)("/init under %s", (shell) => {
 
     test("is not brought up without being asked for", () => {
       const ask = "guest_network() { echo dhcp; }; configure_network() { echo static; }; bring_up_network";
-      const asked = (cmdline: string) => run(`${IP}; ${ask}`, { cmdline }).stdout;
+      const asked = (cmdline: string) => run(`${IP}; NETWORK_DEVICES=$D/none; ${ask}`, { cmdline }).stdout;
       expect(asked("quiet")).toBe("ip link set lo up\n");
       expect(asked("smolvm.network=guest ip=10.0.0.2::10.0.0.1:255.255.255.0::eth0:off")).toContain("dhcp");
       expect(asked("ip=dhcp")).toContain("dhcp");
@@ -308,6 +350,78 @@ describe.each(SHELLS)("/init under %s", (shell) => {
     });
   });
 
+  describe("a key on the command line", () => {
+    const ED25519 = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ0UuBTTVKuR1lBjVQGQtTVaXhcUJ0d5H1pOx1tL2cYw";
+    const base64 = (text: string) => Buffer.from(text).toString("base64");
+    /** With a program `ssh-keygen` that notes that it was asked, and refuses the key. */
+    const authorize = (line: string) => {
+      const directory = tempDirectory();
+      mkdirSync(join(directory, "bin"));
+      const asked = `#!/bin/sh\necho asked >${directory}/asked\nexit 1\n`;
+      writeFileSync(join(directory, "bin/ssh-keygen"), asked, { mode: 0o755 });
+      const { stdout, read } = run(`PATH=$D/bin:$PATH; authorize ${base64(line)}`, { directory });
+      return { stdout, written: read(".ssh/authorized_keys"), asked: read("asked") };
+    };
+
+    test.each([ED25519, `${ED25519} somebody@somewhere`, `${ED25519}\n`])(
+      "of type ed25519 is known by its text: %j",
+      (line) => {
+        expect(authorize(line)).toEqual({ stdout: "", written: line, asked: undefined });
+      },
+    );
+
+    test.each([
+      ED25519.slice(0, -1),
+      `${ED25519}A`,
+      ED25519.replace("J0UuB", "J0!uB"),
+      "ssh-ed25519 AAAA",
+      `from="10.0.0.1" ${ED25519}`,
+      "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABAQ",
+    ])("of another form is for ssh-keygen to say: %j", (line) => {
+      const { stdout, written, asked } = authorize(line);
+      expect([written, asked]).toEqual([undefined, "asked\n"]);
+      expect(stdout).toContain("not the base64 of an SSH public key");
+    });
+
+    test("replaces that of an earlier boot; only root can read it", () => {
+      const twice = `authorize ${base64(`${ED25519} old`)}; authorize ${base64(ED25519)}`;
+      const { stdout, read } = run(`umask 022; ${twice}; stat -c %a $D/.ssh $D/.ssh/authorized_keys; umask`);
+      expect(stdout).toMatch(/^700\n600\n0?022\n$/);
+      expect(read(".ssh/authorized_keys")).toBe(ED25519);
+    });
+  });
+
+  describe("the host key", () => {
+    test.each([
+      ["whole", "-----BEGIN OPENSSH PRIVATE KEY-----\nx\n-----END OPENSSH PRIVATE KEY-----\n", false],
+      ["half", "-----BEGIN OPENSSH PRIVATE KEY-----\nx\n", true],
+      ["empty", "", true],
+    ])("that is %s", (_, content, made) => {
+      const directory = tempDirectory();
+      writeFileSync(join(directory, "host_key"), content);
+      writeFileSync(join(directory, "host_key.pub"), "old");
+      const { read } = run("make_host_key", { directory });
+      expect(read("host_key") !== content).toBe(made);
+      expect(read("host_key.pub") !== "old").toBe(made);
+      expect(read("host_key")).toMatch(/-----END OPENSSH PRIVATE KEY-----\n$/);
+    });
+  });
+
+  test("what cannot be mounted is one line, and the others are mounted", () => {
+    const mount = 'mount() { echo "mount $*"; [ "$2" != cgroup2 ]; }';
+    const table =
+      'KERNEL_FILE_SYSTEMS="tmpfs $D/a tmpfs nosuid\ncgroup2 $D/b cgroup2 noexec\ntmpfs $D/c tmpfs nodev"';
+    const { stdout } = run(`${mount}; ${table}; mount_one_by_one`);
+    expect(stdout.replaceAll(/\S*\/([abc])\b/g, "$1")).toBe(
+      [
+        "mount -t tmpfs -o nosuid tmpfs a",
+        "mount -t cgroup2 -o noexec cgroup2 b",
+        "SMOLVM_ERR mount: cgroup2 on b failed",
+        "mount -t tmpfs -o nodev tmpfs c\n",
+      ].join("\n"),
+    );
+  });
+
   test("starts sshd again after growing pauses, and reports once that it keeps ending", () => {
     const { stdout } = run(
       [
@@ -356,7 +470,7 @@ describe.each(SHELLS)("/init under %s", (shell) => {
     const directory = tempDirectory();
     writeFileSync(join(directory, "rtc"), `${real}\n`);
     const date = `date() { [ "$1" = +%s ] && echo ${clock} || echo "$*" >>"$D/set"; }`;
-    const { read } = run(`${date}; sleep() { exit; }; keep_time`, { directory });
+    const { read } = run(`${date}; now() { epoch=${clock}; }; sleep() { exit; }; keep_time`, { directory });
     expect(read("set") ?? "").toBe(set.map((each) => `${each}\n`).join(""));
   });
 });
