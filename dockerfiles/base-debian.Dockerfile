@@ -5,6 +5,8 @@ FROM ${TOOLS} AS tools
 
 FROM ${ROOTFS}
 COPY dockerfiles/network/ /tmp/network/
+RUN echo "path-exclude=/usr/share/locale/*" >/etc/dpkg/dpkg.cfg.d/smolvm; \
+    rm -rf /usr/share/locale/*
 RUN set -eu; . /tmp/network/env; . /tmp/network/snapshot; export DEBIAN_FRONTEND=noninteractive; \
     apt_update 20261120T000000Z; \
     apt-get install -y --no-install-recommends \
@@ -15,6 +17,7 @@ RUN set -eu; . /tmp/network/env; . /tmp/network/snapshot; export DEBIAN_FRONTEND
       iproute2 \
       openssh-server \
       python3 \
+      systemd-standalone-sysusers \
       udhcpc; \
     apt-get clean; \
     rm -rf /var/lib/apt/lists/*

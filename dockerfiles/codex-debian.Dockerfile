@@ -8,7 +8,8 @@ COPY dockerfiles/codex/package.json dockerfiles/codex/package-lock.json /opt/cod
 RUN set -eu; \
     . /tmp/network/env; \
     cd /opt/codex; \
-    npm ci --omit=dev --ignore-scripts --libc=glibc --no-audit --no-fund --no-update-notifier
+    npm ci --omit=dev --ignore-scripts --libc=glibc --no-audit --no-fund --no-update-notifier; \
+    for path in /opt/codex/node_modules/@openai/codex-linux-*/vendor/*/codex-resources/voice; do [ -e "$path" ] || { echo "error: omit: nothing matches $path: correct it in images.ts" >&2; exit 1; }; rm -r "$path"; done
 
 FROM ${BASE}
 COPY --from=install /opt/codex/ /opt/codex/

@@ -87,7 +87,8 @@ export function declareImages(app: App): void {
 
   new BaseRootfs(release, "base-debian", {
     flavor: debian,
-    packages: withApt,
+    // openssh-server needs `systemd-sysusers`. This package has it without systemd, which `/init` takes the place of.
+    packages: [...withApt, "systemd-standalone-sysusers"],
     node: pins.NODE_GLIBC,
     diskMib: 4096,
     budget: { contentMb: 450, assetMb: 125 },
@@ -100,6 +101,12 @@ export function declareImages(app: App): void {
       binary: "@openai/codex-linux-*/vendor/*/bin/codex",
       embeds: embeds.CODEX_EMBEDS,
     }),
+    omit: [
+      {
+        paths: "/opt/codex/node_modules/@openai/codex-linux-*/vendor/*/codex-resources/voice",
+        reason: "its voice host, with GStreamer and codecs: a microVM has no sound",
+      },
+    ],
     check: ["codex", "--version"],
     budget: { contentMb: 460, assetMb: 125 },
   });

@@ -11,3 +11,4 @@ RUN set -eu; \
     cp -a /opt/native/bin/npm /opt/native/bin/npx /opt/node/bin/; \
     npm --version
 COPY dockerfiles/tools/node_modules/node-linux-*/bin/node /opt/node/bin/node
+RUN strip /opt/node/bin/node

@@ -14,6 +14,7 @@ export type { ApplianceProgram, ReleaseFile } from "./initramfs/program.ts";
 export type { Service } from "./initramfs/service.ts";
 export { type Embedded, type Install, npm, uv } from "./install.ts";
 export { Kernel, type KernelProps } from "./kernel.ts";
+export type { Omit } from "./omit.ts";
 export * from "./packer/index.ts";
 export { PresetLayer, type PresetLayerProps } from "./preset-layer.ts";
 export type { Program } from "./program.ts";

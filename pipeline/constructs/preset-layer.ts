@@ -6,6 +6,7 @@ import { unknownName } from "../util/error.ts";
 import { type BaseRootfs, type Budget, BudgetProp } from "./base-rootfs.ts";
 import { type Install, InstallProps } from "./install.ts";
 import { lockedVersion, lockfileErrors, lockfileOf, nodeRange } from "./lockfile.ts";
+import { type Omit, OmitProp } from "./omit.ts";
 import { listOf, takesProps, text } from "./props.ts";
 import { Release } from "./release.ts";
 import { type Unowned, UnownedProp } from "./unowned.ts";
@@ -24,6 +25,8 @@ export interface PresetLayerProps {
   readonly user?: string | undefined;
   /** Files that no package owns and that neither the recipe nor a known script makes. The audit refuses others. @default none */
   readonly unowned?: readonly Unowned[] | undefined;
+  /** Files that it installs and that its images leave out. A build fails if a pattern matches nothing. @default none */
+  readonly omit?: readonly Omit[] | undefined;
   /** How much it may add to the size of each base. @default no limit */
   readonly budget?: Budget | undefined;
   /** The flavors on which it is not offered, each with the reason that users see. @default none */
@@ -47,6 +50,7 @@ const Props: z.ZodType<PresetLayerProps> = z.strictObject({
     .regex(/^[a-z][a-z0-9-]{0,30}$/, "is not a user name such as node")
     .optional(),
   unowned: UnownedProp.optional(),
+  omit: OmitProp.optional(),
   budget: BudgetProp.optional(),
   refuses: z
     .record(
@@ -85,6 +89,8 @@ export class PresetLayer extends Construct {
   readonly user!: string | undefined;
   /** {@inheritDoc PresetLayerProps.unowned} */
   readonly unowned!: readonly Unowned[];
+  /** {@inheritDoc PresetLayerProps.omit} */
+  readonly omit!: readonly Omit[];
   /** {@inheritDoc PresetLayerProps.budget} */
   readonly budget!: Budget | undefined;
   /** {@inheritDoc PresetLayerProps.refuses} */
@@ -100,6 +106,7 @@ export class PresetLayer extends Construct {
     this.check = props.check;
     this.user = props.user;
     this.unowned = props.unowned ?? [];
+    this.omit = props.omit ?? [];
     this.budget = props.budget;
     this.refuses = Object.fromEntries(
       Object.entries(props.refuses ?? {}).map(([flavor, why]) => [
@@ -131,6 +138,12 @@ export class PresetLayer extends Construct {
     return base.vmms.filter((vmm) => this.#vmms?.includes(vmm) ?? true);
   }
 
+  /** The directory in the image that it is installed in. */
+  get directory(): string {
+    const own = this.install.method === "uv" ? this.install.directory : undefined;
+    return own ?? `/opt/${this.preset}`;
+  }
+
   /** The version that its check must print: the locked version; undefined if there is no lockfile. */
   get lockedVersion(): string | undefined {
     return this.install.method === "npm"
@@ -148,6 +161,9 @@ export class PresetLayer extends Construct {
         .filter((flavor) => !flavors.includes(flavor))
         .map((flavor) => `refuses: ${unknownName("flavor", flavor, flavors).message}`),
       ...release.limitErrors(this.#archs, this.#vmms),
+      ...this.omit
+        .filter(({ paths }) => !paths.startsWith(`${this.directory}/`))
+        .map(({ paths }) => `omit: ${paths} is not below ${this.directory}, where the preset is installed`),
     ];
     if (this.#accepted.length === 0 && flavors.length > 0) errors.push("is refused on every flavor");
     // An arch or VMM that the release does not have is reported above.

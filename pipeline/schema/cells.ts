@@ -56,6 +56,10 @@ export type Copied = z.infer<typeof Copied>;
 const Unowned = z.strictObject({ paths: ImagePath, reason: z.string() });
 export type Unowned = z.infer<typeof Unowned>;
 
+/** Files that packages have, and that the image does not: a pattern of absolute paths, and the reason. */
+const Omitted = z.strictObject({ paths: ImagePath, reason: z.string() });
+export type Omitted = z.infer<typeof Omitted>;
+
 /** A program or library inside another package. Paths are patterns of absolute paths. */
 const Embedded = z.strictObject({
   type: PackageType,
@@ -75,6 +79,8 @@ const contents = {
   /** The files and links that the recipe writes itself: patterns of absolute paths. */
   writes: z.array(ImagePath).min(1).optional(),
   unowned: z.array(Unowned).min(1).optional(),
+  /** What the recipe leaves out of the packages that it installs. */
+  omits: z.array(Omitted).min(1).optional(),
 };
 
 const common = {

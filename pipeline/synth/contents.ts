@@ -1,8 +1,9 @@
 import type { BaseRootfs } from "../constructs/base-rootfs.ts";
 import type { NpmInstall, UvInstall } from "../constructs/install.ts";
 import type { PresetLayer } from "../constructs/preset-layer.ts";
-import type { Copied, Embedded, Unowned } from "../schema/cells.ts";
+import type { Copied, Embedded, Omitted, Unowned } from "../schema/cells.ts";
 import type { Arch } from "../schema/names.ts";
+import { DPKG_CONFIGURATION, TRANSLATIONS } from "./dockerfile.ts";
 
 /** The fields of a cell about what its recipe puts in. A field without anything is not there. */
 interface Contents {
@@ -10,6 +11,7 @@ interface Contents {
   embeds?: Embedded[];
   writes?: string[];
   unowned?: Unowned[];
+  omits?: Omitted[];
 }
 
 /** What the recipe of a base puts into it beside packages, for one arch. */
@@ -39,11 +41,18 @@ export function contentsOfBase(base: BaseRootfs, arch: Arch): Contents {
     })),
   ];
   const writes = node === undefined ? [] : ["/usr/local/bin/npm", "/usr/local/bin/npx"];
-  return filled({ copies, embeds: [], writes, unowned: [...unowned] });
+  const fromApt = base.flavor.packageManager === "apt";
+  return filled({
+    copies,
+    embeds: [],
+    writes: [...writes, ...(fromApt ? [DPKG_CONFIGURATION] : [])],
+    unowned: [...unowned],
+    omits: fromApt ? [{ ...TRANSLATIONS }] : [],
+  });
 }
 
 /** What the recipe of a preset puts into it beside packages. */
-export function contentsOfPreset({ preset, install, check, unowned }: PresetLayer): Contents {
+export function contentsOfPreset({ preset, install, check, unowned, omit }: PresetLayer): Contents {
   const { copies, embeds, writes } =
     install.method === "npm" ? ofNpm(preset, install) : ofUv(preset, install);
   return filled({
@@ -51,6 +60,7 @@ export function contentsOfPreset({ preset, install, check, unowned }: PresetLaye
     embeds,
     writes: [...writes, `/usr/local/bin/${check[0]!}`],
     unowned: [...unowned],
+    omits: omit.map((each) => ({ ...each })),
   });
 }
 

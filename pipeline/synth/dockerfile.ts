@@ -1,6 +1,7 @@
 import type { BaseRootfs } from "../constructs/base-rootfs.ts";
 import type { NpmInstall, UvInstall } from "../constructs/install.ts";
 import type { Kernel } from "../constructs/kernel.ts";
+import type { Omit } from "../constructs/omit.ts";
 import type { PresetLayer } from "../constructs/preset-layer.ts";
 import { BOOT_FILES, COPY_BOOT_FILES, COPY_NETWORK } from "../schema/boot-files.ts";
 import { programInContext } from "../schema/programs.ts";
@@ -50,7 +51,9 @@ export function baseDockerfile(base: BaseRootfs): Dockerfile {
     "",
     "FROM ${ROOTFS}",
     COPY_NETWORK,
-    ...(flavor.snapshot ? aptInstall(base.packages, flavor.snapshot) : apkInstall(base.packages)),
+    ...(flavor.snapshot
+      ? [...WITHOUT_TRANSLATIONS, ...aptInstall(base.packages, flavor.snapshot)]
+      : apkInstall(base.packages)),
     ...(nodeFromTools ? ["COPY --from=tools /opt/node/ /usr/local/"] : []),
     ...(base.uv ? ["COPY --from=uv /uv /uvx /usr/local/bin/"] : []),
     ...base.programs.map(({ path }) => `COPY ${programInContext(path)} ${path}`),
@@ -102,7 +105,7 @@ export function presetDockerfile(preset: PresetLayer, base: BaseRootfs): Dockerf
 }
 
 function npmDockerfile(path: string, preset: PresetLayer, base: BaseRootfs, install: NpmInstall): Dockerfile {
-  const home = `/opt/${preset.preset}`;
+  const home = preset.directory;
   const program = preset.check[0]!;
   const locks = ["package.json", "package-lock.json"].map((file) => `dockerfiles/${preset.preset}/${file}`);
   const lines = [
@@ -116,6 +119,7 @@ function npmDockerfile(path: string, preset: PresetLayer, base: BaseRootfs, inst
     ...run([
       `cd ${home}`,
       `npm ci --omit=dev --ignore-scripts --libc=${base.flavor.libc} --no-audit --no-fund --no-update-notifier`,
+      ...preset.omit.map(leaveOut),
     ]),
     "",
     "FROM ${BASE}",
@@ -127,7 +131,7 @@ function npmDockerfile(path: string, preset: PresetLayer, base: BaseRootfs, inst
 }
 
 function uvDockerfile(path: string, preset: PresetLayer, base: BaseRootfs, install: UvInstall): Dockerfile {
-  const home = install.directory ?? `/opt/${preset.preset}`;
+  const home = preset.directory;
   const program = preset.check[0]!;
   const extras = install.extras.map((extra) => ` --extra ${extra}`).join("");
   const lines = [
@@ -143,12 +147,30 @@ function uvDockerfile(path: string, preset: PresetLayer, base: BaseRootfs, insta
       "git checkout -q FETCH_HEAD",
       "rm -rf .git",
       `UV_PYTHON_DOWNLOADS=never uv sync --frozen --no-dev --no-cache --no-progress${extras}`,
+      ...preset.omit.map(leaveOut),
       `ln -s ${home}/.venv/bin/${program} /usr/local/bin/${program}`,
     ]),
     ...account(preset, base),
   ];
   return { path, text: `${lines.join("\n")}\n`, files: [NETWORK] };
 }
+
+/** Removes what a preset leaves out. A shell pattern without a match stands for itself, and there is no such file. */
+const leaveOut = ({ paths }: Omit) =>
+  `for path in ${paths}; do [ -e "$path" ] || ` +
+  `{ echo "error: omit: nothing matches $path: correct it in images.ts" >&2; exit 1; }; rm -r "$path"; done`;
+
+/** The configuration by which dpkg leaves translations out, also of packages that are installed in a guest. */
+export const DPKG_CONFIGURATION = "/etc/dpkg/dpkg.cfg.d/smolvm";
+/** What is left out of a base with apt. */
+export const TRANSLATIONS: Omit = {
+  paths: "/usr/share/locale/*",
+  reason: "translations of messages, which Debian's and Ubuntu's container images leave out as well",
+};
+const WITHOUT_TRANSLATIONS = [
+  `RUN echo "path-exclude=${TRANSLATIONS.paths}" >${DPKG_CONFIGURATION}; \\`,
+  `    rm -rf ${TRANSLATIONS.paths}`,
+];
 
 /** Makes the preset's account. Ubuntu's images have an account with this uid, which is removed first. */
 function account({ user }: PresetLayer, { flavor }: BaseRootfs): string[] {

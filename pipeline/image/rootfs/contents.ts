@@ -39,7 +39,7 @@ export async function contentsOf(
   const subject = { name: recipe.name, type: "rootfs", arch, distribution, files } as const;
   const accounting = await account(rootfs, { packages, npm, recipe });
   const unused = unusedDeclarations(recipe, packages, accounting);
-  return { packages, sbom: sbom(subject, packages), size, files, accounting, unused };
+  return { packages, sbom: sbom(subject, packages, recipe.omits), size, files, accounting, unused };
 }
 
 /** A file with several hard links counts once. */

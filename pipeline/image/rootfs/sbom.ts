@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { Enums, Models, Serialize, Spec } from "@cyclonedx/cyclonedx-library";
 import { PackageURL } from "packageurl-js";
+import type { Omitted } from "../../schema/cells.ts";
 import { type Package, UNKNOWN_VERSION } from "../../schema/facts.ts";
 import { FILE_PROPERTY, fileProperty } from "../../schema/inventory.ts";
 import { type Arch, sbomAsset } from "../../schema/names.ts";
@@ -22,14 +23,22 @@ export interface Subject {
 /**
  * The inventory as CycloneDX 1.6 JSON. The same packages give the same bytes, because it has no timestamp and no serial
  * number.
+ * @param omits what is left out of the packages. @default nothing
  */
-export function sbom(subject: Subject, components: readonly Component[]): string {
+export function sbom(
+  subject: Subject,
+  components: readonly Component[],
+  omits: readonly Omitted[] = [],
+): string {
   const bom = new Models.Bom();
   const type =
     subject.type === "kernel" ? Enums.ComponentType.OperatingSystem : Enums.ComponentType.Container;
   bom.metadata.component = new Models.Component(type, subject.name, { bomRef: subject.name });
   for (const [path, bytes] of Object.entries(subject.files ?? {}))
     bom.metadata.component.properties.add(new Models.Property(FILE_PROPERTY, fileProperty(path, bytes)));
+  for (const { paths, reason } of omits) {
+    bom.metadata.properties.add(new Models.Property("smolvm:omitted", `${paths}: ${reason}`));
+  }
   const places = new Map<string, Component["places"]>();
   for (const each of components) {
     const result = component(subject, each);

@@ -183,7 +183,7 @@ describe("the cells of a tree", () => {
       { path: "/usr/local/bin/uv", ...uv, source: `uv@${DIGEST}` },
       { path: "/usr/local/bin/uvx", ...uv, source: `uv@${DIGEST}` },
     ]);
-    expect(base).not.toHaveProperty("writes");
+    expect(base.writes).toEqual(["/etc/dpkg/dpkg.cfg.d/smolvm"]);
     const home = "/opt/tool";
     expect(cell<PresetCell>("tool-amd64-alpine").writes).toEqual([
       `${home}/package.json`,
@@ -227,7 +227,8 @@ describe("the cells of a tree", () => {
         source: "https://example.com/agent-x64",
       },
     ]);
-    expect(base!.writes).toEqual(["/usr/local/bin/npm", "/usr/local/bin/npx"]);
+    expect(base!.writes).toEqual(["/usr/local/bin/npm", "/usr/local/bin/npx", "/etc/dpkg/dpkg.cfg.d/smolvm"]);
+    expect(base!.omits?.map(({ paths }) => paths)).toEqual(["/usr/share/locale/*"]);
     expect(base!.unowned).toEqual([{ paths: "/etc/agent/*", reason: "settings" }]);
   });
 

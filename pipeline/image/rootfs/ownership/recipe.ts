@@ -5,6 +5,7 @@ import type {
   Copied,
   Embedded,
   InitramfsCell,
+  Omitted,
   PresetCell,
   Unowned,
 } from "../../../schema/cells.ts";
@@ -24,6 +25,8 @@ export interface Recipe {
   readonly writes: readonly string[];
   /** What nothing else explains, each with the reason. */
   readonly unowned: readonly Unowned[];
+  /** What the image leaves out of its packages, each with the reason. */
+  readonly omits: readonly Omitted[];
 }
 
 /** The files that every image has from this project. `/etc/hostname`, `/etc/hosts` and `/etc/mtab` are Docker's, rewritten. */
@@ -31,7 +34,7 @@ const COMMON = [...BOOT_FILES.map(({ to }) => to), "/etc/hostname", "/etc/hosts"
 
 /** The recipe of an image without a cell. */
 export const plainRecipe = (name: string): Recipe => ({
-  ...{ name, copies: [], embeds: [], writes: COMMON, unowned: [] },
+  ...{ name, copies: [], embeds: [], writes: COMMON, unowned: [], omits: [] },
 });
 
 /** The recipe of a cell, with that of its base. */
@@ -47,6 +50,7 @@ export function recipeOf(
     embeds: all.flatMap(({ embeds = [] }) => embeds),
     writes: [...COMMON, ...all.flatMap(({ writes = [] }) => writes)],
     unowned: all.flatMap(({ unowned = [] }) => unowned),
+    omits: all.flatMap(({ omits = [] }) => omits),
   };
 }
 

@@ -172,3 +172,15 @@ it("is CycloneDX 1.6 to the letter", async () => {
   expect(await cyclonedxErrors(text)).toBe(null);
   expect(await cyclonedxErrors(text.replace('"bom-ref"', '"bom_ref"'))).not.toBe(null);
 });
+
+it("it says what is left out of the packages, and why", () => {
+  const omits = [
+    { paths: "/opt/agent/*/sound", reason: "a microVM has no sound" },
+    { paths: "/usr/share/locale/*", reason: "translations" },
+  ];
+  expect(JSON.parse(sbom(DEBIAN, PACKAGES, omits)).metadata.properties).toEqual([
+    { name: "smolvm:omitted", value: "/opt/agent/*/sound: a microVM has no sound" },
+    { name: "smolvm:omitted", value: "/usr/share/locale/*: translations" },
+  ]);
+  expect(JSON.parse(sbom(DEBIAN, PACKAGES)).metadata).not.toHaveProperty("properties");
+});

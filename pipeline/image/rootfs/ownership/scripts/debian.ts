@@ -1,6 +1,7 @@
 import type { Rule } from "./rule.ts";
 
 const DOCKER_HUB = "the images of Docker Hub and of Ubuntu";
+const WITH_SYSTEMD = "images with systemd, which Debian's base does not have";
 
 /** What the maintainer scripts of Debian's and Ubuntu's packages make, and what makes a first root file system of packages. */
 export const DEBIAN: readonly Rule[] = [
@@ -177,11 +178,13 @@ export const DEBIAN: readonly Rule[] = [
     by: "systemd",
     paths: /^var\/lib\/systemd\/catalog\/database$/,
     reason: "journalctl: the messages' explanations",
+    only: WITH_SYSTEMD,
   },
   {
     by: "systemd",
     paths: /^etc\/(default\/locale|vconsole\.conf)$/,
     target: /^(\.\.\/locale\.conf|default\/keyboard)$/,
     reason: "written by postinst: the places of other distributions",
+    only: WITH_SYSTEMD,
   },
 ];
