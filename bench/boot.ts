@@ -7,6 +7,10 @@ import { connect } from "node:net";
 import { join } from "node:path";
 import { buildImage, copyOut } from "../pipeline/image/docker/container-image.ts";
 import { buildNetwork, networkFromEnvironment } from "../pipeline/image/docker/network.ts";
+import { makeExt4 } from "../pipeline/image/formats/ext4.ts";
+import { toTar } from "../pipeline/image/rootfs/normalise.ts";
+import { withRootfs } from "../pipeline/image/rootfs/rootfs.ts";
+import { importRootfs } from "../pipeline/image/rootfs/source.ts";
 import { handoverOf } from "../pipeline/runtime/kinds/index.ts";
 import { ensureKernel } from "../pipeline/runtime/kinds/kernel/cache.ts";
 import { readCells } from "../pipeline/runtime/read-cells.ts";
@@ -24,6 +28,8 @@ interface Contender {
   readonly kernel: string;
   readonly initrd?: string;
   readonly bus: Bus;
+  /** @default the debian base */
+  readonly disk?: string;
 }
 
 /** Seconds. `init`, `ready` and `answers` are the guest's uptime. */
@@ -50,6 +56,7 @@ const options = { root, network, level: 1, noCache: false, secrets: [] };
 const workshop = await openWorkshop(cells, [], options, run);
 const kernel = ofKind(cells.cells, "kernel").find(({ arch }) => arch === workshop.arch)!;
 const ours = await ensureKernel(workshop, kernel);
+const SYSTEMD = "ours, image on PCI, with systemd in place of `/init`";
 const contenders: Contender[] = [
   { name: "ours, image on PCI", kernel: join(ours.directory, "image"), bus: "pci" },
   ...(workshop.arch === "amd64"
@@ -63,6 +70,9 @@ const { image } = await handoverOf(workshop).ensure(base);
 await inWorkDirectory(workshop, base, async (directory) => {
   await makeRootfs(workshop, base, { image, order: [] }, directory);
   const disk = join(directory, IMAGE);
+  const withSystemd = { ...contenders[0]!, name: SYSTEMD, disk: await distroDisk(workshop, directory) };
+  contenders.push(withSystemd);
+  times.set(SYSTEMD, []);
   // The first boot is not counted. It finds out which accelerator works here.
   const accel = await withAccelerator({ arch: workshop.arch }, run, async (tried) => {
     await measure(contenders[0]!, disk, tried);
@@ -72,18 +82,18 @@ await inWorkDirectory(workshop, base, async (directory) => {
   for (let round = 1; round <= rounds; round++) {
     progress.step(`round ${round}`);
     for (const contender of contenders) {
-      times.get(contender.name)!.push(await measure(contender, disk, accel));
+      times.get(contender.name)!.push(await measure(contender, contender.disk ?? disk, accel));
     }
   }
 });
 
 process.stdout.write(
-  "| kernel | PID 1 at | ready at | sshd answers at | from the start of QEMU |\n|---|---|---|---|---|\n",
+  "| kernel | PID 1 at | ready at | PID 1 to ready | sshd answers at | from the start of QEMU |\n|---|---|---|---|---|---|\n",
 );
 for (const [name, all] of times) {
   const cell = (key: keyof Times) => spread(all.map((each) => each[key]));
   process.stdout.write(
-    `| ${name} | ${cell("init")} | ${cell("ready")} | ${cell("answers")} | ${cell("wall")} |\n`,
+    `| ${name} | ${cell("init")} | ${cell("ready")} | ${spread(all.map(({ init, ready }) => ready - init))} | ${cell("answers")} | ${cell("wall")} |\n`,
   );
 }
 
@@ -132,6 +142,37 @@ async function firstData(port: number, patience: AbortSignal): Promise<void> {
     if (received) return;
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
+}
+
+/** Debian with its own init sequence, on a disk. */
+async function distroDisk({ docker, arch, tools, epoch, cache }: Workshop, directory: string) {
+  const path = "bench/distro-init";
+  const source = { arch, sourceDateEpoch: epoch, network, cache, noCache: false };
+  const rootfs = await importRootfs(docker, base.sources, source, run);
+  const tag = `smolvm/distro-init:${arch}`;
+  const files = [
+    ...["env", "snapshot"].map((name) => `dockerfiles/network/${name}`),
+    ...["init", "eth0.network", "host-key.service", "ready.service"].map((name) => `${path}/${name}`),
+  ];
+  const recipe = { dockerfile: `${path}/Dockerfile`, files, arch, tag, args: { ROOTFS: rootfs.image } };
+  await buildImage(docker, { ...recipe, root, network, noCache: false }, run);
+  const options = { arch, directory, baseOrder: [], epoch };
+  return await withRootfs(docker, tag, options, run, (tree) =>
+    makeExt4(
+      docker,
+      toTar(tree, () => {}),
+      {
+        directory,
+        name: "distro.ext4",
+        sizeMib: 2048,
+        epoch,
+        tools,
+        contentBytes: 0,
+        sizeKnob: "bench/boot.ts",
+      },
+      run,
+    ),
+  );
 }
 
 async function cloudKernel({ docker, arch, tools, cache }: Workshop) {

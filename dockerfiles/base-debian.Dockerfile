@@ -5,8 +5,8 @@ FROM ${TOOLS} AS tools
 
 FROM ${ROOTFS}
 COPY dockerfiles/network/ /tmp/network/
-RUN echo "path-exclude=/usr/share/locale/*" >/etc/dpkg/dpkg.cfg.d/smolvm; \
-    rm -rf /usr/share/locale/*
+RUN printf 'path-exclude=%s\n' '/usr/share/locale/*' '/usr/lib/*/perl/*/auto/Encode/[CJKT][NPRW]/*' >/etc/dpkg/dpkg.cfg.d/smolvm; \
+    rm -rf /usr/share/locale/* /usr/lib/*/perl/*/auto/Encode/[CJKT][NPRW]/*
 RUN set -eu; . /tmp/network/env; . /tmp/network/snapshot; export DEBIAN_FRONTEND=noninteractive; \
     apt_update 20261120T000000Z; \
     apt-get install -y --no-install-recommends \

@@ -74,7 +74,7 @@ export function declareImages(app: App): void {
     node: pins.NODE_GLIBC,
     uv: pins.UV_IMAGE,
     diskMib: 4096,
-    budget: { contentMb: 600, assetMb: 160 },
+    budget: { contentMb: 580, assetMb: 157 },
   });
 
   new BaseRootfs(release, "base-alpine", {
@@ -91,7 +91,7 @@ export function declareImages(app: App): void {
     packages: [...withApt, "systemd-standalone-sysusers"],
     node: pins.NODE_GLIBC,
     diskMib: 4096,
-    budget: { contentMb: 450, assetMb: 125 },
+    budget: { contentMb: 350, assetMb: 76 },
     published: false,
   });
 
@@ -108,7 +108,7 @@ export function declareImages(app: App): void {
       },
     ],
     check: ["codex", "--version"],
-    budget: { contentMb: 460, assetMb: 125 },
+    budget: { contentMb: 400, assetMb: 103 },
   });
 
   new PresetLayer(release, "claude-code", {

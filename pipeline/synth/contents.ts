@@ -3,7 +3,7 @@ import type { NpmInstall, UvInstall } from "../constructs/install.ts";
 import type { PresetLayer } from "../constructs/preset-layer.ts";
 import type { Copied, Embedded, Omitted, Unowned } from "../schema/cells.ts";
 import type { Arch } from "../schema/names.ts";
-import { DPKG_CONFIGURATION, TRANSLATIONS } from "./dockerfile.ts";
+import { APT_OMITS, DPKG_CONFIGURATION } from "./dockerfile.ts";
 
 /** The fields of a cell about what its recipe puts in. A field without anything is not there. */
 interface Contents {
@@ -47,7 +47,7 @@ export function contentsOfBase(base: BaseRootfs, arch: Arch): Contents {
     embeds: [],
     writes: [...writes, ...(fromApt ? [DPKG_CONFIGURATION] : [])],
     unowned: [...unowned],
-    omits: fromApt ? [{ ...TRANSLATIONS }] : [],
+    omits: fromApt ? APT_OMITS.map((each) => ({ ...each })) : [],
   });
 }
 

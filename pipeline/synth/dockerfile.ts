@@ -52,7 +52,7 @@ export function baseDockerfile(base: BaseRootfs): Dockerfile {
     "FROM ${ROOTFS}",
     COPY_NETWORK,
     ...(flavor.snapshot
-      ? [...WITHOUT_TRANSLATIONS, ...aptInstall(base.packages, flavor.snapshot)]
+      ? [...LEAVE_OUT, ...aptInstall(base.packages, flavor.snapshot)]
       : apkInstall(base.packages)),
     ...(nodeFromTools ? ["COPY --from=tools /opt/node/ /usr/local/"] : []),
     ...(base.uv ? ["COPY --from=uv /uv /uvx /usr/local/bin/"] : []),
@@ -160,16 +160,23 @@ const leaveOut = ({ paths }: Omit) =>
   `for path in ${paths}; do [ -e "$path" ] || ` +
   `{ echo "error: omit: nothing matches $path: correct it in images.ts" >&2; exit 1; }; rm -r "$path"; done`;
 
-/** The configuration by which dpkg leaves translations out, also of packages that are installed in a guest. */
+/** The configuration by which dpkg leaves files out, also of packages that are installed in a guest. */
 export const DPKG_CONFIGURATION = "/etc/dpkg/dpkg.cfg.d/smolvm";
-/** What is left out of a base with apt. */
-export const TRANSLATIONS: Omit = {
-  paths: "/usr/share/locale/*",
-  reason: "translations of messages, which Debian's and Ubuntu's container images leave out as well",
-};
-const WITHOUT_TRANSLATIONS = [
-  `RUN echo "path-exclude=${TRANSLATIONS.paths}" >${DPKG_CONFIGURATION}; \\`,
-  `    rm -rf ${TRANSLATIONS.paths}`,
+/** What is left out of the packages of a base with apt. A root file system may come without some of it. */
+export const APT_OMITS: readonly Omit[] = [
+  {
+    paths: "/usr/share/locale/*",
+    reason: "translations of messages, which Debian's and Ubuntu's container images leave out as well",
+  },
+  {
+    paths: "/usr/lib/*/perl/*/auto/Encode/[CJKT][NPRW]/*",
+    reason:
+      "Perl's tables (9 MB) for charsets of East Asia other than Unicode; Perl is there for git, which needs none",
+  },
+];
+const LEAVE_OUT = [
+  `RUN printf 'path-exclude=%s\\n' ${APT_OMITS.map(({ paths }) => `'${paths}'`).join(" ")} >${DPKG_CONFIGURATION}; \\`,
+  `    rm -rf ${APT_OMITS.map(({ paths }) => paths).join(" ")}`,
 ];
 
 /** Makes the preset's account. Ubuntu's images have an account with this uid, which is removed first. */

@@ -25,6 +25,8 @@ const FILES = [
   /^etc\/(machine-id|resolv\.conf|\.pwd\.lock)$/,
   /^var\/lib\/dbus\/machine-id$/,
   /^usr\/share\/doc\/(?!.*\/copyright$)/,
+  // npm's own documentation, in two forms.
+  /^usr\/local\/lib\/node_modules\/npm\/(docs|man)\//,
   // Files for compilers and debuggers. TypeScript's own declarations stay, because it reads them at run time.
   /^usr\/(local\/)?include\//,
   /^usr\/lib\/.*\/perl\/.*\/CORE\/.*\.h$/,

@@ -228,7 +228,7 @@ describe("the cells of a tree", () => {
       },
     ]);
     expect(base!.writes).toEqual(["/usr/local/bin/npm", "/usr/local/bin/npx", "/etc/dpkg/dpkg.cfg.d/smolvm"]);
-    expect(base!.omits?.map(({ paths }) => paths)).toEqual(["/usr/share/locale/*"]);
+    expect(base!.omits?.map(({ paths }) => paths)).toContain("/usr/share/locale/*");
     expect(base!.unowned).toEqual([{ paths: "/etc/agent/*", reason: "settings" }]);
   });
 

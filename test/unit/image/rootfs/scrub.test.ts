@@ -23,6 +23,9 @@ describe("scrubbing", () => {
     "root/.ash_history",
     "root/.wget-hsts",
     "home/agent/.python_history",
+    // Documentation.
+    "usr/local/lib/node_modules/npm/docs/output/commands/npm.html",
+    "usr/local/lib/node_modules/npm/man/man1/npm.1",
     // What differs from build to build.
     "usr/lib/python3/__pycache__/a.pyc",
     "var/log/dpkg.log",
