@@ -9,7 +9,7 @@ import { Unpacked } from "./unpacked.ts";
 
 /** How much is read, hashed and written at once, bytes. Frames may be too large to be held in memory. */
 const PIECE = 1 << 20;
-/** A frame of zeros is packed at least so well. The rest of the frames are not compared with zeros. */
+/** A frame of zeros is packed at least so well. Other frames are not compared with zeros. */
 const ZEROS_RATIO = 1000;
 
 /** Fetches parts of an asset, in order. */
@@ -29,8 +29,8 @@ export class Assembly {
   readonly #file: SparseFile;
   /** One is filled while the other is written. */
   readonly #buffers = [Buffer.allocUnsafeSlow(PIECE), Buffer.allocUnsafeSlow(PIECE)] as const;
-  /** By size: the sha256 of so many zeros. */
-  readonly #zeros = new Map<number, string>();
+  /** The frames that have only zeros. They are neither fetched nor written. */
+  readonly #zeros: ReadonlySet<Part>;
   #image: Hash = createHash("sha256");
   /** The first frame that is not verified yet. */
   #next = 0;
@@ -41,6 +41,7 @@ export class Assembly {
     this.#parts = parts;
     this.#cached = cached;
     this.#file = file;
+    this.#zeros = zerosIn(parts);
   }
 
   /** @throws an error of the file system if the file cannot be created */
@@ -50,7 +51,7 @@ export class Assembly {
 
   /** The frames that have to be fetched. */
   missing(): Part[] {
-    return this.#parts.slice(this.#next).filter((part) => !this.#isZeros(part) && !this.#cached.has(part));
+    return this.#parts.slice(this.#next).filter((part) => !this.#zeros.has(part) && !this.#cached.has(part));
   }
 
   /**
@@ -83,7 +84,7 @@ export class Assembly {
       for (const part of this.#parts.slice(this.#next)) {
         run.signal.throwIfAborted();
         if (fetched.has(part)) await this.#fromSource(part, unpacked!);
-        else if (this.#isZeros(part)) this.#addZeros(part);
+        else if (this.#zeros.has(part)) addZeros(this.#image, part.imageSize);
         else if (!(await this.#fromCache(part, run))) return false;
         this.#next++;
       }
@@ -141,21 +142,22 @@ export class Assembly {
     this.#torn = false;
     return sha256;
   }
+}
 
-  #isZeros({ sha256, size, imageSize }: Part): boolean {
-    if (size * ZEROS_RATIO > imageSize) return false;
-    if (!this.#zeros.has(imageSize)) {
-      const hash = createHash("sha256");
-      addZeros(hash, imageSize);
-      this.#zeros.set(imageSize, hash.digest("hex"));
-    }
-    return this.#zeros.get(imageSize) === sha256;
+/** The frames that have only zeros, by their digests. */
+function zerosIn(parts: readonly Part[]): Set<Part> {
+  const candidates = parts
+    .filter(({ size, imageSize }) => size * ZEROS_RATIO <= imageSize)
+    .sort((a, b) => a.imageSize - b.imageSize);
+  const found = new Set<Part>();
+  const hash = createHash("sha256");
+  let done = 0;
+  for (const part of candidates) {
+    addZeros(hash, part.imageSize - done);
+    done = part.imageSize;
+    if (hash.copy().digest("hex") === part.sha256) found.add(part);
   }
-
-  /** Zeros are not written: the file has a hole there. */
-  #addZeros({ imageSize }: Part): void {
-    addZeros(this.#image, imageSize);
-  }
+  return found;
 }
 
 const ZEROS = Buffer.alloc(PIECE);
