@@ -1,5 +1,6 @@
 /**
- * Measures boot times: boots the debian base alternately with our kernel and with Debian's, on the same host.
+ * Measures boot times: boots the debian base alternately with our kernel and with Debian's, and Debian with systemd, on the
+ * same host.
  * `npm run bench -- boot`, or `npm run bench -- boot 9` for nine rounds. Prints a table for docs/measurements.md.
  */
 import { mkdir } from "node:fs/promises";
@@ -156,8 +157,8 @@ async function distroDisk({ docker, arch, tools, epoch, cache }: Workshop, direc
   ];
   const recipe = { dockerfile: `${path}/Dockerfile`, files, arch, tag, args: { ROOTFS: rootfs.image } };
   await buildImage(docker, { ...recipe, root, network, noCache: false }, run);
-  const options = { arch, directory, baseOrder: [], epoch };
-  return await withRootfs(docker, tag, options, run, (tree) =>
+  const options = { arch, directory, tools, baseOrder: [], epoch };
+  await withRootfs(docker, tag, options, run, (tree) =>
     makeExt4(
       docker,
       toTar(tree, () => {}),
@@ -173,6 +174,7 @@ async function distroDisk({ docker, arch, tools, epoch, cache }: Workshop, direc
       run,
     ),
   );
+  return join(directory, "distro.ext4");
 }
 
 async function cloudKernel({ docker, arch, tools, cache }: Workshop) {

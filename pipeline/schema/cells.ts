@@ -176,7 +176,6 @@ const InitramfsProgram = z.strictObject({
   /** null (in debug mode only) if nobody has confirmed one: whatever is fetched is used, and its sha256 is in the facts. */
   sha256: Sha256.nullable(),
 });
-export type InitramfsProgram = z.infer<typeof InitramfsProgram>;
 
 /**
  * An appliance that runs from memory: a kernel, and an initramfs in which `/init` copies itself into a tmpfs and starts the

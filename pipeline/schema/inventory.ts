@@ -39,7 +39,7 @@ const CycloneDx = z.looseObject({
 });
 
 /** A package, with what it may be used under. */
-export interface ListedPackage extends Package {
+interface ListedPackage extends Package {
   /** SPDX ids or expressions, and names of licences that have none; empty if none is known. */
   readonly licenses: readonly string[];
 }

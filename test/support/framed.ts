@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
-import { encodeTable, type Frame, skippableFrame, tableFrame } from "../../pipeline/schema/frames.ts";
+import { seekTable } from "../../pipeline/image/formats/zstd.ts";
+import { encodeTable, type Frame, tableFrame } from "../../pipeline/schema/frames.ts";
 import type { Asset } from "../../pipeline/schema/manifest.ts";
 import { assetOf } from "./assets.ts";
 import { packed } from "./release-files.ts";
@@ -59,16 +60,4 @@ export function joined(
   const bytes = Buffer.concat([data, tableFrame(table), seekTable(frames)]);
   const place = { offset: data.length + 8, size: table.length, sha256: sha256(table) };
   return { bytes, frames: listed, asset: { ...assetOf(name, bytes, image), frames: place } };
-}
-
-/** zstd's seek table, a skippable frame: https://github.com/facebook/zstd/blob/dev/contrib/seekable_format */
-function seekTable(frames: readonly Frame[]): Buffer {
-  const payload = Buffer.alloc(frames.length * 8 + 9);
-  for (const [index, { size, imageSize }] of frames.entries()) {
-    payload.writeUInt32LE(size, index * 8);
-    payload.writeUInt32LE(imageSize, index * 8 + 4);
-  }
-  payload.writeUInt32LE(frames.length, frames.length * 8);
-  payload.writeUInt32LE(0x8f92eab1, frames.length * 8 + 5);
-  return skippableFrame(0x184d2a5e, payload);
 }

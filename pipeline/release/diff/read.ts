@@ -27,7 +27,7 @@ export interface ReadCell extends CellContents {
   readonly assets: readonly ReadAsset[];
   readonly packages: Inventory["packages"];
 }
-export interface ReadAsset extends AssetContents, Pick<Asset, "proven" | "from" | "sbom"> {}
+interface ReadAsset extends AssetContents, Pick<Asset, "proven" | "from" | "sbom"> {}
 
 /** Where a release is, and what helps to read it. */
 export interface Reading {

@@ -139,7 +139,17 @@ describe("the variables of an appliance", () => {
 
 describe("release mode", () => {
   const unpinned = { ...declared, programs: [{ ...zinit, sha256: null }] };
-  const newest = { ...declared, programs: [{ ...zinit, version: "newest", url: "https://github.com/threefoldtech/zinit/releases/latest/download/zinit-linux-x86_64", sha256: null }] };
+  const newest = {
+    ...declared,
+    programs: [
+      {
+        ...zinit,
+        version: "newest",
+        url: "https://github.com/threefoldtech/zinit/releases/latest/download/zinit-linux-x86_64",
+        sha256: null,
+      },
+    ],
+  };
 
   it("is an override of debug mode, and the other way round", () => {
     expect(initramfsOverrides(declared, { BUILDMODE: "release" })).toEqual({
