@@ -59,10 +59,22 @@ else
         fail "Debian's archive has $package in $(echo "$versions" | paste -sd ' '), not in $version: set KERNEL_VERSION to one of these, or to lts"
       ;;
   esac
-  # The package of a flavor only depends on the one that has the kernel.
-  depends=$(apt-cache show "$package=$version" | sed -n 's/^Depends: .*\(linux-image-[^ ,]*\).*/\1/p' | head -n 1)
-  apt-get download "${depends:-$package}=$version"
-  dpkg-deb -x ./*.deb "$unpacked"
+  # The package of a flavor only depends on those that have the kernel and its modules, all in one version.
+  packages="" queue=$package
+  while [ -n "$queue" ]; do
+    next=""
+    for name in $queue; do
+      packages="$packages $name=$version"
+      next="$next $(apt-cache show "$name=$version" | sed -n 's/^Depends: //p' | tr ',' '\n' |
+        sed -n "s/^ *\(linux-\(image\|binary\|modules\|base\)-[^ ]*\) (= $version).*/\1/p")"
+    done
+    queue=$(for name in $next; do
+      case " $packages " in *" $name=$version "*) ;; *) echo "$name" ;; esac
+    done | sort -u)
+  done
+  # shellcheck disable=SC2086 # several packages
+  apt-get download $packages
+  for archive in ./*.deb; do dpkg-deb -x "$archive" "$unpacked"; done
 fi
 
 for modules in lib/modules usr/lib/modules; do
@@ -72,11 +84,11 @@ set -- "$kernel"/lib/modules/*
 if [ $# -ne 1 ] || [ ! -d "$1" ]; then
   fail "$package $version has no modules, or those of several kernels"
 fi
-set -- boot/vmlinu[xz]*
-if [ $# -ne 1 ] || [ ! -f "$1" ]; then
-  fail "$package $version has no kernel, or several"
-fi
-mv "$1" "$kernel/boot/vmlinuz"
-mv boot/config-* "$kernel/boot/config"
+# Newer packages of Debian have the kernel and its configuration beside the modules.
+find boot "$1" -maxdepth 1 -type f -name 'vmlinu[xz]*' >/tmp/found 2>/dev/null || true
+[ "$(wc -l </tmp/found)" -eq 1 ] || fail "$package $version has no kernel, or several"
+mv "$(cat /tmp/found)" "$kernel/boot/vmlinuz"
+find boot "$1" -maxdepth 1 -type f -name 'config*' -exec mv {} "$kernel/boot/config" \; 2>/dev/null || true
+[ -f "$kernel/boot/config" ] || fail "$package $version has no configuration"
 echo "$version" >"$kernel/version"
 rm -rf "$unpacked"
