@@ -16,8 +16,13 @@ export type RecordedAppliance = z.infer<typeof RecordedAppliance>;
 /** The path of what is recorded of the cell of an appliance. */
 export const recordedAppliancePath = (id: string): string => `listings/${id}.json`;
 
-/** What is recorded of a finished appliance. */
-export function recordedAppliance({ id, kernel, modules, packages }: InitramfsFacts): RecordedAppliance {
+/** What is recorded of an appliance that was built. */
+export function recordedAppliance({
+  id,
+  kernel,
+  modules,
+  packages,
+}: Pick<InitramfsFacts, "id" | "kernel" | "modules" | "packages">): RecordedAppliance {
   const ofDistribution = packages.filter(({ type }) => type === "apk" || type === "deb");
   return {
     ...{ schema_version: 1, id, kernel, modules },

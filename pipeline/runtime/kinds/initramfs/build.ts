@@ -6,6 +6,7 @@ import { readRecord } from "../../../util/record.ts";
 import { cellDirectory, inWorkDirectory, notBuilt, type Workshop } from "../../workshop.ts";
 import type { Twice } from "../steps.ts";
 import { BuildFacts, KERNEL, logOf, makeAppliance, SBOM } from "./pack.ts";
+import { recordAppliance } from "./record.ts";
 
 /** `out/images/<id>/build.json`: the facts that the build stage passes to the verify stage. */
 export const BUILD_FACTS = "build.json";
@@ -21,6 +22,7 @@ export async function buildAppliance(workshop: Workshop, cell: InitramfsCell) {
     await rm(join(target, BUILD_FACTS), { force: true });
     for (const name of [...cell.assets, KERNEL, SBOM, logOf(cell), BUILD_FACTS])
       await rename(join(directory, name), join(target, name));
+    if (workshop.options.record) await recordAppliance(workshop.options.root, facts[0]!);
     return withOverrides(facts);
   });
 }
