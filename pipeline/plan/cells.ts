@@ -21,6 +21,13 @@ function unknownCell(all: Cells, id: string): PipelineError {
   const archs = unique(all.cells.map((cell) => cell.arch));
   const flavors = flavorsOf(all.cells);
   const parts = (text: string) => new RegExp(`^(.+)-(${archs.join("|")})-(.+)$`).exec(text) ?? [];
+  const appliances = ofKind(all.cells, "initramfs");
+  const [, name, of] = /^initramfs-(.+)-([^-]+)$/.exec(id) ?? [];
+  if (name !== undefined && appliances.length > 0) {
+    const its = appliances.filter((cell) => cell.name === name).map((cell) => cell.arch);
+    if (its.length === 0) return unknownName("appliance", name, unique(appliances.map((cell) => cell.name)));
+    return new PipelineError(`the appliance ${name} is not made for ${of}; it is for ${its.join(", ")}`);
+  }
   const [whole, preset = "", arch, flavor = ""] = parts(id);
   if (whole === undefined) {
     const forms = KIND_NAMES.filter((kind) => ofKind(all.cells, kind).length > 0).map(

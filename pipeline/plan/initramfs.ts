@@ -92,7 +92,7 @@ export function initramfsOverrides(
   const [error] = releaseModeErrors(cell);
   if (error) {
     const by = overrides.length > 0 ? ` (with ${overrides.join(" ")})` : "";
-    throw refused(`${cell.id} cannot be built in release mode${by}: ${error}`, "build it in debug mode");
+    throw refused(`release mode is refused${by}: ${error}`, "build it in debug mode");
   }
   const unpinned = cell.programs
     .filter(({ sha256 }) => sha256 === null)

@@ -1,10 +1,12 @@
 import { describe, expect, it } from "vitest";
+import { selectCells } from "../../../pipeline/plan/cells.ts";
 import { freshnessOf, inputsWith } from "../../../pipeline/plan/freshness.ts";
 import { INITRAMFS_VARIABLES, initramfsOverrides } from "../../../pipeline/plan/initramfs.ts";
 import { InitramfsCell } from "../../../pipeline/schema/cells.ts";
 import { Facts } from "../../../pipeline/schema/facts.ts";
 import { modulesOf } from "../../../pipeline/schema/initramfs/modules.ts";
 import { PipelineError } from "../../../pipeline/util/error.ts";
+import { sampleCells } from "../../support/tree.ts";
 
 const HASH = "a".repeat(64);
 const sources = (version: string) => [
@@ -205,4 +207,16 @@ it("a staged appliance with other variables than now was made with other options
   expect(state(["BUILDMODE=release"], ["BUILDMODE=release"])).toBe("fresh");
   expect(state(["BUILDMODE=release"], [])).toBe("other-options");
   expect(state([], ["INCLUDE_MODULES=full"])).toBe("other-options");
+});
+
+it.each([
+  ["initramfs-zoss-amd64", 'unknown appliance "zoss"; one of: zos'],
+  ["initramfs-zos-arm64", "the appliance zos is not made for arm64; it is for amd64"],
+  ["initramfs-zos", 'unknown cell "initramfs-zos": a cell is initramfs-<name>-<arch>'],
+])("the id %s is explained", (id, message) => {
+  const cells = sampleCells();
+  const all = { ...cells, cells: [...cells.cells, declared] };
+  expect(selectCells(all, [declared.id])).toEqual([declared]);
+  expect(() => selectCells(all, [id])).toThrow(PipelineError);
+  expect(() => selectCells(all, [id])).toThrow(message);
 });
