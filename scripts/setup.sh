@@ -47,8 +47,6 @@ need genisoimage genisoimage
 [ -e /usr/share/OVMF/OVMF_CODE_4M.fd ] || packages+=(ovmf)
 [ -e /usr/share/AAVMF/AAVMF_CODE.fd ] || packages+=(qemu-efi-aarch64)
 need python3 python3
-# The decoder of SmolVM's own client, for a test.
-/usr/bin/python3 -c 'import zstandard' 2>/dev/null || packages+=(python3-zstandard)
 need openssl openssl
 [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || packages+=(debian-archive-keyring)
 [ -e /etc/ssl/certs/ca-certificates.crt ] || packages+=(ca-certificates)

@@ -16,6 +16,8 @@ if [ "$(uname -m)" = x86_64 ]; then
   [ -e /usr/lib/ISOLINUX/isolinux.bin ] || packages+=(isolinux)
   [ -e /usr/lib/syslinux/mbr/mbr.bin ] || packages+=(syslinux-common)
 fi
+# The decoder of SmolVM's own client.
+/usr/bin/python3 -c 'import zstandard' 2>/dev/null || packages+=(python3-zstandard)
 # Reads the archives of appliances.
 need cpio cpio
 

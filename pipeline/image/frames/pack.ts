@@ -37,7 +37,9 @@ export async function packPieces(
     .sort((a, b) => b.count - a.count)
     .map(({ start, count, index }) => `${index} ${start} ${count} ${count * BLOCK}\n`);
   await writeFile(join(directory, "list"), list.join(""));
-  const total = pieces.reduce((sum, { count }) => sum + count * BLOCK, 0);
+  // Zeros take no time.
+  const bytesOf = (piece: Piece | undefined) => (!piece || piece.zero ? 0 : piece.count * BLOCK);
+  const total = pieces.reduce((sum, piece) => sum + bytesOf(piece), 0);
   let done = 0;
   let rest = "";
   try {
@@ -53,7 +55,7 @@ export async function packPieces(
           for (const line of lines) {
             const index = /^packed (\d+)$/.exec(line)?.[1];
             if (index === undefined) continue;
-            done += pieces[Number(index)]!.count * BLOCK;
+            done += bytesOf(pieces[Number(index)]);
             run.progress.bytes(done, total);
           }
         },
