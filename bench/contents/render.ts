@@ -116,11 +116,8 @@ export function page({ snapshot, cloud, ours }: Listing, base: Pick<BaseCell, "o
     "| headers for compilers, source maps, types of TypeScript | only development of the packages themselves needs them |",
     "| symbols for debuggers of `node` | only a debugger, and `--prof` for names of C++ functions, reads them |",
     "",
-    "dpkg leaves translations out of what is installed in a guest, too. To have them there:",
-    "",
-    "```sh in a guest",
-    "rm /etc/dpkg/dpkg.cfg.d/smolvm && apt-get update && apt-get install --reinstall git",
-    "```",
+    "dpkg leaves them out of what is installed in a guest, too. To have them there: remove `/etc/dpkg/dpkg.cfg.d/smolvm`, and install",
+    "the package again (`apt-get install --reinstall git`).",
     "",
     "What a preset leaves out is `omit` in its statement in `pipeline/images.ts`, each with its reason; the image's inventory lists it (`smolvm:omitted`).",
   ].join("\n")}\n`;
