@@ -24,7 +24,7 @@ it.each<[string, RegExp, readonly string[]]>([
     /\bproxiedFetch\(/,
     [
       ...["client/load-manifest.ts", "stores/github/client.ts", "upstream/upstream.ts"],
-      ...["util/download/http.ts", "util/download/redirect.ts", "util/http.ts"],
+      ...["util/download/http.ts", "util/download/ranges.ts", "util/download/redirect.ts", "util/http.ts"],
     ],
   ],
 ])("%s is said in one place", (_, pattern, places) => {

@@ -1,4 +1,5 @@
 import type { Cells } from "../../schema/cells.ts";
+import { flavorOf } from "../../schema/kinds/index.ts";
 import type { Manifest } from "../../schema/manifest.ts";
 import { ARCHS, MANIFEST_BUNDLE_ASSET } from "../../schema/names.ts";
 import type { RecordedDigests } from "../../schema/recorded-digests.ts";
@@ -68,7 +69,7 @@ function partsOf(id: string) {
 
 /** Kernels last; otherwise in the order of the declaration, and by name what is not declared any more. */
 function inOrderOf({ cells }: Cells) {
-  const names = cells.filter(({ kind }) => kind !== "kernel").flatMap(({ assets }) => assets);
+  const names = cells.filter((cell) => flavorOf(cell) !== null).flatMap(({ assets }) => assets);
   const rank = ({ name, flavor }: ReportedAsset) => {
     const at = names.indexOf(name);
     return flavor === null ? names.length + 1 : at < 0 ? names.length : at;

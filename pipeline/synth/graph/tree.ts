@@ -17,10 +17,10 @@ export function treeGraph({ tag, cells }: Pick<Cells, "tag" | "cells">): Graph {
       ...(group === null ? {} : { group }),
       dashed: !cell.published,
     });
-    for (const below of Object.values(idsBelow(cell))) {
-      // A preset is booted with the kernel, as its base is: the edge to the base stands for both.
-      const other = byId.get(below);
-      if (!other || (other.kind === "kernel" && cell.kind === "preset")) continue;
+    const below = Object.values(idsBelow(cell)).flatMap((each) => byId.get(each) ?? []);
+    // A preset is booted with the kernel, as its base is: the edge to the base stands for both.
+    const implied = new Set(below.flatMap((other) => Object.values(idsBelow(other))));
+    for (const other of below.filter((each) => !implied.has(each.id))) {
       const edge = { from: nameOf(other), to: id };
       edges.set(`${edge.from} ${edge.to}`, edge);
     }

@@ -85,10 +85,10 @@ describe("a cpio archive", () => {
         .map((line) => line.replace(/ +/g, " ")),
     ).toEqual([
       "drwxr-xr-x 2 0 0 0 Jan 1 1970 bin",
+      "drwxr-xr-x 2 0 0 0 Jan 1 1970 dev",
       "-rwsr-xr-x 2 3 4 0 Jan 1 1970 bin/busybox",
       "-rwsr-xr-x 2 3 4 7 Jan 1 1970 bin/ls",
       "lrwxrwxrwx 1 0 0 7 Jan 1 1970 bin/sh -> busybox",
-      "drwxr-xr-x 2 0 0 0 Jan 1 1970 dev",
       "-rw-r--r-- 1 0 0 0 Jan 1 1970 empty",
       "-rw-r--r-- 1 0 0 10 Jan 1 1970 grüße",
     ]);

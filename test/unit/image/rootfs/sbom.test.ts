@@ -97,7 +97,12 @@ it("is read again as what it was made from, in any order", () => {
   expect([id, files]).toEqual(["codex-amd64-debian", FILES]);
   expect(packages).toHaveLength(PACKAGES.length);
   expect(packages).toEqual(
-    expect.arrayContaining(PACKAGES.map(({ type, name, version }) => ({ type, name, version }))),
+    expect.arrayContaining(
+      PACKAGES.map(({ type, name, version, license }) => ({
+        ...{ type, name, version },
+        licenses: expect.arrayContaining(license.map((each) => ("spdx" in each ? each.spdx : each.name))),
+      })),
+    ),
   );
   const reversed = Object.fromEntries(Object.entries(FILES).reverse());
   expect(sbom({ ...DEBIAN, files: reversed }, PACKAGES)).toBe(sbom({ ...DEBIAN, files: FILES }, PACKAGES));
@@ -113,7 +118,7 @@ it("is read without what made a kernel, and is refused with a name that is no id
   const excluded = { ...bom, components: [{ ...first, scope: "excluded" }, ...others] };
   expect(readInventory(excluded).packages).toHaveLength(PACKAGES.length - 1);
   expect(readInventory(read(DEBIAN, [pkg("npm", "a", UNKNOWN_VERSION)])).packages).toEqual([
-    { type: "npm", name: "a", version: UNKNOWN_VERSION },
+    { type: "npm", name: "a", version: UNKNOWN_VERSION, licenses: [] },
   ]);
   expect(() => readInventory(read({ ...DEBIAN, name: "a `b`" }, []))).toThrow("is not the id of a cell");
 });

@@ -70,6 +70,8 @@ async function machine({ toolsLive = false, saved = { bytes }, ...options }: Giv
       ]),
     ),
     "POST /containers/create": { status: 201, json: { Id: "one" } },
+    // Its storage has no layers that can be mounted.
+    "GET /containers/one/json": { json: { Id: "one" } },
     "GET /containers/one/export": { bytes: exported },
     "DELETE /containers/one": { status: 204, json: null },
   });
