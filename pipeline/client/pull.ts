@@ -72,7 +72,9 @@ export interface LocalImage {
 
 /** How much of a file was downloaded, bytes. */
 export interface FetchedShare {
+  /** What was downloaded, bytes. */
   readonly fetched: number;
+  /** The size of the whole file, bytes. */
   readonly size: number;
 }
 

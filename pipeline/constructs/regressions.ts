@@ -18,6 +18,7 @@ export interface RegressionProps {
 export interface AcceptedRegression {
   /** The id of the cell, such as `codex-amd64-ubuntu`. */
   readonly cell: string;
+  /** The measure: the bytes of the asset, or the time to its login. */
   readonly what: "size" | "boot";
   /** The tag of the release. For another tag, the entry has no effect. */
   readonly tag: string;

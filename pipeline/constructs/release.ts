@@ -96,6 +96,7 @@ export class Release extends Construct {
   readonly sourceDateEpoch!: number;
   /** {@inheritDoc ReleaseProps.accepts} */
   readonly accepts!: readonly string[];
+  /** {@inheritDoc ReleaseProps.regressions} */
   readonly regressions!: RegressionProps | undefined;
   /** The path of a file in the project; undefined for sigstore's public instance. */
   readonly trustedRoot!: string | undefined;
@@ -106,6 +107,7 @@ export class Release extends Construct {
   readonly presets: PresetLayer[] = [];
   /** Its kernels: one, in a tree that is valid. */
   readonly kernels: Kernel[] = [];
+  /** Its appliances, in the order of declaration. */
   readonly appliances: Initramfs[] = [];
 
   /** The release that `construct` belongs to. @throws PipelineError if it is not below a release */

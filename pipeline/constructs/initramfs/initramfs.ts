@@ -26,6 +26,7 @@ export interface ExtraModule {
   readonly optional?: boolean | undefined;
 }
 
+/** What an appliance is made of. Sizes are MiB for the tmpfs, and decimal megabytes for budgets. */
 export interface InitramfsProps {
   /** The distribution of its userland: busybox or GNU, and the packages below. */
   readonly flavor: Flavor;
@@ -33,15 +34,16 @@ export interface InitramfsProps {
   readonly otherVersions?: readonly Flavor[] | undefined;
   /** The distribution's packages to install, each with what it is there for. */
   readonly packages: Readonly<Record<string, string>>;
+  /** The kernel, and the distribution whose package it is. */
   readonly kernel: {
     /** The distribution of the kernel: Alpine or Debian, also for a userland of the other. */
     readonly flavor: Flavor;
     /** `lts`, `edge`, or the exact version of the distribution's package. @default lts */
     readonly version?: string | undefined;
   };
-  /** @default minimal */
+  /** The set of modules. @default minimal */
   readonly modules?: ModuleSet | undefined;
-  /** @default none */
+  /** Modules beside those of the set. @default none */
   readonly extraModules?: readonly ExtraModule[] | undefined;
   /** Programs from releases on GitHub. @default none */
   readonly programs?: readonly ApplianceProgram[] | undefined;
@@ -51,13 +53,13 @@ export interface InitramfsProps {
   readonly start?: readonly string[] | undefined;
   /** The project's own script in the place of `/init`, by its path in the project. @default init/initramfs/init */
   readonly init?: string | undefined;
-  /** @default debug */
+  /** What is allowed, and how much it says. @default debug */
   readonly mode?: BuildMode | undefined;
   /** The kernel's command line in the EFI file. @default both consoles, and eth0 as the name of the first network card */
   readonly commandLine?: string | undefined;
   /** The size of the tmpfs, MiB. @default 1536 */
   readonly rootMib?: number | undefined;
-  /** @default no limit */
+  /** The largest sizes with which it may be staged. @default no limit */
   readonly budget?: Budget | undefined;
   /** Files that no package owns and that neither the recipe nor a known script makes. @default none */
   readonly unowned?: readonly Unowned[] | undefined;
@@ -111,22 +113,48 @@ const Props: z.ZodType<InitramfsProps> = z.strictObject({
 /**
  * An appliance that runs from memory: a kernel, and an initramfs that copies itself into a tmpfs and starts an init program
  * there. It is built and booted locally, and is no part of the release. Its id is its name.
+ * @example
+ * ```ts
+ * new Initramfs(release, "box", {
+ *   flavor: alpine,
+ *   kernel: { flavor: debian, version: "lts" },
+ *   modules: "minimal",
+ *   packages: { kmod: "loads modules" },
+ *   programs: [pins.ZINIT],
+ *   services: { lo: { exec: "ip link set lo up", oneshot: true } },
+ * });
+ * ```
  */
 export class Initramfs extends Construct {
+  /** Its name: the id of the construct. */
   readonly name: string;
+  /** {@inheritDoc InitramfsProps.flavor} */
   readonly flavor!: Flavor;
+  /** {@inheritDoc InitramfsProps.otherVersions} */
   readonly otherVersions!: readonly Flavor[];
+  /** {@inheritDoc InitramfsProps.packages} */
   readonly packages!: Readonly<Record<string, string>>;
+  /** {@inheritDoc InitramfsProps.kernel} */
   readonly kernel!: { readonly flavor: Flavor; readonly version: string };
+  /** {@inheritDoc InitramfsProps.modules} */
   readonly modules!: ModuleSet;
+  /** {@inheritDoc InitramfsProps.extraModules} */
   readonly extraModules!: readonly ExtraModule[];
+  /** {@inheritDoc InitramfsProps.programs} */
   readonly programs!: readonly ApplianceProgram[];
+  /** {@inheritDoc InitramfsProps.services} */
   readonly services!: Readonly<Record<string, Service>>;
+  /** {@inheritDoc InitramfsProps.start} */
   readonly start!: readonly string[];
+  /** {@inheritDoc InitramfsProps.init} */
   readonly init!: string;
+  /** {@inheritDoc InitramfsProps.mode} */
   readonly mode!: BuildMode;
+  /** {@inheritDoc InitramfsProps.rootMib} */
   readonly rootMib!: number;
+  /** {@inheritDoc InitramfsProps.budget} */
   readonly budget!: Budget | undefined;
+  /** {@inheritDoc InitramfsProps.unowned} */
   readonly unowned!: readonly Unowned[];
   #archs: readonly Arch[] | undefined;
   #commandLine: string | undefined;

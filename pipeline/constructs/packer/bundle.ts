@@ -5,6 +5,7 @@ import { type BoxUser, NTP_CLIENTS, type NtpClient, type PackerConfig } from "./
 import type { Contributor } from "./contributor.ts";
 import { combine, type PackerModel } from "./model.ts";
 
+/** What a box is made of. */
 export interface PackerBundleProps {
   /** The distribution's version: `3.24.2`. It alone decides the installation medium and the repositories; `3.24` means `3.24.0`. */
   readonly version: string;
@@ -126,11 +127,20 @@ const NAME = /^[a-z0-9][a-z0-9-]*$/;
 /**
  * A box for virtual machines that Packer makes: a template, the files that it serves, and scripts, all below
  * `out/packer/<id>`. It is no cell: `packer build` makes it, and no release has it.
+ * @example
+ * ```ts
+ * new PackerBundle(app, "alpine-box", {
+ *   version: "3.24.2",
+ *   contributors: [new AlpineBaseContributor(), new DockerHostContributor({ users: ["dev"] })],
+ * });
+ * ```
  */
 export class PackerBundle extends Construct {
   /** The version as it is declared: the field that upgrades all. */
   readonly version!: string;
+  /** Its props with every default. */
   readonly config!: PackerConfig;
+  /** What adds to the template, in the order in which it is asked. */
   readonly contributors: readonly Contributor[] = [];
 
   constructor(scope: Construct, id: string, props: PackerBundleProps) {

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { checkProps, listOf } from "../props.ts";
 import type { PackerConfig } from "./config.ts";
 
+/** Who uses the container engine of a box, and what is installed with it. */
 export interface ContainerHostProps {
   /** Who may use the engine. They are created where they do not exist. @default the user of the bundle */
   readonly users?: readonly string[] | undefined;

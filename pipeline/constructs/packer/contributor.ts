@@ -2,8 +2,11 @@ import type { PackerConfig } from "./config.ts";
 
 /** A variable of the template, which `packer build -var NAME=VALUE` sets. */
 export interface PackerVariable {
+  /** Its type in HCL. */
   readonly type: "string" | "number" | "bool";
+  /** Its value, unless `-var` gives another. */
   readonly default: string | number | boolean;
+  /** What it is for: `packer inspect` shows it. */
   readonly description: string;
   /** Whether Packer hides its value. @default false */
   readonly sensitive?: boolean;
@@ -23,6 +26,7 @@ export interface PackerSource {
 export interface PackerPostProcessor {
   /** Packer's post-processor: `vagrant`. */
   readonly type: string;
+  /** The post-processor's settings, as those of a source. */
   readonly settings: PackerSettings;
 }
 
@@ -36,17 +40,22 @@ export interface ProvisioningScript {
   readonly order?: number;
 }
 
+/** Settings of a part of Packer, as its documentation names them. */
 export type PackerSettings = Readonly<Record<string, unknown>>;
 
 /** What a contributor adds to a bundle. Names are unique in the bundle. */
 export interface Contribution {
+  /** Variables of the template, by name. */
   readonly variables?: Readonly<Record<string, PackerVariable>>;
   /** Values that the template computes, as HCL expressions by name. PackerSettings use them as `${local.NAME}`. */
   readonly locals?: Readonly<Record<string, string>>;
+  /** The machines that it makes. A bundle needs one. */
   readonly sources?: readonly PackerSource[];
   /** Texts that Packer serves to the machine, by file name. Synth puts its mark before each, as a line that starts with `#`. */
   readonly http?: Readonly<Record<string, string>>;
+  /** The scripts that run in the machine. */
   readonly scripts?: readonly ProvisioningScript[];
+  /** What is done with the finished machine, in this order. */
   readonly postProcessors?: readonly PackerPostProcessor[];
 }
 
