@@ -204,7 +204,7 @@ export const InitramfsBootFacts = z.strictObject({
   machine: DeviceBus,
   /** `initrd`: the kernel and the cpio by themselves; `efi`: the EFI file, by the firmware. */
   started: z.enum(["initrd", "efi"]),
-  /** The firmware's package and version; null for a boot without firmware. */
+  /** The name of the firmware's file, with the first digits of its sha256; null for a boot without firmware. */
   firmware: z.string().nullable(),
   /** Guest uptime at the start of the init program on the tmpfs, seconds. */
   program_uptime_s: z.number().nonnegative(),
