@@ -216,11 +216,12 @@ describe.runIf(hasAlpine)("the generated workflow, run against a GitHub on loopb
     expect(others).toEqual([]);
     expect(release).toMatchObject({ tag: TAG, draft: false });
     const all = cellsOf().cells.flatMap((cell) => cell.assets);
-    // Each asset, four inventories, the manifest, its attestation and the sums, once.
-    expect(uploads()).toBe(all.length + 4 + 3);
-    expect(release!.assets.map(({ name }) => name)).toEqual(
-      expect.arrayContaining([...all, "manifest.json", "manifest.json.sigstore.json", "SHA256SUMS"]),
-    );
+    // Each asset, four inventories, the manifest, its attestation, the sums and the report, once.
+    expect(uploads()).toBe(all.length + 4 + 4);
+    const further = ["manifest.json", "manifest.json.sigstore.json", "SHA256SUMS", "report.html"];
+    expect(release!.assets.map(({ name }) => name)).toEqual(expect.arrayContaining([...all, ...further]));
+    const report = server.github.contents(release!)["report.html"]!;
+    for (const name of all) expect(report).toContain(name);
   });
 
   it("the recorded digests are proposed, and are those of the release", async () => {
@@ -339,6 +340,7 @@ describe.runIf(hasAlpine)("the generated workflow, run against a GitHub on loopb
       "manifest.json": _,
       "manifest.json.sigstore.json": __,
       SHA256SUMS: ___,
+      "report.html": ____,
       ...rest
     } = server.github.contents(release);
     return rest;
