@@ -17,7 +17,7 @@ import {
   stampOf,
   writeEntry,
 } from "./cache-entry.ts";
-import type { Table } from "./frames/parts.ts";
+import type { FrameTable } from "./frames/parts.ts";
 import { readTable, tableFileOf, writeTable } from "./frames/table-file.ts";
 import { ImageError } from "./image-error.ts";
 
@@ -40,7 +40,7 @@ export interface Made {
   /** The sha256 of what was written, if it was hashed on the way. @default the file is read and hashed */
   readonly imageSha256?: string | undefined;
   /** The table of the asset's frames. @default none: other images are not put together from this one */
-  readonly table?: Table | undefined;
+  readonly table?: FrameTable | undefined;
 }
 
 /** A file of the cache. */

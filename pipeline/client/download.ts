@@ -5,7 +5,7 @@ import { SourceError, Unavailable } from "../util/download/source.ts";
 import { PipelineError } from "../util/error.ts";
 import { type Place, placeOf } from "../util/place.ts";
 import type { Run } from "../util/progress.ts";
-import type { Table } from "./frames/parts.ts";
+import type { FrameTable } from "./frames/parts.ts";
 import { type Framed, MOST_TABLE, Reuse } from "./frames/reuse.ts";
 import { isTable } from "./frames/table-file.ts";
 import { ImageError } from "./image-error.ts";
@@ -21,7 +21,7 @@ export interface Fetched extends Downloaded {
   /** The sha256 of what was written; undefined if it is not known. */
   readonly imageSha256?: string | undefined;
   /** The table of its frames; undefined if it has none. */
-  readonly table?: Table | undefined;
+  readonly table?: FrameTable | undefined;
 }
 
 /**
@@ -128,7 +128,7 @@ class TableOnTheWay {
     }
   };
 
-  taken(): Table | undefined {
+  taken(): FrameTable | undefined {
     return isTable(this.#bytes, this.#place) ? { place: this.#place, bytes: this.#bytes } : undefined;
   }
 }

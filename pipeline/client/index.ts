@@ -1,5 +1,6 @@
 // The entry point `smolvm-images`: pulls images and starts machines, as the program `smolvm` does.
 
+export type { FramesPlace } from "../schema/frames.ts";
 export type { Manifest } from "../schema/manifest.ts";
 export type { Arch, KernelFormat, Vmm } from "../schema/names.ts";
 export type { Patience } from "../util/download/patience.ts";
@@ -10,6 +11,7 @@ export type { Backoff } from "../util/retry.ts";
 export type { Accel } from "../vm/accel.ts";
 export type { CommandResult } from "../vm/command-result.ts";
 export { Cache, type Cached, defaultCacheDirectory, type Wanted } from "./cache.ts";
+export type { FrameTable } from "./frames/parts.ts";
 export { ImageError, type ImageFailure } from "./image-error.ts";
 export { loadManifest } from "./load-manifest.ts";
 export type { Machine } from "./machines/registry.ts";

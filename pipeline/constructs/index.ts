@@ -1,6 +1,7 @@
 // The names that an images.ts imports.
 export type { KernelSource, RootfsSource } from "../schema/cells.ts";
 export type { PackageType } from "../schema/facts.ts";
+export type { BuildMode, ModuleSet } from "../schema/initramfs/choices.ts";
 export type { Arch, Vmm } from "../schema/names.ts";
 export { App, type AppProps, type ReadFile } from "./app.ts";
 export { BaseRootfs, type BaseRootfsProps, type Budget } from "./base-rootfs.ts";

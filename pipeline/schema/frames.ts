@@ -29,6 +29,7 @@ export const FramesPlace = z.strictObject({
   size: z.int().positive().describe("length of the table, bytes"),
   sha256: Sha256.describe("sha256 of the table"),
 });
+/** Where the table of an asset's frames is in the asset, and its sha256. */
 export type FramesPlace = z.infer<typeof FramesPlace>;
 
 /** The magic number of the skippable frame with the table. zstd has sixteen for such frames, 0x184D2A50 and up. */

@@ -34,6 +34,8 @@ const PROJECT = [
     "pipeline",
     "dockerfiles",
     "init",
+    "docs/initramfs",
+    "out/packer",
     ".github",
     ".gitattributes",
     "package.json",

@@ -9,8 +9,10 @@ export interface Part extends Frame {
 }
 
 /** The table of an asset's frames, as it is in the asset. */
-export interface Table {
+export interface FrameTable {
+  /** Where it is in the asset. */
   readonly place: FramesPlace;
+  /** Its bytes, whose sha256 is that of `place`. */
   readonly bytes: Buffer;
 }
 
@@ -19,7 +21,7 @@ export interface Table {
  * @param imageSize the size of the image, bytes
  * @throws PipelineError if the table is not valid, or not of such an asset
  */
-export function partsOf({ place, bytes }: Table, imageSize: number): Part[] {
+export function partsOf({ place, bytes }: FrameTable, imageSize: number): Part[] {
   const frames = decodeTable(bytes, { size: dataSize(place), imageSize });
   let [at, imageAt] = [0, 0];
   return frames.map((frame) => {

@@ -9,7 +9,7 @@ import { humanBytes } from "../../util/human-bytes.ts";
 import type { Run } from "../../util/progress.ts";
 import { Assembly } from "./assembly.ts";
 import { CachedFrames } from "./cached-frames.ts";
-import { type Part, partsOf, type Table } from "./parts.ts";
+import { type FrameTable, type Part, partsOf } from "./parts.ts";
 import { isTable } from "./table-file.ts";
 
 /** The least share of an asset that must be in the cache. For less, one request for the whole file is quicker. */
@@ -42,7 +42,7 @@ export interface Reassembled {
   /** What was fetched, bytes. */
   readonly wireSize: number;
   readonly imageSha256: string;
-  readonly table: Table;
+  readonly table: FrameTable;
   readonly downloadMs: number;
   readonly finishMs: number;
 }
@@ -55,7 +55,7 @@ export class Reuse {
   readonly #framed: Framed;
   readonly #target: string;
   readonly #run: Run;
-  #table: Table | undefined;
+  #table: FrameTable | undefined;
   #cached: CachedFrames | undefined;
   #assembly: Assembly | undefined;
   #over: boolean;
@@ -137,7 +137,7 @@ export class Reuse {
     };
   }
 
-  async #readTable({ url, giveUpMs, patience }: FrameSource): Promise<Table> {
+  async #readTable({ url, giveUpMs, patience }: FrameSource): Promise<FrameTable> {
     const { frames: place, size } = this.#framed;
     const range = { start: place.offset, end: place.offset + place.size };
     const chunks: Uint8Array[] = [];
@@ -161,7 +161,7 @@ export class Reuse {
 }
 
 /** The frames of an asset; undefined if the table is not that of such an asset. */
-function partsIn(table: Table, imageSize: number): Part[] | undefined {
+function partsIn(table: FrameTable, imageSize: number): Part[] | undefined {
   try {
     return partsOf(table, imageSize);
   } catch (error) {

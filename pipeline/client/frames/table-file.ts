@@ -4,7 +4,7 @@ import { z } from "zod";
 import { FramesPlace } from "../../schema/frames.ts";
 import { readRecord } from "../../util/record.ts";
 import { writeWhole } from "../../util/whole-file.ts";
-import type { Table } from "./parts.ts";
+import type { FrameTable } from "./parts.ts";
 
 /** `<sha256>.frames` in the cache: the table of the frames of the asset that an image was unpacked from. */
 const TableFile = z.strictObject({
@@ -18,7 +18,7 @@ const TableFile = z.strictObject({
 export const tableFileOf = (image: string): string => `${image}.frames`;
 
 /** The table of a cached image; undefined if there is none, or it is damaged. An earlier version stored none. */
-export async function readTable(image: string): Promise<Table | undefined> {
+export async function readTable(image: string): Promise<FrameTable | undefined> {
   const known = await readRecord(tableFileOf(image), TableFile).catch(() => undefined);
   if (!known) return undefined;
   const bytes = Buffer.from(known.table, "base64");
@@ -29,7 +29,7 @@ export async function readTable(image: string): Promise<Table | undefined> {
 export const isTable = (bytes: Buffer, place: FramesPlace): boolean =>
   bytes.length === place.size && createHash("sha256").update(bytes).digest("hex") === place.sha256;
 
-export const writeTable = (image: string, { place, bytes }: Table): Promise<void> =>
+export const writeTable = (image: string, { place, bytes }: FrameTable): Promise<void> =>
   writeWhole(tableFileOf(image), (partial) =>
     writeFile(partial, JSON.stringify({ schema_version: 1, place, table: bytes.toString("base64") })),
   );

@@ -1,5 +1,4 @@
 import { z } from "zod";
-import type { InitramfsCell } from "../../schema/cells.ts";
 import { NEWEST } from "../../schema/initramfs/choices.ts";
 import { Arch } from "../../schema/names.ts";
 import { SHA256 } from "../../util/hash.ts";
@@ -69,7 +68,7 @@ export const AppliancePrograms: z.ZodType<readonly ApplianceProgram[]> = z
 const versionOf = (url: string): string => ADDRESS.exec(url)?.[2] ?? NEWEST;
 
 /** The programs of an appliance for one arch, as its cell has them. */
-export const programsFor = (programs: readonly ApplianceProgram[], arch: Arch): InitramfsCell["programs"] =>
+export const programsFor = (programs: readonly ApplianceProgram[], arch: Arch) =>
   programs.flatMap(({ path, files }) => {
     const file = files[arch];
     const [, repository = "", version = NEWEST, asset = ""] = ADDRESS.exec(file?.url ?? "") ?? [];

@@ -13,5 +13,6 @@ export type {
   ProvisioningScript,
 } from "./contributor.ts";
 export { DockerHostContributor } from "./docker-host.ts";
+export type { PackerModel } from "./model.ts";
 export { PodmanHostContributor } from "./podman-host.ts";
 export { VagrantBoxContributor } from "./vagrant-box.ts";

@@ -12,11 +12,17 @@ import type {
 
 /** What all contributors of a bundle add, in their order. */
 export interface PackerModel {
+  /** The variables of the template, by name. */
   readonly variables: Readonly<Record<string, PackerVariable>>;
+  /** What the template computes, as HCL expressions by name. */
   readonly locals: Readonly<Record<string, string>>;
+  /** The machines that it makes. */
   readonly sources: readonly PackerSource[];
+  /** The texts that Packer serves, by file name. */
   readonly http: Readonly<Record<string, string>>;
+  /** The scripts that run in the machine, in this order. */
   readonly scripts: readonly Required<ProvisioningScript>[];
+  /** What is done with the finished machine, in this order. */
   readonly postProcessors: readonly PackerPostProcessor[];
 }
 

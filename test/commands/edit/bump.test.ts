@@ -173,7 +173,7 @@ describe("a copy of the sample", { timeout: 180_000 }, () => {
     images.push("ubuntu", "24.04", { created: "2026-10-01T00:00:00Z" });
     const message = await failure({ tag: "images-v7.0.1", pins: true }, offline({ dockerHub: images.url }));
     expect(message).toMatch(
-      /^pipeline\/images\.ts, dockerfiles\/tools\/Dockerfile: `ubuntu:24\.04@sha256:1{64}` is not there: write the pin as one literal, or change it by hand to `ubuntu:24\.04@sha256:[0-9a-f]{64}`$/,
+      /^pipeline\/images\.ts, dockerfiles\/tools\/Dockerfile, dockerfiles\/tools\/efi\.Dockerfile: `ubuntu:24\.04@sha256:1{64}` is not there: write the pin as one literal, or change it by hand to `ubuntu:24\.04@sha256:[0-9a-f]{64}`$/,
     );
   });
 
