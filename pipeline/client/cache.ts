@@ -17,7 +17,7 @@ import {
   stampOf,
   writeEntry,
 } from "./cache-entry.ts";
-import type { FrameTable } from "./frames/parts.ts";
+import type { FrameTable } from "./frames/table.ts";
 import { readTable, tableFileOf, writeTable } from "./frames/table-file.ts";
 import { ImageError } from "./image-error.ts";
 

@@ -11,7 +11,7 @@ export type { Backoff } from "../util/retry.ts";
 export type { Accel } from "../vm/accel.ts";
 export type { CommandResult } from "../vm/command-result.ts";
 export { Cache, type Cached, defaultCacheDirectory, type Wanted } from "./cache.ts";
-export type { FrameTable } from "./frames/parts.ts";
+export type { FrameTable } from "./frames/table.ts";
 export { ImageError, type ImageFailure } from "./image-error.ts";
 export { loadManifest } from "./load-manifest.ts";
 export type { Machine } from "./machines/registry.ts";

@@ -1,4 +1,5 @@
 import { dataSize, decodeTable, type Frame, type FramesPlace } from "../../schema/frames.ts";
+import type { FrameTable } from "./table.ts";
 
 /** A frame of an asset, and where it is. */
 export interface Part extends Frame {
@@ -6,14 +7,6 @@ export interface Part extends Frame {
   readonly at: number;
   /** Where its unpacked bytes begin in the image. */
   readonly imageAt: number;
-}
-
-/** The table of an asset's frames, as it is in the asset. */
-export interface FrameTable {
-  /** Where it is in the asset. */
-  readonly place: FramesPlace;
-  /** Its bytes, whose sha256 is that of `place`. */
-  readonly bytes: Buffer;
 }
 
 /**

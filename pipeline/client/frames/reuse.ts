@@ -9,7 +9,8 @@ import { humanBytes } from "../../util/human-bytes.ts";
 import type { Run } from "../../util/progress.ts";
 import { Assembly } from "./assembly.ts";
 import { CachedFrames } from "./cached-frames.ts";
-import { type FrameTable, type Part, partsOf } from "./parts.ts";
+import { type Part, partsOf } from "./parts.ts";
+import type { FrameTable } from "./table.ts";
 import { isTable } from "./table-file.ts";
 
 /** The least share of an asset that must be in the cache. For less, one request for the whole file is quicker. */

@@ -4,7 +4,7 @@ import { z } from "zod";
 import { FramesPlace } from "../../schema/frames.ts";
 import { readRecord } from "../../util/record.ts";
 import { writeWhole } from "../../util/whole-file.ts";
-import type { FrameTable } from "./parts.ts";
+import type { FrameTable } from "./table.ts";
 
 /** `<sha256>.frames` in the cache: the table of the frames of the asset that an image was unpacked from. */
 const TableFile = z.strictObject({
