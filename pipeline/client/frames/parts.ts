@@ -1,4 +1,4 @@
-import { dataSize, decodeTable, type Frame, type FramesPlace } from "../../schema/frames.ts";
+import { dataSize, decodeTable, type Frame } from "../../schema/frames.ts";
 import type { FrameTable } from "./table.ts";
 
 /** A frame of an asset, and where it is. */
