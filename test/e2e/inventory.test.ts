@@ -209,12 +209,13 @@ describe("the inventory of codex on Debian", () => {
     const rg = component("pkg:cargo/ripgrep@");
     const path = rg.evidence!.occurrences[0]!.location;
     expect(inContainer(built.image, [path, "--version"])).toMatch(`ripgrep ${rg.version} `);
-    expect(component("pkg:generic/glib@").version).toMatch(/^2\.\d+\.\d+$/);
+    // It is part of what the preset leaves out.
+    expect(component("pkg:generic/glib@")).toBeUndefined();
     expect(component("pkg:generic/bubblewrap")).not.toHaveProperty("version");
     const cell = built.cells.cells.find(({ id }) => id === CODEX)!;
     const declared = "embeds" in cell ? cell.embeds! : [];
     const names = built.components.map(({ name }) => name);
-    expect(declared.length).toBeGreaterThan(5);
+    expect(declared.length).toBeGreaterThan(1);
     for (const { name } of declared) expect(names).toContain(name);
     for (const each of [node, rg, component("pkg:generic/smolvm-init")]) {
       const { location } = each.evidence!.occurrences[0]!;

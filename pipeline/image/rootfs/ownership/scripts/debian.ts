@@ -54,7 +54,12 @@ export const DEBIAN: readonly Rule[] = [
     paths: /^var\/cache\/debconf\/(config|passwords|templates)\.dat$/,
     reason: "debconf's database",
   },
-  { by: "kmod", paths: /^etc\/modules$/, reason: "kmod's list of modules to load, which is empty" },
+  {
+    by: "kmod",
+    paths: /^etc\/modules$/,
+    reason: "kmod's list of modules to load, which is empty",
+    only: "appliances",
+  },
   {
     by: "ucf",
     paths: /^var\/lib\/ucf\/((hashfile|registry)(\.\d)?|cache\/:[^/]+)$/,
