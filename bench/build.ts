@@ -1,7 +1,7 @@
 /**
  * Measures how long an image takes from its container image, without compression, beside the conventional way: docker
  * export, mkfs.ext4, a loop mount, tar -x, umount. `tsx bench/build.ts`, or `tsx bench/build.ts 5` for five rounds; the ways
- * take turns, and the table has the medians. With `--write`, README gets the table between its markers. The conventional way
+ * take turns, and the table has the medians. With `--write`, docs/measurements.md gets the table between its markers. The conventional way
  * needs root and loop devices; without them only ours is measured.
  */
 import { execFileSync, spawnSync } from "node:child_process";
@@ -72,7 +72,8 @@ const [BEGIN, END] = ["<!-- bench build -->\n", "<!-- end of bench build -->"];
 /** A text with this table between its markers. @throws Error if it has no markers */
 export function withTable(text: string, measured: string): string {
   const [begin, end] = [text.indexOf(BEGIN), text.indexOf(END)];
-  if (begin < 0 || end < begin) throw new Error(`README.md has no lines "${BEGIN.trim()}" and "${END}"`);
+  if (begin < 0 || end < begin)
+    throw new Error(`docs/measurements.md has no lines "${BEGIN.trim()}" and "${END}"`);
   return `${text.slice(0, begin + BEGIN.length)}${measured}${text.slice(end)}`;
 }
 
@@ -236,12 +237,12 @@ if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
     const [, id = "", image = "", order = ""] = args;
     process.stdout.write(JSON.stringify(await ours(id, image, JSON.parse(readFileSync(order, "utf8")))));
   } else {
-    const readme = new URL("../README.md", import.meta.url);
+    const page = new URL("../docs/measurements.md", import.meta.url);
     const write = args.includes("--write");
     // Before the minutes that it takes.
-    if (write) withTable(readFileSync(readme, "utf8"), "");
+    if (write) withTable(readFileSync(page, "utf8"), "");
     const measured = table(await measure(Number(args.find((each) => /^\d+$/.test(each)) ?? 3)));
-    if (write) writeFileSync(readme, withTable(readFileSync(readme, "utf8"), measured));
+    if (write) writeFileSync(page, withTable(readFileSync(page, "utf8"), measured));
     process.stdout.write(measured);
   }
 }

@@ -37,6 +37,8 @@ describe("the table of how long an image takes", () => {
   it("goes between its markers, and nothing else changes", () => {
     const [begin, end] = ["<!-- bench build -->\n", "<!-- end of bench build -->\n"];
     expect(withTable(`a\n${begin}| old |\n${end}b\n`, "| new |\n")).toBe(`a\n${begin}| new |\n${end}b\n`);
-    expect(() => withTable("a\n", "| new |\n")).toThrow('README.md has no lines "<!-- bench build -->"');
+    expect(() => withTable("a\n", "| new |\n")).toThrow(
+      'docs/measurements.md has no lines "<!-- bench build -->"',
+    );
   });
 });
