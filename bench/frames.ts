@@ -1,6 +1,6 @@
 /**
  * Measures what frames cost and save, and prints tables for docs/frames.md, which `--write` updates:
- * `npx tsx bench/frames.ts [--level 19] [--write] [codex pi …]`. For each preset on Debian it makes the images that its users get one
+ * `npm run bench -- frames [--level 19] [--write] [codex pi …]`. For each preset on Debian it makes the images that its users get one
  * after another (the next agent, packages of another day, another `/init`), and counts the bytes of the frames that they
  * do not have. The files that change keep their bytes, in another order and with a few more, so that they compress as well.
  * At level 19 it takes about 25 minutes on two cores.
