@@ -6,8 +6,8 @@ set -euo pipefail
 # need PROGRAM PACKAGE: selects the package for installation if the program is not on PATH.
 packages=()
 need() { command -v "$1" >/dev/null || packages+=("$2"); }
-# Opens release reports.
-need chromium chromium
+# Opens release reports. Ubuntu has no package of Chromium; GitHub's runners have Chrome.
+command -v google-chrome >/dev/null || need chromium chromium
 # Make a box from an installation medium of the tests' own, which is for x86_64.
 need packer packer
 need qemu-img qemu-utils

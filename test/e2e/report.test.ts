@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -20,8 +20,9 @@ let browser: Browser;
 beforeAll(async () => {
   writeFileSync(file, pageOf(report));
   mkdirSync(SCREENSHOTS, { recursive: true });
-  // Debian's Chromium. Its sandbox does not work for root in a container.
-  browser = await chromium.launch({ executablePath: "/usr/bin/chromium", args: ["--no-sandbox"] });
+  // Debian's Chromium, or Chrome. Its sandbox does not work for root in a container.
+  const executablePath = ["/usr/bin/chromium", "/usr/bin/google-chrome"].find((path) => existsSync(path))!;
+  browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] });
 });
 afterAll(async () => {
   await browser?.close();
