@@ -293,7 +293,10 @@ const NO_INPUTS: readonly [string, (tree: Declared) => void][] = [
   ],
   [
     "what a package is there for",
-    ({ appliance }) => set(appliance, { packages: { kmod: "loads the modules" } }),
+    ({ appliance }) => {
+      const packages = Object.keys(appliance.packages ?? {}).map((name) => [name, "loads the modules"]);
+      set(appliance, { packages: Object.fromEntries(packages) });
+    },
   ],
   ["the ids of constructs", ({ ids }) => set(ids, { release: "r", kernel: "k", ubuntu: "u", alpine: "a" })],
   ["the order of packages", ({ onAlpine }) => set(onAlpine, { packages: [...onAlpine.packages!].reverse() })],
