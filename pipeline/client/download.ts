@@ -1,4 +1,4 @@
-import type { FramesPlace } from "../schema/frames.ts";
+import type { FramesPlace } from "../schema/frames-place.ts";
 import { assetNameOf } from "../schema/names.ts";
 import { type Downloaded, download as downloadFrom, toFile } from "../util/download/download.ts";
 import { SourceError, Unavailable } from "../util/download/source.ts";

@@ -1,6 +1,6 @@
 // The entry point `smolvm-images`: pulls images and starts machines, as the program `smolvm` does.
 
-export type { FramesPlace } from "../schema/frames.ts";
+export type { FramesPlace } from "../schema/frames-place.ts";
 export type { Manifest } from "../schema/manifest.ts";
 export type { Arch, KernelFormat, Vmm } from "../schema/names.ts";
 export type { Patience } from "../util/download/patience.ts";

@@ -1,5 +1,5 @@
 import { DEFAULT_VMM } from "../schema/defaults.ts";
-import type { FramesPlace } from "../schema/frames.ts";
+import type { FramesPlace } from "../schema/frames-place.ts";
 import { assetNames, type Coordinates, cellId } from "../schema/kinds/index.ts";
 import type { Manifest } from "../schema/manifest.ts";
 import { type Arch, assetNameOf, type KernelFormat, kernelFormatOf, type Vmm } from "../schema/names.ts";

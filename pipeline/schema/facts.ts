@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { unique } from "../util/unique.ts";
 import { Sha256 } from "./digest.ts";
-import { FramesPlace } from "./frames.ts";
+import { FramesPlace } from "./frames-place.ts";
 import { BuildMode } from "./initramfs/choices.ts";
 import { ResolvedModule } from "./initramfs/resolved.ts";
 import { Arch, KernelFormat } from "./names.ts";

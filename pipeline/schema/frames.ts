@@ -1,6 +1,5 @@
-import { z } from "zod";
 import { PipelineError } from "../util/error.ts";
-import { Sha256 } from "./digest.ts";
+import type { FramesPlace } from "./frames-place.ts";
 
 /**
  * A compressed root file system is several zstd frames, each compressed by itself, so that a client can fetch those that
@@ -22,15 +21,6 @@ export interface Frame {
   /** Unpacked, bytes. */
   readonly imageSize: number;
 }
-
-/** Where the table of an asset's frames is, and what it is. */
-export const FramesPlace = z.strictObject({
-  offset: z.int().positive().describe("where the table begins in the file, bytes"),
-  size: z.int().positive().describe("length of the table, bytes"),
-  sha256: Sha256.describe("sha256 of the table"),
-});
-/** Where the table of an asset's frames is in the asset, and its sha256. */
-export type FramesPlace = z.infer<typeof FramesPlace>;
 
 /** The magic number of the skippable frame with the table. zstd has sixteen for such frames, 0x184D2A50 and up. */
 const TABLE_FRAME = 0x184d2a5d;

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { MadeFrom } from "./cells.ts";
 import { Sha256 } from "./digest.ts";
 import { Accel, type Facts, ProvenOn, provenOf } from "./facts.ts";
-import { FramesPlace } from "./frames.ts";
+import { FramesPlace } from "./frames-place.ts";
 import { loginMsOf } from "./kinds/index.ts";
 
 const Size = z.int().positive();

@@ -15,7 +15,7 @@ export interface Part extends Frame {
  * @throws PipelineError if the table is not valid, or not of such an asset
  */
 export function partsOf({ place, bytes }: FrameTable, imageSize: number): Part[] {
-  const frames = decodeTable(bytes, { size: dataSize(place), imageSize });
+  const frames = decodeTable(Buffer.from(bytes), { size: dataSize(place), imageSize });
   let [at, imageAt] = [0, 0];
   return frames.map((frame) => {
     const part = { ...frame, at, imageAt };

@@ -1,5 +1,5 @@
 import { rm } from "node:fs/promises";
-import type { FramesPlace } from "../../schema/frames.ts";
+import type { FramesPlace } from "../../schema/frames-place.ts";
 import { unwritable } from "../../util/download/download.ts";
 import type { Patience } from "../../util/download/patience.ts";
 import { downloadRanges } from "../../util/download/ranges.ts";

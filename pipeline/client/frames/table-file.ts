@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { writeFile } from "node:fs/promises";
 import { z } from "zod";
-import { FramesPlace } from "../../schema/frames.ts";
+import { FramesPlace } from "../../schema/frames-place.ts";
 import { readRecord } from "../../util/record.ts";
 import { writeWhole } from "../../util/whole-file.ts";
 import type { FrameTable } from "./table.ts";
@@ -31,5 +31,8 @@ export const isTable = (bytes: Buffer, place: FramesPlace): boolean =>
 
 export const writeTable = (image: string, { place, bytes }: FrameTable): Promise<void> =>
   writeWhole(tableFileOf(image), (partial) =>
-    writeFile(partial, JSON.stringify({ schema_version: 1, place, table: bytes.toString("base64") })),
+    writeFile(
+      partial,
+      JSON.stringify({ schema_version: 1, place, table: Buffer.from(bytes).toString("base64") }),
+    ),
   );

@@ -4,11 +4,11 @@ import type Docker from "dockerode";
 import {
   encodeTable,
   type Frame,
-  type FramesPlace,
   MAX_FRAME_IMAGE_SIZE,
   skippableFrame,
   tableFrame,
 } from "../../schema/frames.ts";
+import type { FramesPlace } from "../../schema/frames-place.ts";
 import type { Run } from "../../util/progress.ts";
 import { writeWhole } from "../../util/whole-file.ts";
 import { BLOCK, fingerprints } from "../frames/blocks.ts";
