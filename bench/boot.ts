@@ -7,22 +7,21 @@ import { mkdir } from "node:fs/promises";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { buildImage, copyOut } from "../pipeline/image/docker/container-image.ts";
-import { buildNetwork, networkFromEnvironment } from "../pipeline/image/docker/network.ts";
 import { makeExt4 } from "../pipeline/image/formats/ext4.ts";
 import { toTar } from "../pipeline/image/rootfs/normalise.ts";
 import { withRootfs } from "../pipeline/image/rootfs/rootfs.ts";
 import { importRootfs } from "../pipeline/image/rootfs/source.ts";
 import { handoverOf } from "../pipeline/runtime/kinds/index.ts";
 import { ensureKernel } from "../pipeline/runtime/kinds/kernel/cache.ts";
-import { readCells } from "../pipeline/runtime/read-cells.ts";
 import { IMAGE, makeRootfs } from "../pipeline/runtime/rootfs/image.ts";
-import { inWorkDirectory, openWorkshop, type Workshop } from "../pipeline/runtime/workshop.ts";
+import { inWorkDirectory, type Workshop } from "../pipeline/runtime/workshop.ts";
 import type { BaseCell } from "../pipeline/schema/cells.ts";
 import { ofKind } from "../pipeline/schema/kinds/index.ts";
 import { type Accel, withAccelerator } from "../pipeline/vm/accel.ts";
 import type { Bus } from "../pipeline/vm/qemu/arguments.ts";
 import { QemuMachine } from "../pipeline/vm/qemu/machine.ts";
 import { boot } from "../pipeline/vm/session.ts";
+import { openBench, run } from "./shared/workshop.ts";
 
 interface Contender {
   readonly name: string;
@@ -43,18 +42,7 @@ interface Times {
 }
 
 const rounds = Number(process.argv[2] ?? 5);
-const root = process.cwd();
-const cells = readCells(root);
-const progress = {
-  step: (title: string) => void process.stderr.write(`- ${title}\n`),
-  bytes() {},
-  count() {},
-  warn: (line: string) => void process.stderr.write(`warning: ${line}\n`),
-};
-const run = { progress, signal: new AbortController().signal };
-const network = buildNetwork(networkFromEnvironment(process.env, {}), process.env);
-const options = { root, network, level: 1, noCache: false, secrets: [] };
-const workshop = await openWorkshop(cells, [], options, run);
+const { root, cells, network, workshop } = await openBench();
 const kernel = ofKind(cells.cells, "kernel").find(({ arch }) => arch === workshop.arch)!;
 const ours = await ensureKernel(workshop, kernel);
 const SYSTEMD = "ours, image on PCI, with systemd in place of `/init`";
@@ -81,7 +69,7 @@ await inWorkDirectory(workshop, base, async (directory) => {
   });
   process.stderr.write(`${rounds} rounds with ${accel}\n`);
   for (let round = 1; round <= rounds; round++) {
-    progress.step(`round ${round}`);
+    run.progress.step(`round ${round}`);
     for (const contender of contenders) {
       times.get(contender.name)!.push(await measure(contender, contender.disk ?? disk, accel));
     }
@@ -179,7 +167,7 @@ async function distroDisk({ docker, arch, tools, epoch, cache }: Workshop, direc
 
 async function cloudKernel({ docker, arch, tools, cache }: Workshop) {
   const directory = join(cache, `cloud-kernel-${arch}`);
-  progress.step("fetch Debian's cloud kernel");
+  run.progress.step("fetch Debian's cloud kernel");
   const tag = `smolvm/cloud-kernel:${arch}`;
   const path = "bench/cloud-kernel";
   const files = [

@@ -24,6 +24,7 @@ import { readCells } from "../pipeline/runtime/read-cells.ts";
 import { makeRootfs } from "../pipeline/runtime/rootfs/image.ts";
 import { buildRecipe, inWorkDirectory, openWorkshop } from "../pipeline/runtime/workshop.ts";
 import type { BaseCell, PresetCell } from "../pipeline/schema/cells.ts";
+import { run } from "./shared/workshop.ts";
 
 /** Seconds by step, and the peak memory of the Node process, MiB. */
 export interface Measured {
@@ -76,16 +77,6 @@ export function withTable(text: string, measured: string): string {
     throw new Error(`docs/measurements.md has no lines "${BEGIN.trim()}" and "${END}"`);
   return `${text.slice(0, begin + BEGIN.length)}${measured}${text.slice(end)}`;
 }
-
-const run = {
-  progress: {
-    step: (title: string) => void process.stderr.write(`- ${title}\n`),
-    bytes() {},
-    count() {},
-    warn: (text: string) => void process.stderr.write(`warning: ${text}\n`),
-  },
-  signal: new AbortController().signal,
-};
 
 async function open() {
   const root = process.cwd();

@@ -6,24 +6,12 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { buildImage, copyOut } from "../pipeline/image/docker/container-image.ts";
-import { buildNetwork, networkFromEnvironment } from "../pipeline/image/docker/network.ts";
-import { readCells } from "../pipeline/runtime/read-cells.ts";
-import { openWorkshop } from "../pipeline/runtime/workshop.ts";
 import type { BaseCell } from "../pipeline/schema/cells.ts";
 import { type Chosen, type Listing, page } from "./contents/render.ts";
+import { openBench, run } from "./shared/workshop.ts";
 
-const root = process.cwd();
-const cells = readCells(root);
+const { root, cells, network, workshop } = await openBench();
 const base = cells.cells.find(({ id }) => id === "base-amd64-debian") as BaseCell;
-const progress = {
-  step: (title: string) => void process.stderr.write(`- ${title}\n`),
-  bytes() {},
-  count() {},
-  warn: (line: string) => void process.stderr.write(`warning: ${line}\n`),
-};
-const run = { progress, signal: new AbortController().signal };
-const network = buildNetwork(networkFromEnvironment(process.env, {}), process.env);
-const workshop = await openWorkshop(cells, [], { root, network, level: 1, noCache: false, secrets: [] }, run);
 const tag = `smolvm/contents:${process.pid}`;
 const directory = await mkdtemp(join(tmpdir(), "smolvm-contents-"));
 try {

@@ -8,7 +8,6 @@
 import { mkdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { buildNetwork, networkFromEnvironment } from "../pipeline/image/docker/network.ts";
 import { runTool } from "../pipeline/image/docker/tool.ts";
 import { makeExt4 } from "../pipeline/image/formats/ext4.ts";
 import type { SparseFile } from "../pipeline/image/formats/sparse.ts";
@@ -20,12 +19,12 @@ import { dpkgOwners } from "../pipeline/image/rootfs/ownership/dpkg.ts";
 import { withRootfs } from "../pipeline/image/rootfs/rootfs.ts";
 import type { Entry } from "../pipeline/image/rootfs/tar-index.ts";
 import { handoverOf } from "../pipeline/runtime/kinds/index.ts";
-import { readCells } from "../pipeline/runtime/read-cells.ts";
 import { landmarksOf } from "../pipeline/runtime/rootfs/frames.ts";
-import { buildRecipe, openWorkshop } from "../pipeline/runtime/workshop.ts";
+import { buildRecipe } from "../pipeline/runtime/workshop.ts";
 import { DEFAULT_LEVEL, ZSTD_WINDOW_LOG } from "../pipeline/schema/defaults.ts";
 import { MAX_FRAME_IMAGE_SIZE } from "../pipeline/schema/frames.ts";
 import { ofKind } from "../pipeline/schema/kinds/index.ts";
+import { openBench, run } from "./shared/workshop.ts";
 
 const MIB = 1 << 20;
 /** Packages of which a newer version comes between two releases. */
@@ -45,18 +44,7 @@ const { values: flags, positionals } = parseArgs({
 });
 const level = Number(flags.level);
 const presets = positionals.length > 0 ? positionals : ["codex", "pi"];
-const root = process.cwd();
-const cells = readCells(root);
-const progress = {
-  step: (title: string) => void process.stderr.write(`- ${title}\n`),
-  bytes() {},
-  count() {},
-  warn: (line: string) => void process.stderr.write(`warning: ${line}\n`),
-};
-const run = { progress, signal: new AbortController().signal };
-const network = buildNetwork(networkFromEnvironment(process.env, {}), process.env);
-const options = { root, network, level, noCache: false, secrets: [] };
-const workshop = await openWorkshop(cells, [], options, run);
+const { root, cells, workshop } = await openBench({ level });
 const { docker, tools, epoch, cache, arch } = workshop;
 const work = join(cache, "bench-frames");
 const store = join(work, "frames");
@@ -157,7 +145,7 @@ async function packed(
 ): Promise<Packed> {
   return await withImage(image, order, change, async (sparse, rootfs) => {
     const started = performance.now();
-    progress.step(`${title}: compress`);
+    run.progress.step(`${title}: compress`);
     const limits = most === undefined ? {} : { limits: { most, large: MAX_FRAME_IMAGE_SIZE / BLOCK } };
     const landmarks = landmarksOf(rootfs, order);
     const { frames } = await packFrames(docker, sparse, { tools, level, store, landmarks, ...limits }, run);
@@ -171,7 +159,7 @@ async function packed(
 /** Compresses an image as one frame. */
 async function inOneStream(name: string, image: string): Promise<{ size: number; seconds: number }> {
   return await withImage(image, made.paths, plain, async ({ path }) => {
-    progress.step(`${name}: compress in one stream`);
+    run.progress.step(`${name}: compress in one stream`);
     const started = performance.now();
     const command = `exec zstd -q -${level} --long=${ZSTD_WINDOW_LOG} -T0 -f -o /work/one.zst /work/image`;
     const result = await runTool(

@@ -101,6 +101,12 @@ function contradiction({ assets, ...rows }: Pick<Manifest, RowTable | "assets">)
   return undefined;
 }
 
+/** Why presets are not offered on flavors, as rows. */
+export const refusedRows = ({ refused }: Pick<Cells, "refused">): Manifest["refused"] =>
+  Object.entries(refused).flatMap(([preset, reasons]) =>
+    Object.entries(reasons).map(([flavor, reason]) => ({ preset, flavor, reason })),
+  );
+
 /** A file that a row names. */
 export interface NamedFile {
   readonly url: string;
@@ -167,9 +173,7 @@ export function manifestOf(
         ),
       ),
     ),
-    refused: Object.entries(cells.refused).flatMap(([preset, reasons]) =>
-      Object.entries(reasons).map(([flavor, reason]) => ({ preset, flavor, reason })),
-    ),
+    refused: refusedRows(cells),
   };
   const names = unique(filesOf(rows).map(({ url }) => assetNameOf(url))).sort();
   const { refused, ...tables } = rows;

@@ -7,6 +7,7 @@ import { expectedAssets } from "../../release/expected.ts";
 import { checkPartial, publish } from "../../release/publish.ts";
 import { readCells } from "../../runtime/read-cells.ts";
 import type { Cells } from "../../schema/cells.ts";
+import type { Inventory } from "../../schema/inventory.ts";
 import { MANIFEST_PATH } from "../../schema/manifest.ts";
 import { MANIFEST_ASSET } from "../../schema/names.ts";
 import type { RecordedDigests } from "../../schema/recorded-digests.ts";
@@ -95,14 +96,16 @@ async function publishRelease(flags: PublishFlags): Promise<void> {
       await (await checkedCarriage(target, carried, run))?.copyTo(uploaded.release);
     }
     if (store.isPublic) await checkRecordable();
+    // The text about the changes and the report read the same inventories.
+    const known = new Map<string, Inventory>();
     const published = await publish(
       {
         ...{ cells, staged, store, ...uploaded, final: flags.final === true },
         ...{ last, before, partial: flags.partial === true },
         withheld: flags.withhold,
-        describe: async (release) => await changesSince(before, { store, release, cells }, run),
+        describe: async (release) => await changesSince(before, { store, release, cells, known }, run),
         report: async (release, digests) => {
-          const page = await releaseReport({ store, release, cells, digests }, run);
+          const page = await releaseReport({ store, release, cells, digests, known }, run);
           if (page !== undefined && flags.report !== undefined) await savePage(flags.report, page);
           return page;
         },
@@ -134,14 +137,14 @@ async function publishRelease(flags: PublishFlags): Promise<void> {
  */
 async function changesSince(
   before: RecordedDigests | undefined,
-  { store, release, cells }: Omit<Reading, "known">,
+  { store, release, cells, known }: Reading,
   run: Run,
 ): Promise<string | undefined> {
   if (!store.isPublic || !before || before.tag === release.tag) return undefined;
   try {
     const last = await store.find(before.tag);
     if (!last) throw new PipelineError(`${store.name} has no release ${before.tag}`);
-    const common = { store, cells, known: new Map() };
+    const common = { store, cells, known };
     const then = await readRelease({ ...common, release: last }, run);
     const now = await readRelease({ ...common, release, awaited: [MANIFEST_ASSET] }, run);
     return compared(then, now, cells).text;

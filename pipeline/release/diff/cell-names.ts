@@ -3,16 +3,18 @@ import { ARCHS } from "../../schema/names.ts";
 /** `<name>-<arch>-<flavor>` or `<name>-<arch>`. */
 const ID = new RegExp(`^(.+?)-(${ARCHS.join("|")})(?:-(.+))?$`);
 
+/** The parts of a cell's id, also of a cell that is not declared any more; "" for a part that it does not have. */
+export function partsOfId(id: string): Part {
+  const [, name = id, arch = "", flavor = ""] = ID.exec(id) ?? [];
+  return { name, arch, flavor };
+}
+
 /**
  * Ids of cells as a short text: `base, codex on alpine, ubuntu (amd64, arm64); kernel (amd64)`. Cells of the same archs share a
  * list.
  */
 export function cellNames(ids: readonly string[]): string {
-  const parts = ids.map((id) => {
-    const [, name = id, arch = "", flavor = ""] = ID.exec(id) ?? [];
-    return { name, arch, flavor };
-  });
-  const archs = merged(parts, ({ name, flavor }) => [name, flavor], "arch");
+  const archs = merged(ids.map(partsOfId), ({ name, flavor }) => [name, flavor], "arch");
   const names = merged(archs, ({ flavor, arch }) => [flavor, arch], "name");
   const flavors = merged(names, ({ name, arch }) => [name, arch], "flavor");
   return flavors

@@ -49,8 +49,7 @@ export interface Reading {
 export async function readRelease(reading: Reading, run: Run): Promise<ReadRelease> {
   const { store, release, awaited } = reading;
   run.progress.step(`read ${placeOf(reading)}`);
-  const directory = await mkdtemp(join(tmpdir(), "smolvm-diff-"));
-  try {
+  return await inDirectory(async (directory) => {
     const present = await presentIn(store, release, awaited);
     const manifest = await readManifest(reading, present.get(MANIFEST_ASSET), directory, run);
     const staged = store.isPublic ? {} : await stagedAssets(reading, manifest);
@@ -61,9 +60,7 @@ export async function readRelease(reading: Reading, run: Run): Promise<ReadRelea
       manifest,
       cells: await readCells({ ...reading, present, directory }, assets, run),
     };
-  } finally {
-    await rm(directory, { recursive: true, force: true });
-  }
+  });
 }
 
 /** The manifest of a release; undefined if it has none. @throws PipelineError when it is not valid */
@@ -71,10 +68,17 @@ export async function readOnlyManifest(
   where: Pick<Reading, "store" | "release">,
   run: Run,
 ): Promise<Manifest | undefined> {
-  const directory = await mkdtemp(join(tmpdir(), "smolvm-diff-"));
-  try {
+  return await inDirectory(async (directory) => {
     const present = await presentIn(where.store, where.release);
     return await readManifest(where, present.get(MANIFEST_ASSET), directory, run);
+  });
+}
+
+/** Calls `use` with a temporary directory, and removes the directory afterwards. */
+async function inDirectory<T>(use: (directory: string) => Promise<T>): Promise<T> {
+  const directory = await mkdtemp(join(tmpdir(), "smolvm-diff-"));
+  try {
+    return await use(directory);
   } finally {
     await rm(directory, { recursive: true, force: true });
   }

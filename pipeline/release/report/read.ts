@@ -1,11 +1,13 @@
 import type { Cells } from "../../schema/cells.ts";
+import type { Inventory } from "../../schema/inventory.ts";
 import { flavorOf } from "../../schema/kinds/index.ts";
-import type { Manifest } from "../../schema/manifest.ts";
-import { ARCHS, MANIFEST_BUNDLE_ASSET } from "../../schema/names.ts";
+import { refusedRows } from "../../schema/manifest.ts";
+import { MANIFEST_BUNDLE_ASSET } from "../../schema/names.ts";
 import type { RecordedDigests } from "../../schema/recorded-digests.ts";
 import type { ReleaseStore, StoredRelease } from "../../stores/store.ts";
 import { PipelineError } from "../../util/error.ts";
 import type { Run } from "../../util/progress.ts";
+import { partsOfId } from "../diff/cell-names.ts";
 import { type ReadCell, readOnlyManifest, readRelease } from "../diff/read.ts";
 import { compareTags, familyOf, hasVersion } from "../tag-order.ts";
 import type { PastRelease, Report, ReportedAsset } from "./report.ts";
@@ -17,6 +19,8 @@ export interface ReportOptions {
   readonly store: ReleaseStore;
   readonly release: StoredRelease;
   readonly cells: Cells;
+  /** Inventories that were read before, by their sha256. @default none */
+  readonly known?: Map<string, Inventory> | undefined;
   /** What is recorded of the release; it says what was carried over. @default what its manifest says */
   readonly digests?: RecordedDigests | undefined;
 }
@@ -27,8 +31,8 @@ export interface ReportOptions {
  * @throws PipelineError when the release itself cannot be read
  */
 export async function readReport(options: ReportOptions, run: Run): Promise<Report> {
-  const { store, release, cells, digests } = options;
-  const { manifest, cells: read } = await readRelease({ store, release, cells, known: new Map() }, run);
+  const { store, release, cells, digests, known = new Map() } = options;
+  const { manifest, cells: read } = await readRelease({ store, release, cells, known }, run);
   const assets = read.flatMap((cell) => assetsOf(cell, digests));
   const own = Object.fromEntries(assets.map(({ name, size, boot }) => [name, { size, boot }]));
   return {
@@ -39,32 +43,19 @@ export async function readReport(options: ReportOptions, run: Run): Promise<Repo
       ({ name, complete }) => name === MANIFEST_BUNDLE_ASSET && complete,
     ),
     assets: assets.sort(inOrderOf(cells)),
-    refused: refusedIn(manifest, cells),
+    refused: manifest?.refused ?? refusedRows(cells),
     history: [...(await earlier(options, run)), { tag: release.tag, assets: own }],
   };
 }
 
-const refusedIn = (manifest: Manifest | undefined, { refused }: Cells): Report["refused"] =>
-  manifest?.refused ??
-  Object.entries(refused).flatMap(([preset, flavors]) =>
-    Object.entries(flavors).map(([flavor, reason]) => ({ preset, flavor, reason })),
-  );
-
 function assetsOf({ id, assets, packages, files }: ReadCell, digests?: RecordedDigests): ReportedAsset[] {
-  const { what, arch, flavor } = partsOf(id);
+  const { name: what, arch, flavor } = partsOfId(id);
   return assets.map(({ name, sha256, size, content_size, boot, proven = [], from, sbom }) => ({
-    ...{ name, what, flavor, arch, sha256, size, boot, proven },
+    ...{ name, what, flavor: flavor || null, arch, sha256, size, boot, proven },
     contentSize: content_size,
     from: digests?.assets[name]?.from ?? from,
     inventory: { asset: sbom.asset, packages, files: files ?? {} },
   }));
-}
-
-/** `codex-amd64-ubuntu` -> codex, amd64, ubuntu; `kernel-amd64` -> kernel, amd64, no flavor. */
-function partsOf(id: string) {
-  const [, what = id, arch = "", flavor = null] =
-    new RegExp(`^(.+?)-(${ARCHS.join("|")})(?:-(.+))?$`).exec(id) ?? [];
-  return { what, arch, flavor };
 }
 
 /** Kernels last; otherwise in the order of the declaration, and by name what is not declared any more. */
